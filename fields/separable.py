@@ -1,0 +1,82 @@
+"""Sums of products of one-dimensional factors on a lattice, without ever forming the points.
+
+A wave or an axis-aligned Gaussian factorises over the axes. On n^d points, m terms then cost m·n·d evaluations of the
+factors and one matrix product, instead of m·n^d evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+#: Bytes that the temporaries of a sum may take; more terms are summed in parts.
+WORKSPACE = 1 << 27
+
+
+def contract(coefficients: Tensor, bases: Sequence[Tensor]) -> Tensor:
+    """Real part of Σ_u coefficients[c, u1, …, ud] ∏_i bases_i[x_i, u_i].
+
+    Parameters
+    ----------
+    coefficients : Tensor, shape (*batch, c, U1, …, Ud)
+    bases : sequence of d Tensors, shape (*batch, X_i, U_i)
+        Batch shapes broadcast.
+
+    Returns
+    -------
+    Tensor, shape (*batch, c, X1, …, Xd)
+    """
+    out = coefficients
+    letters = "uvw"[: len(bases)]
+    for i, basis in enumerate(bases):
+        done = "xyz"[: len(bases)]
+        now = done[:i] + letters[i:]
+        then = done[: i + 1] + letters[i + 1 :]
+        spec = f"...c{now},...{done[i]}{letters[i]}->...c{then}"
+        if i == len(bases) - 1 and out.is_complex():
+            real = torch.einsum(spec, out.real, basis.real)
+            return real - torch.einsum(spec, out.imag, basis.imag)
+        out = torch.einsum(spec, out, basis)
+    return out
+
+
+def separable_sum(coefficients: Tensor, factors: Sequence[Tensor]) -> Tensor:
+    """Real part of Σ_m coefficients[m, c] ∏_i factors_i[x_i, m].
+
+    Parameters
+    ----------
+    coefficients : Tensor, shape (*batch, m, c)
+    factors : sequence of d Tensors, shape (*batch, X_i, m)
+        Batch shapes broadcast.
+
+    Returns
+    -------
+    Tensor, shape (*batch, c, X1, …, Xd)
+    """
+    rows = [f.shape[-2] for f in factors]
+    batch = torch.broadcast_shapes(*(t.shape[:-2] for t in (coefficients, *factors)))
+    columns = coefficients.shape[-1] * batch.numel()
+    for n in rows[:-1]:
+        columns *= n
+    terms = max(1, WORKSPACE // max(1, columns * coefficients.dtype.itemsize))
+    total = None
+    for first in range(0, coefficients.shape[-2], terms):
+        part = slice(first, first + terms)
+        left = coefficients[..., part, :].transpose(-1, -2)  # (*batch, c, m)
+        for i, factor in enumerate(factors[:-1]):
+            cut = factor[..., part].reshape(
+                *factor.shape[:-2], 1, *(1,) * i, rows[i], factor[..., part].shape[-1]
+            )
+            left = left.unsqueeze(-2) * cut  # (*batch, c, X1, …, Xi, m)
+        spec = "...{0}m,...xm->...{0}x".format("cuv"[: len(factors)])
+        last = factors[-1][..., part]
+        if left.is_complex():
+            value = torch.einsum(spec, left.real, last.real)
+            value = value - torch.einsum(spec, left.imag, last.imag)
+        else:
+            value = torch.einsum(spec, left, last)
+        total = value if total is None else total + value
+    assert total is not None
+    return total

@@ -1,0 +1,281 @@
+"""Stencils: weighted taps on a lattice, and their application to arrays that know the values all around.
+
+(K*F)(x) = Σ_j w_j F(x − o_j). The flip between this true convolution and torch's correlation happens in `convolve`,
+here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fields.lattice import SNAP, split
+
+#: A matrix-valued stencil is applied by FFT from this many taps on: below, the direct sum is faster.
+FFT_TAPS = 400
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Taps at (remainder + first + step·j) pitches, 0 ≤ j < size, per axis.
+
+    Attributes
+    ----------
+    first, step : tuple of int
+        Offset of the first tap and distance of the taps, in pitches.
+    remainder : tuple of float
+        Common fraction of a pitch, in [0, 1), of all offsets.
+    taps : Tensor or tuple of Tensor
+        (S1, …, Sd, out, in) matrix-valued; or (S1, …, Sd), the same for every channel; or d tensors (S_i,), their
+        outer product, the same for every channel.
+    matrix : Tensor (out, in), optional
+        Mixes the channels of taps that are the same for every channel.
+    """
+
+    first: tuple[int, ...]
+    step: tuple[int, ...]
+    remainder: tuple[float, ...]
+    taps: Tensor | tuple[Tensor, ...]
+    matrix: Tensor | None = None
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Number of taps per axis."""
+        if isinstance(self.taps, tuple):
+            return tuple(len(t) for t in self.taps)
+        return tuple(self.taps.shape[: len(self.first)])
+
+    def to(self, like: Tensor) -> Stencil:
+        """The stencil with the dtype and device of `like`."""
+        taps = self.taps
+        moved = tuple(t.to(like) for t in taps) if isinstance(taps, tuple) else taps.to(like)
+        return replace(self, taps=moved)
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """Offset of the last tap, in pitches."""
+        return tuple(
+            f + p * (n - 1) for f, p, n in zip(self.first, self.step, self.size, strict=True)
+        )
+
+
+def place(
+    first: Sequence[float], step: Sequence[int], pitch: Sequence[float]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
+    """`first`, `step` and `remainder` of a stencil whose first tap lies at `first`, in length units."""
+    parts = [split(f / p) for f, p in zip(first, pitch, strict=True)]
+    return tuple(w for w, _ in parts), tuple(step), tuple(r for _, r in parts)
+
+
+def nodes(radius: Sequence[float], spacing: Sequence[float]) -> list[Tensor]:
+    """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius]."""
+    axes = []
+    for r, q in zip(radius, spacing, strict=True):
+        reach = max(0, math.ceil(r / q - 0.5 - SNAP))
+        axes.append(q * torch.arange(-reach, reach + 1, dtype=torch.float64))
+    return axes
+
+
+def cell_overlap(nodes: Tensor, spacing: float, radius: float) -> Tensor:
+    """Length of each node's cell [y − h/2, y + h/2] inside [−radius, radius]."""
+    low = torch.clamp(nodes - spacing / 2, min=-radius)
+    high = torch.clamp(nodes + spacing / 2, max=radius)
+    return torch.clamp(high - low, min=0.0)
+
+
+def outer(rows: Sequence[Tensor]) -> Tensor:
+    """Outer product of d vectors."""
+    product = rows[0]
+    for row in rows[1:]:
+        product = product[..., None] * row
+    return product
+
+
+def on_nodes(
+    axes: Sequence[Tensor],
+    pitch: Sequence[float],
+    taps: Tensor | tuple[Tensor, ...],
+    matrix: Tensor | None = None,
+) -> list[Stencil]:
+    """Stencils of taps on the product of `axes`, evenly spaced positions in length units."""
+    spacing = [float(y[1] - y[0]) if len(y) > 1 else p for y, p in zip(axes, pitch, strict=True)]
+    steps = [split(q / p) for q, p in zip(spacing, pitch, strict=True)]
+    if all(rest == 0 and step > 0 for step, rest in steps):
+        place_at = place([float(y[0]) for y in axes], [step for step, _ in steps], pitch)
+        return [Stencil(*place_at, taps, matrix)]
+    dense = outer(taps) if isinstance(taps, tuple) else taps
+    if matrix is not None:
+        dense = dense[..., None, None] * matrix
+    offsets = torch.cartesian_prod(*axes).reshape(-1, len(axes))
+    return cosets(offsets, dense.flatten(0, len(axes) - 1), pitch)
+
+
+def cosets(offsets: Tensor, weights: Tensor, pitch: tuple[float, ...]) -> list[Stencil]:
+    """Stencils of weighted points (k, d), weights (k, …), one for the points that agree modulo the pitch."""
+    groups: dict[tuple[float, ...], list[int]] = {}
+    places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]
+    for index, (_, _, remainder) in enumerate(places):
+        groups.setdefault(tuple(round(r, 10) for r in remainder), []).append(index)
+    stencils = []
+    for members in groups.values():
+        whole = torch.tensor([places[i][0] for i in members])
+        remainder = places[members[0]][2]
+        stencils += _gathered(whole, remainder, weights[torch.tensor(members, device=weights.device)])
+    return stencils
+
+
+def _gathered(whole: Tensor, remainder: tuple[float, ...], weights: Tensor) -> list[Stencil]:
+    first = whole.amin(0)
+    distance = whole - first
+    step = tuple(max(1, math.gcd(*column)) for column in distance.T.tolist())
+    index = distance // torch.tensor(step)
+    size = tuple((index.amax(0) + 1).tolist())
+    if math.prod(size) > 64 * len(whole):  # a few taps far apart: one stencil each
+        return [
+            Stencil(tuple(w.tolist()), (1,) * len(size), remainder, v.reshape(*(1,) * len(size), *v.shape))
+            for w, v in zip(whole, weights, strict=True)
+        ]
+    taps = weights.new_zeros(*size, *weights.shape[1:])
+    place_at = tuple(i.to(weights.device) for i in index.T)
+    taps = taps.index_put(place_at, weights, accumulate=True)
+    return [Stencil(tuple(first.tolist()), step, remainder, taps)]
+
+
+def convolve(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Apply a stencil where all its taps are known.
+
+    Parameters
+    ----------
+    values : Tensor, shape (*batch, c_in, N1, …, Nd)
+    stencil : Stencil
+    dilation, stride : sequence of int
+        Distance of the taps, and of the outputs, in samples of `values`.
+
+    Returns
+    -------
+    Tensor, shape (*batch, c_out, M1, …, Md), with M = (N − dilation·(S − 1) − 1)//stride + 1
+    """
+    taps, matrix = stencil.taps, stencil.matrix
+    if matrix is not None and matrix.shape[0] <= matrix.shape[1]:
+        values, matrix = mix(values, matrix, len(stencil.first)), None
+    if isinstance(taps, tuple):
+        for axis, profile in enumerate(taps):
+            values = _along(values, profile, axis - len(taps), dilation[axis], stride[axis])
+    else:
+        values = _dense(values, taps, dilation, stride)
+    return values if matrix is None else mix(values, matrix, len(stencil.first))
+
+
+def mix(values: Tensor, matrix: Tensor, dim: int) -> Tensor:
+    """Apply a channel matrix (out, in) to values (*batch, in, X1, …, Xd)."""
+    flat = torch.matmul(matrix, values.flatten(-dim))
+    return flat.unflatten(-1, values.shape[-dim:])
+
+
+def _along(values: Tensor, profile: Tensor, axis: int, dilation: int, stride: int) -> Tensor:
+    """Convolve every channel along one axis with the same scalar taps."""
+    if len(profile) == 1:
+        cut = [slice(None)] * values.ndim
+        cut[axis] = slice(None, None, stride)
+        return values[tuple(cut)] * profile[0]
+    shape = values.shape
+    rows = values.reshape(math.prod(shape[:axis]), 1, shape[axis], math.prod(shape[values.ndim + axis + 1 :]))
+    kernel = profile.flip(0)[None, None, :, None]
+    out = torch.conv2d(rows, kernel, stride=(stride, 1), dilation=(dilation, 1))
+    return out.reshape(*shape[:axis], out.shape[2], *shape[values.ndim + axis + 1 :])
+
+
+def _dense(values: Tensor, taps: Tensor, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+    dim = len(dilation)
+    shape = values.shape
+    kernel = taps.flip(tuple(range(dim)))
+    if taps.ndim == dim:
+        flat, kernel = values.reshape(-1, 1, *shape[-dim:]), kernel[None, None]
+    else:
+        flat, kernel = values.reshape(-1, *shape[-dim - 1 :]), kernel.movedim((-2, -1), (0, 1))
+    if math.prod(kernel.shape[2:]) >= FFT_TAPS and all(d == 1 for d in dilation):
+        out = _by_fft(flat, kernel, stride)
+    else:
+        conv: Callable[..., Tensor] = (torch.conv1d, torch.conv2d, torch.conv3d)[dim - 1]
+        out = conv(flat, kernel, stride=tuple(stride), dilation=tuple(dilation))
+    batch = shape[:-dim] if taps.ndim == dim else (*shape[: -dim - 1], kernel.shape[0])
+    return out.reshape(*batch, *out.shape[-dim:])
+
+
+def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
+    """The same correlation as torch's conv, by FFT: the circular wrap only reaches what is cut away."""
+    dim = values.ndim - 2
+    axes = tuple(range(-dim, 0))
+    length = [_fast_length(n) for n in values.shape[2:]]
+    spectrum = torch.fft.rfftn(values, length, axes)
+    transfer = torch.fft.rfftn(kernel, length, axes).conj()
+    product = torch.einsum("oi...,ni...->no...", transfer, spectrum)
+    out = torch.fft.irfftn(product, length, axes)
+    valid = (
+        slice(0, n - s + 1, p)
+        for n, s, p in zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
+    )
+    return out[(..., *valid)]
+
+
+def _fast_length(n: int) -> int:
+    """The least integer ≥ n whose prime factors are 2, 3 and 5."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
+
+
+def maximum(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """The largest value under the taps that aren't zero, with the arguments of `convolve`."""
+    taps = stencil.taps
+    if isinstance(taps, tuple):
+        for axis, profile in enumerate(taps):
+            values = _maximum_along(values, len(profile), axis - len(taps), dilation[axis], stride[axis])
+        return values
+    # A mask is a stack of runs along the last axis: one running maximum per length of run, then one over the runs.
+    flipped = taps.flip(tuple(range(taps.ndim)))
+    counts = [
+        (n - d * (s - 1) - 1) // p + 1
+        for n, d, s, p in zip(values.shape[-taps.ndim :], dilation, taps.shape, stride, strict=True)
+    ]
+    running: dict[int, Tensor] = {}
+    best = None
+    for begin, length in _runs(flipped):
+        if length not in running:
+            running[length] = _maximum_along(values, length, -1, dilation[-1], 1)
+        cut = (
+            slice(b * d, b * d + p * (n - 1) + 1, p)
+            for b, d, p, n in zip(begin, dilation, stride, counts, strict=True)
+        )
+        part = running[length][(..., *cut)]
+        best = part if best is None else torch.maximum(best, part)
+    if best is None:
+        raise ValueError("a pooling window needs at least one tap: make it larger than the spacing")
+    return best
+
+
+def _runs(mask: Tensor) -> list[tuple[tuple[int, ...], int]]:
+    """(index of its first tap, length) of every run of taps along the last axis."""
+    inside = mask.detach().cpu() != 0
+    before = torch.nn.functional.pad(inside, (1, 0))[..., :-1]
+    after = torch.nn.functional.pad(inside, (0, 1))[..., 1:]
+    first, last = (inside & ~before).nonzero(), (inside & ~after).nonzero()
+    return [
+        (tuple(f.tolist()), int(e[-1] - f[-1]) + 1) for f, e in zip(first, last, strict=True)
+    ]
+
+
+def _maximum_along(values: Tensor, size: int, axis: int, dilation: int, stride: int) -> Tensor:
+    shape = values.shape
+    rows = values.reshape(math.prod(shape[:axis]), 1, shape[axis], math.prod(shape[values.ndim + axis + 1 :]))
+    out = torch.max_pool2d(rows, (size, 1), (stride, 1), dilation=(dilation, 1))
+    return out.reshape(*shape[:axis], out.shape[2], *shape[values.ndim + axis + 1 :])
