@@ -14,7 +14,7 @@ from torch import Tensor
 from fields import checks
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
-from fields.lattice import Box, Frame, Lattice, Need, Plan, Task, evaluate, graph
+from fields.lattice import Box, Frame, Lattice, Need, Plan, Task, evaluate
 from fields.stencil import Stencil, convolve, maximum, mix
 from fields.window import Window, pooling_kind
 
@@ -243,7 +243,7 @@ class Convolved(_Stenciled):
     def _stencils(self, plan: Plan) -> list[Stencil]:
         own = self._spacings(plan.node_spacing)
         node = tuple(p if h is None else h for h, p in zip(own, plan.pitch, strict=True))
-        return self.kernel.stencils(plan.pitch, node)
+        return fitted(self.kernel.stencils(plan.pitch, node), self.kernel, self._like)
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         parts = self._applied(task, inputs, convolve)
@@ -275,11 +275,16 @@ def check_kernel(kernel: Any, channels: int, dtype: torch.dtype) -> None:
         raise ValueError(
             f"the kernel takes {kernel.in_channels} channels, the feature map has {channels}"
         )
-    if kernel.dtype != dtype:
+    if kernel.dtype not in (None, dtype):
         raise TypeError(
             f"the kernel is {kernel.dtype}, the feature map {dtype}: convert one of them, "
             f"layer.to({dtype}) for instance"
         )
+
+
+def fitted(stencils: list[Stencil], kernel: MatrixKernel, like: Tensor) -> list[Stencil]:
+    """The stencils of a kernel that takes the dtype of the feature map, in that dtype."""
+    return stencils if kernel.dtype is not None else [s.to(like) for s in stencils]
 
 
 class Pooled(_Stenciled):
@@ -360,7 +365,7 @@ class Periodized(Field):
 
     @property
     def is_quadrature(self) -> bool:
-        return any(node.is_quadrature for node in graph(self.source))
+        return self.source.has_quadrature
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         lattice, origin = task.lattice, task.lattice.origin

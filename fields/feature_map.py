@@ -53,7 +53,7 @@ class FeatureMap(ABC):
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Self:
         """(K*F)(x) = ∫ K(y) F(x − y) dy, or Σ_j w_j F(x − o_j) for atoms.
 
-        A Field takes at least `nodes` quadrature nodes per radius of a density; Samples take those of their grid.
+        A Field takes about `nodes` quadrature nodes per radius of a density (its spacing is the nearest power of two); Samples take those of their grid.
         """
 
     @abstractmethod

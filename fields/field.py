@@ -16,7 +16,7 @@ from torch import Tensor
 from fields import checks
 from fields.feature_map import NODES, FeatureMap
 from fields.kernel import MatrixKernel
-from fields.lattice import Box, Frame, Lattice, Need, Plan, common_spacing, evaluate_points, split
+from fields.lattice import Box, Frame, Lattice, Need, Plan, common_spacing, evaluate_points, graph, split
 from fields.window import Window
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ class Field(FeatureMap):
         Tensor, shape (*batch, *points, c)
             In the field's dtype and on its device.
         """
-        return evaluate_points(self, self._points(x))
+        return self._at(self._points(x))
+
+    def _at(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, *(1,) * len(self.batch), self.dim)
+        return evaluate_points(self, flat).reshape(*self.batch, *x.shape[:-1], self.channels)
 
     def _points(self, x: Any) -> Tensor:
         x = checks.as_tensor(x, "points x").to(torch.float64)
@@ -75,7 +79,7 @@ class Field(FeatureMap):
         """Derivatives ∂F_c/∂x_i at points (*points, d), shape (*batch, *points, c, d), by forward differentiation."""
         x = self._points(x)
         columns = [
-            torch.func.jvp(lambda p: evaluate_points(self, p), (x,), (basis.expand_as(x),))[1]
+            torch.func.jvp(self._at, (x,), (basis.expand_as(x),))[1]
             for basis in torch.eye(self.dim, dtype=x.dtype, device=x.device)
         ]
         return torch.stack(columns, dim=-1)
@@ -104,6 +108,11 @@ class Field(FeatureMap):
     def is_quadrature(self) -> bool:
         """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
         return False
+
+    @property
+    def has_quadrature(self) -> bool:
+        """Whether this node, or one that it is composed of, is a quadrature."""
+        return any(node.is_quadrature for node in graph(self))
 
     @property
     def _workspace(self) -> int:
@@ -162,11 +171,11 @@ class Field(FeatureMap):
         return composed.Mapped(self, fn)
 
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Field:
-        """(K*F)(x) = ∫ K(y) F(x − y) dy with at least `nodes` nodes per radius, or Σ_j w_j F(x − o_j)."""
+        """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j)."""
         return composed.Convolved(self, kernel, nodes)
 
     def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Field:
-        """Mean or maximum over x − y, y in a centred window, with at least `nodes` nodes per half-width."""
+        """Mean or maximum over x − y, y in a centred window, with about `nodes` nodes per half-width."""
         return composed.Pooled(self, window, kind, nodes)
 
     def mix(self, matrix: Any) -> Field:

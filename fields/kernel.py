@@ -6,10 +6,11 @@ atoms: Σ_j w_j F(x − o_j). Atoms are exact as they are; every weight of a dis
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,13 @@ class MatrixKernel(ABC):
 
     out_channels: int
     in_channels: int
-    dtype: torch.dtype
+    #: Names of the attributes, tensors or modules, that can be learnt.
+    learnt: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype | None:
+        """Of the weights; None where they take that of the feature map."""
 
     @abstractmethod
     def reach(self, dim: int) -> tuple[float, ...]:
@@ -43,13 +50,16 @@ class MatrixKernel(ABC):
     def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """The taps on a lattice of spacing `pitch`, those of a density `node` apart."""
 
-    @abstractmethod
     def parameters(self) -> dict[str, Tensor | nn.Module]:
         """What can be learnt."""
+        return {name: getattr(self, name) for name in self.learnt}
 
-    @abstractmethod
-    def with_parameters(self, parameters: dict[str, Any]) -> MatrixKernel:
+    def with_parameters(self, parameters: dict[str, Tensor | nn.Module]) -> Self:
         """The same kernel with other values in place of its parameters."""
+        new = copy.copy(self)
+        for name in self.learnt:
+            setattr(new, name, parameters[name])
+        return new
 
     @property
     def is_density(self) -> bool:
@@ -58,11 +68,11 @@ class MatrixKernel(ABC):
 
 
 def dyadic_nodes(radius: Sequence[float], count: int) -> tuple[float, ...]:
-    """The largest power of two with at least `count` nodes per radius.
+    """The power of two nearest to radius/count, per axis.
 
     Powers of two are multiples of each other, so layers of any radii share one lattice.
     """
-    return tuple(2.0 ** math.floor(math.log2(r / count)) for r in radius)
+    return tuple(2.0 ** round(math.log2(r / count)) for r in radius)
 
 
 class Kernel(MatrixKernel):
@@ -71,12 +81,11 @@ class Kernel(MatrixKernel):
     Parameters
     ----------
     density : callable or nn.Module
-        y (*points, d) → K(y) (*points, out_channels, in_channels), a torch function of the offset.
+        y (*points, d) → K(y) (*points, out_channels, in_channels), a torch function of the offset, which comes in
+        float64, or in the dtype of the module's parameters. Its values are cast to the dtype of the feature map.
     out_channels, in_channels : int
     radius : float or sequence of float
         K vanishes outside [−radius, radius] per axis, in length units; a jump there is allowed.
-    dtype : torch.dtype, optional
-        Precision of the offsets that `density` is called with.
 
     Notes
     -----
@@ -97,7 +106,6 @@ class Kernel(MatrixKernel):
         out_channels: int,
         in_channels: int,
         radius: checks.VectorLike,
-        dtype: torch.dtype = torch.float64,
     ) -> None:
         if not callable(density):
             raise TypeError(f"density must be callable, got {type(density).__name__}")
@@ -106,7 +114,15 @@ class Kernel(MatrixKernel):
         (self.in_channels,) = checks.integers(in_channels, 1, "in_channels")
         self.radius = radius if isinstance(radius, int | float) else tuple(radius)  # type: ignore[arg-type]
         checks.positive(self.radius, 1 if isinstance(radius, int | float) else len(self.radius), "radius")  # type: ignore[arg-type]
-        self.dtype = dtype
+        self.learnt = ("density",) if isinstance(density, nn.Module) else ()
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Of the density's parameters, where it is a module that has any."""
+        if isinstance(self.density, nn.Module):
+            for parameter in self.density.parameters():
+                return parameter.dtype
+        return None
 
     def reach(self, dim: int) -> tuple[float, ...]:
         """Half-widths of the support."""
@@ -127,8 +143,9 @@ class Kernel(MatrixKernel):
             (torch.clamp(y - q / 2, min=-r) + torch.clamp(y + q / 2, max=r)) / 2
             for y, q, r in zip(axes, node, radius, strict=True)
         ]
-        points = torch.stack(torch.meshgrid(*middles, indexing="ij"), dim=-1).to(self.dtype)
-        volume = outer(cells).to(self.dtype)
+        points = torch.stack(torch.meshgrid(*middles, indexing="ij"), dim=-1)
+        if isinstance(self.density, nn.Module):
+            points = points.to(next(self.density.parameters(), points))
         taps = self.density(points)
         expected = (*points.shape[:-1], self.out_channels, self.in_channels)
         if tuple(taps.shape) != expected:
@@ -136,21 +153,14 @@ class Kernel(MatrixKernel):
                 f"the density of this kernel must return shape {expected} for points of shape "
                 f"{tuple(points.shape)}, got {tuple(taps.shape)}"
             )
-        taps = checks.require_finite(taps * volume[..., None, None], "the kernel's density")
+        taps = checks.require_finite(taps * outer(cells).to(taps)[..., None, None], "the kernel's density")
         return on_nodes(axes, pitch, taps)
-
-    def parameters(self) -> dict[str, Tensor | nn.Module]:
-        """The density, where it is a module."""
-        return {"density": self.density} if isinstance(self.density, nn.Module) else {}
-
-    def with_parameters(self, parameters: dict[str, Any]) -> Kernel:
-        """The same kernel with another density."""
-        density = parameters.get("density", self.density)
-        return Kernel(density, self.out_channels, self.in_channels, self.radius, self.dtype)
 
 
 class _Separable(MatrixKernel):
     """A scalar profile, the product of one per axis, of unit integral, times a matrix (out, in)."""
+
+    learnt = ("matrix",)
 
     def __init__(self, size: checks.VectorLike, matrix: Any, name: str) -> None:
         self.matrix = checks.as_tensor(matrix, "matrix")
@@ -159,9 +169,13 @@ class _Separable(MatrixKernel):
                 f"matrix must have shape (out_channels, in_channels), got {tuple(self.matrix.shape)}"
             )
         self.out_channels, self.in_channels = self.matrix.shape
-        self.dtype = self.matrix.dtype
         self._size = size if isinstance(size, int | float) else tuple(size)  # type: ignore[arg-type]
         checks.positive(self._size, 1 if isinstance(size, int | float) else len(self._size), name)  # type: ignore[arg-type]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the matrix."""
+        return self.matrix.dtype
 
     @abstractmethod
     def profile(self, nodes: Tensor, spacing: float, size: float) -> Tensor:
@@ -181,14 +195,6 @@ class _Separable(MatrixKernel):
             self.profile(y, q, s).to(self.matrix) for y, q, s in zip(axes, node, sizes, strict=True)
         )
         return on_nodes(axes, pitch, rows, self.matrix)
-
-    def parameters(self) -> dict[str, Tensor | nn.Module]:
-        """The matrix."""
-        return {"matrix": self.matrix}
-
-    def with_parameters(self, parameters: dict[str, Any]) -> MatrixKernel:
-        """The same profile with another matrix."""
-        return type(self)(self._size, parameters["matrix"])  # type: ignore[call-arg]
 
 
 class GaussianKernel(_Separable):
@@ -274,6 +280,8 @@ class Atoms(MatrixKernel):
     (0.5,)
     """
 
+    learnt = ("weights",)
+
     def __init__(self, offsets: Any, weights: Any) -> None:
         self.offsets = checks.as_tensor(offsets, "offsets").detach().cpu().double()
         self.weights = checks.as_tensor(weights, "weights")
@@ -285,7 +293,6 @@ class Atoms(MatrixKernel):
                 f"got {tuple(self.weights.shape)}"
             )
         self.out_channels, self.in_channels = self.weights.shape[1:]
-        self.dtype = self.weights.dtype
 
     @classmethod
     def from_array(cls, array: Any, spacing: checks.VectorLike) -> Atoms:
@@ -307,6 +314,11 @@ class Atoms(MatrixKernel):
         ]
         offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, dim)
         return cls(offsets, array.reshape(-1, *array.shape[dim:]))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.weights.dtype
 
     @property
     def is_density(self) -> bool:
@@ -332,13 +344,6 @@ class Atoms(MatrixKernel):
         """One stencil per coset of the pitch."""
         return cosets(self.offsets, self.weights, pitch)
 
-    def parameters(self) -> dict[str, Tensor | nn.Module]:
-        """The weights."""
-        return {"weights": self.weights}
-
-    def with_parameters(self, parameters: dict[str, Any]) -> Atoms:
-        """The same offsets with other weights."""
-        return Atoms(self.offsets, parameters["weights"])
 
 
 def _divisor(positions: list[float]) -> float | None:

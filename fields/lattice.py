@@ -364,21 +364,21 @@ def evaluate(
 
 
 def evaluate_points(root: Field, points: Tensor, memory: int = 1 << 28) -> Tensor:
-    """Values (*batch, *points, c) at scattered points (*points, d).
+    """Values (*batch, P, c) at scattered points (P, *batch, d), the batch broadcast against the field's.
 
     Every point is the origin of a one-point lattice, so F(x) never depends on the other points.
     """
-    flat = points.reshape(-1, root.dim).to(root.device)
-    origins = flat.reshape(-1, *(1,) * len(root.batch), root.dim)
+    points = points.to(root.device)
+    batch = tuple(torch.broadcast_shapes(points.shape[1:-1], root.batch))
     plan = Plan(root, (1.0,) * root.dim, (1,) * root.dim)
-    chunk = max(1, memory // max(1, plan.peak()))
-    if plan.peak() > 4 * memory:
+    each = plan.peak(math.prod(batch))
+    if each > 4 * memory:
         raise LatticeTooLarge(
-            f"one point of this composition needs {plan.peak() / 2**20:.0f} MiB: "
+            f"one point of this composition needs {each / 2**20:.0f} MiB: "
             "build its layers with fewer nodes, or sample it on a grid"
         )
-    parts = [plan.run(part) for part in origins.split(chunk)] if len(flat) else []
-    empty = torch.empty(0, *root.batch, root.channels, dtype=root.dtype, device=root.device)
-    values = torch.cat([p.reshape(*p.shape[: -root.dim]) for p in parts]) if parts else empty
-    values = values.expand(len(flat), *root.batch, root.channels)
-    return values.movedim(0, -2).reshape(*root.batch, *points.shape[:-1], root.channels)
+    parts = [plan.run(part) for part in points.split(max(1, memory // each))] if len(points) else []
+    parts = [p.reshape(p.shape[: -root.dim]).expand(len(p), *batch, root.channels) for p in parts]
+    if not parts:
+        parts = [torch.empty(0, *batch, root.channels, dtype=root.dtype, device=root.device)]
+    return torch.cat(parts).movedim(0, -2)

@@ -157,23 +157,25 @@ class Ball(Window):
 
 
 class Mask(Window):
-    """The points of a boolean array, each as an equal share.
+    """The points of an array, each with its own share.
 
     Parameters
     ----------
-    mask : array-like of bool, shape (S1, …, Sd)
+    mask : array-like, shape (S1, …, Sd)
+        Of bool, for equal shares, or of weights ≥ 0, which are scaled to sum to 1.
     spacing : float or sequence of float
         Distance of the points; point i lies at (i − (S − 1)/2)·spacing.
 
     Notes
     -----
-    A mask is made of points, like `Atoms`: it is exact on every field and needs no quadrature.
+    A mask is made of points, like `Atoms`: it is exact on every field and needs no quadrature. A maximum is taken over
+    the points whose share isn't 0.
     """
 
     def __init__(self, mask: Any, spacing: checks.VectorLike) -> None:
-        self.mask = torch.as_tensor(mask).bool()
-        if self.mask.ndim == 0 or not bool(self.mask.any()):
-            raise ValueError("a mask needs at least one axis and one true entry")
+        self.mask = checks.as_tensor(torch.as_tensor(mask).double(), "mask")
+        if self.mask.ndim == 0 or not bool((self.mask >= 0).all()) or not bool(self.mask.any()):
+            raise ValueError("a mask needs at least one axis, entries ≥ 0, and one entry > 0")
         self.spacing = checks.positive(spacing, self.mask.ndim, "spacing")
 
     @property
@@ -195,10 +197,9 @@ class Mask(Window):
         return self.spacing
 
     def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind) -> list[Stencil]:
-        """Equal taps."""
+        """The shares."""
         axes = [
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
             for n, h in zip(self.mask.shape, self.spacing, strict=True)
         ]
-        taps = self.mask.double()
-        return on_nodes(axes, pitch, taps / taps.sum())
+        return on_nodes(axes, pitch, self.mask / self.mask.sum())

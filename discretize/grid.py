@@ -1,0 +1,203 @@
+"""Grid: a regular grid as a rule, not as a list of points."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fields import checks
+from fields.lattice import Lattice
+
+#: How samples continue outside of their grid.
+BOUNDARIES = ("periodic", "zero", "reflect", "nearest", "none")
+
+
+class Grid:
+    """The points origin + spacing·i, 0 ≤ i < shape, and how samples on them continue outside.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        Number of points per axis; it tells d.
+    spacing : float or sequence of float
+        Distance of neighbouring points, in length units; a number is repeated.
+    origin : float or Tensor, shape (d,) or (*batch, d)
+        The first point, one for all elements of a batch or one for each.
+    boundary : {"periodic", "zero", "reflect", "nearest", "none"}
+        "none" means unknown: operations that look outside shrink the map to what is known.
+
+    Attributes
+    ----------
+    extent : tuple of float
+        shape·spacing, which is the period of a periodic grid.
+    nyquist : tuple of float
+        1/(2·spacing), in cycles per unit length.
+
+    Examples
+    --------
+    >>> from discretize import Grid
+    >>> Grid((4, 6), spacing=0.5).stride(2)
+    Grid(shape=(2, 3), spacing=(1.0, 1.0), origin=[0.0, 0.0], boundary='periodic')
+    """
+
+    def __init__(
+        self, shape: Any, spacing: checks.VectorLike, origin: Any = 0.0, boundary: str = "periodic"
+    ) -> None:
+        dim = 1 if isinstance(shape, int) else len(tuple(shape))
+        if dim == 0 or dim > 3:
+            raise ValueError(f"a grid has 1, 2 or 3 axes, got shape {shape!r}")
+        self.shape = checks.integers(shape, dim, "the shape of a grid")
+        self.spacing = checks.positive(spacing, dim, "spacing")
+        origin = checks.as_tensor(origin, "origin").to(torch.float64)
+        if origin.ndim == 0:
+            origin = origin.repeat(dim)
+        if origin.shape[-1] != dim:
+            raise ValueError(
+                f"the origin of a grid with {dim} axes has shape ({dim},) or (*batch, {dim}), "
+                f"got {tuple(origin.shape)}"
+            )
+        if boundary not in BOUNDARIES:
+            raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
+        self.origin, self.boundary = origin, boundary
+
+    def __repr__(self) -> str:
+        origin = self.origin.detach()
+        where = str(origin.tolist()) if origin.ndim == 1 else f"<{tuple(origin.shape)}>"
+        return (
+            f"Grid(shape={self.shape}, spacing={self.spacing}, origin={where}, "
+            f"boundary={self.boundary!r})"
+        )
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """Batch shape of the origin."""
+        return tuple(self.origin.shape[:-1])
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """Length of each axis, shape·spacing."""
+        return tuple(n * h for n, h in zip(self.shape, self.spacing, strict=True))
+
+    @property
+    def nyquist(self) -> tuple[float, ...]:
+        """Highest frequency per axis that the grid tells from lower ones."""
+        return tuple(0.5 / h for h in self.spacing)
+
+    @property
+    def lattice(self) -> Lattice:
+        """The same points, for the evaluator."""
+        return Lattice(self.origin, self.spacing, self.shape)
+
+    def points(self) -> Tensor:
+        """All points, shape (*batch, X1, …, Xd, d), in length units."""
+        return self.lattice.points()
+
+    def replace(self, **changes: Any) -> Grid:
+        """The same grid but for some of its arguments."""
+        own = {"shape": self.shape, "spacing": self.spacing, "origin": self.origin}
+        return Grid(**{**own, "boundary": self.boundary, **changes})
+
+    def translate(self, t: Any) -> Grid:
+        """The grid moved by t, shape (d,) or (*batch, d)."""
+        t = checks.translation(t, self.dim).to(self.origin.device)
+        return self.replace(origin=self.origin + t)
+
+    def stride(self, s: Any, phase: Any = 0) -> Grid:
+        """Every s-th point, from the point with index `phase` on.
+
+        Parameters
+        ----------
+        s : int or sequence of int
+        phase : int, sequence of int, or integer Tensor (*batch, d)
+            0 ≤ phase < s.
+
+        Raises
+        ------
+        ValueError
+            Where s doesn't divide the shape of a periodic grid. On other grids the last partial cell is kept while
+            its first point is on the grid; phases that differ over a batch then keep what all of them have.
+        """
+        strides = checks.integers(s, self.dim, "stride")
+        divides(strides, self.shape, self.boundary)
+        index = torch.as_tensor(phase, device=self.origin.device)
+        index = index.expand(*index.shape[:-1], self.dim) if index.ndim else index.repeat(self.dim)
+        top = index.reshape(-1, self.dim).amax(0).tolist()
+        if bool((index < 0).any()) or any(p >= q for p, q in zip(top, strides, strict=True)):
+            raise ValueError(f"the phase of a stride {strides} lies in [0, stride), got {phase}")
+        shape = [
+            n // q if self.boundary == "periodic" else -(-(n - int(p)) // q)
+            for n, q, p in zip(self.shape, strides, top, strict=True)
+        ]
+        if min(shape) < 1:
+            raise ValueError(f"a stride of {strides} from {phase} leaves nothing of shape {self.shape}")
+        spacing = tuple(h * q for h, q in zip(self.spacing, strides, strict=True))
+        origin = self.origin + index * self.origin.new_tensor(self.spacing)
+        return self.replace(shape=shape, spacing=spacing, origin=origin)
+
+    def refine(self, m: Any) -> Grid:
+        """m times as many points per axis: the grid of which this one is every m-th point."""
+        factors = checks.integers(m, self.dim, "refinement")
+        shape = [n * q for n, q in zip(self.shape, factors, strict=True)]
+        return self.replace(
+            shape=shape, spacing=[h / q for h, q in zip(self.spacing, factors, strict=True)]
+        )
+
+    def dilate(self, n: Any) -> Grid:
+        """The grid with n more points on either side of each axis."""
+        widths = checks.integers(n, self.dim, "dilation", least=0)
+        origin = self.origin - self.origin.new_tensor([w * h for w, h in zip(widths, self.spacing, strict=True)])
+        return self.replace(shape=[a + 2 * w for a, w in zip(self.shape, widths, strict=True)], origin=origin)
+
+    def offset(self, other: Grid) -> Tensor:
+        """Origin of `other` minus this one's, in spacings, shape (*batch, d)."""
+        spacing = self.origin.new_tensor(self.spacing)
+        return (other.origin.to(self.origin.device) - self.origin) / spacing
+
+    def offset_tolerance(self, other: Grid) -> Tensor:
+        """Rounding error to expect in `offset`: 64 eps of the coordinates, in spacings."""
+        size = torch.maximum(self.origin.detach().abs(), other.origin.detach().abs().to(self.origin.device))
+        spacing = self.origin.new_tensor(self.spacing)
+        return 64 * torch.finfo(torch.float64).eps * (1 + size / spacing)
+
+    def nearest_steps(self, other: Grid) -> tuple[Tensor, Tensor]:
+        """The offset as the nearest integers (*batch, d), and whether (*batch) these are exact up to rounding."""
+        spacings = zip(self.spacing, other.spacing, strict=True)
+        alike = all(math.isclose(a, b, rel_tol=1e-12) for a, b in spacings)
+        offset = self.offset(other).detach()
+        whole = offset.round()
+        close = ((offset - whole).abs() <= self.offset_tolerance(other)).all(-1)
+        return whole.long(), close & alike
+
+    def steps_to(self, other: Grid) -> Tensor | None:
+        """The offset as integers (*batch, d), where both are parts of one lattice; None otherwise."""
+        steps, close = self.nearest_steps(other)
+        return steps if bool(close.all()) else None
+
+    def coincides(self, other: Grid) -> bool:
+        """Whether both have the same points."""
+        if self.shape != other.shape:
+            return False
+        steps = self.steps_to(other)
+        return steps is not None and not bool(steps.any())
+
+
+def divides(strides: tuple[int, ...], shape: tuple[int, ...], boundary: str) -> None:
+    """Raise where a stride doesn't divide the shape of a periodic grid, naming the nearest sizes that work."""
+    if boundary != "periodic" or all(n % s == 0 for n, s in zip(shape, strides, strict=True)):
+        return
+    near = [
+        f"{n // s * s or s} or {-(-n // s) * s}" if n % s else str(n)
+        for n, s in zip(shape, strides, strict=True)
+    ]
+    raise ValueError(
+        f"a stride of {strides} doesn't divide the periodic grid of shape {shape}: "
+        f"sizes that work are {', '.join(near)}"
+    )

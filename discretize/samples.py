@@ -1,0 +1,271 @@
+"""Samples: a feature map known on a grid, with the same vocabulary as a field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from discretize.boundary import extend, outside
+from discretize.grid import Grid
+from discretize.refinement import refined
+from fields import checks
+from fields.composed import affine_values, check_kernel, check_window, fitted, map_values
+from fields.feature_map import NODES, FeatureMap
+from fields.field import Field
+from fields.interpolated import Interpolated, gather
+from fields.kernel import MatrixKernel
+from fields.stencil import Stencil, convolve, maximum, mix
+from fields.window import Window, pooling_kind
+
+
+class Samples(FeatureMap):
+    """Values on a grid.
+
+    Parameters
+    ----------
+    values : Tensor, shape (*batch, c, X1, …, Xd)
+    grid : Grid
+        Its boundary says how the values continue outside; its origin may differ over the batch.
+    accuracy : float, optional
+        Relative error that the values are known to, where they approximate a field; 0 for rounding error only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import Grid, Samples
+    >>> f = Samples(torch.arange(4.0)[None], Grid(4, 0.5))
+    >>> (f + 1).stride(2).values.tolist(), f.translate([0.3]).grid.origin.tolist()
+    ([[1.0, 3.0]], [0.3])
+    """
+
+    def __init__(self, values: Any, grid: Grid, accuracy: float | None = None) -> None:
+        if not isinstance(grid, Grid):
+            raise TypeError(f"grid must be a Grid, got {type(grid).__name__}")
+        values = checks.as_tensor(values, "values")
+        if values.ndim <= grid.dim or tuple(values.shape[-grid.dim :]) != grid.shape:
+            raise ValueError(
+                f"values on this grid have shape (*batch, c, {', '.join(map(str, grid.shape))}), "
+                f"got {tuple(values.shape)}"
+            )
+        self._set(values, grid, accuracy)
+
+    def _set(self, values: Tensor, grid: Grid, accuracy: float | None) -> None:
+        self.values, self.grid, self.accuracy = values, grid, accuracy
+        self.dim, self.channels = grid.dim, values.shape[-grid.dim - 1]
+        self.dtype, self.device = values.dtype, values.device
+        lead = tuple(values.shape[: -grid.dim - 1])
+        try:
+            self.batch = tuple(torch.broadcast_shapes(lead, grid.batch))
+        except RuntimeError as error:
+            raise ValueError(
+                f"values of batch {lead} don't fit a grid of batch {grid.batch}"
+            ) from error
+
+    def _with(self, values: Tensor, grid: Grid | None = None) -> Samples:
+        """New values without the checks, which belong to the public boundary."""
+        new = Samples.__new__(Samples)
+        new._set(values, self.grid if grid is None else grid, None)
+        return new
+
+    def __repr__(self) -> str:
+        return f"Samples(batch={self.batch}, channels={self.channels}, dtype={self.dtype}, {self.grid})"
+
+    # --- the vocabulary ---------------------------------------------------------------------------------------
+
+    def translate(self, t: checks.VectorLike) -> Samples:
+        """The same values on the grid moved by t: exact for every real t, shape (d,) or (*batch, d)."""
+        return self._with(self.values, self.grid.translate(t))
+
+    def map(self, fn: Callable[[Tensor], Tensor]) -> Samples:
+        """`fn` at every sample; it sees channels last, (…, c), and may change their number."""
+        return self._with(map_values(fn, self.values, self.dim))
+
+    def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Samples:
+        """Σ_j w_j F(x − o_j): atoms, or a density with its nodes on this grid's spacing.
+
+        Where offsets are no multiples of the spacing, their common remainder moves the origin; where they have no
+        common remainder, ValueError.
+        """
+        check_kernel(kernel, self.channels, self.dtype)
+        stencils = fitted(kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values)
+        return self._stenciled(stencils, convolve, torch.add)
+
+    def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Samples:
+        """Mean or maximum over the samples in a window: n samples per axis for a box of n spacings."""
+        check_window(window)
+        stencils = [
+            s.to(self.values)
+            for s in window.stencils(self.grid.spacing, self.grid.spacing, pooling_kind(kind))
+        ]
+        if kind == "mean":
+            return self._stenciled(stencils, convolve, torch.add)
+        return self._stenciled(stencils, maximum, torch.maximum)
+
+    def mix(self, matrix: Any) -> Samples:
+        """M F(x) at every sample, M of shape (c_out, c_in)."""
+        return self._with(mix(self.values, checks.matrix(matrix, self.channels, self.values), self.dim))
+
+    def stride(self, s: Any) -> Samples:
+        """Every s-th sample."""
+        grid = self.grid.stride(s)
+        steps = checks.integers(s, self.dim, "stride")
+        return self._with(self.values[(..., *(slice(None, None, q) for q in steps))], grid)
+
+    def _plus(self, other: Any, sign: float) -> Samples:
+        if not isinstance(other, FeatureMap):
+            return self._affine(1.0, sign * checks.channel_vector(other, self.channels, self.values))
+        left, right = self._aligned(other)
+        return left._with(left.values + sign * right.values if sign < 0 else left.values + right.values)
+
+    def _times(self, other: Any) -> Samples:
+        if not isinstance(other, FeatureMap):
+            return self._affine(checks.channel_vector(other, self.channels, self.values), 0.0)
+        left, right = self._aligned(other)
+        return left._with(left.values * right.values)
+
+    def _affine(self, scale: Tensor | float, shift: Tensor | float) -> Samples:
+        return self._with(affine_values(self.values, scale, shift, self.dim))
+
+    # --- how it is done ---------------------------------------------------------------------------------------
+
+    def _stenciled(
+        self,
+        stencils: list[Stencil],
+        operation: Callable[..., Tensor],
+        join: Callable[[Tensor, Tensor], Tensor],
+    ) -> Samples:
+        remainders = {tuple(round(r, 10) for r in s.remainder) for s in stencils}
+        if len(remainders) > 1:
+            raise ValueError(
+                f"the offsets of these taps differ by fractions {sorted(remainders)} of the grid's spacing "
+                f"{self.grid.spacing}: on samples they must agree modulo the spacing"
+            )
+        total, grid = None, self.grid
+        ones = (1,) * self.dim
+        lasts = [max(c) for c in zip(*(s.last for s in stencils), strict=True)]
+        firsts = [min(c) for c in zip(*(s.first for s in stencils), strict=True)]
+        start, count = [0] * self.dim, list(grid.shape)
+        if grid.boundary == "none":
+            start = lasts
+            count = [n - b + a for n, a, b in zip(count, firsts, lasts, strict=True)]
+            if min(count) < 1:
+                raise ValueError(f"taps from {firsts} to {lasts} don't fit into a grid of shape {grid.shape}")
+        for stencil in stencils:
+            low = [i - b for i, b in zip(start, stencil.last, strict=True)]
+            high = [i + n - 1 - a for i, n, a in zip(start, count, stencil.first, strict=True)]
+            around = extend(self.values, low, high, grid.boundary)
+            part = operation(around, stencil, stencil.step, ones)
+            total = part if total is None else join(total, part)
+        move = [(i + r) * h for i, r, h in zip(start, stencils[0].remainder, grid.spacing, strict=True)]
+        if any(move) or tuple(count) != grid.shape:
+            grid = grid.replace(shape=count, origin=grid.origin + grid.origin.new_tensor(move))
+        assert total is not None
+        return self._with(total, grid)
+
+    def _aligned(self, other: FeatureMap) -> tuple[Samples, Samples]:
+        """Both maps as samples on one grid."""
+        if other.dim != self.dim:
+            raise ValueError(f"maps in {self.dim} and {other.dim} dimensions don't combine")
+        checks.same_channels(self.channels, other.channels)
+        if other.dtype != self.dtype:
+            raise TypeError(f"maps of {self.dtype} and {other.dtype} don't combine: convert one of them")
+        if isinstance(other, Field):
+            values, _ = refined(other, self.grid.lattice, rtol=1e-4)
+            return self, self._with(values)
+        if not isinstance(other, Samples):
+            raise TypeError(f"expected a Field or Samples, got {type(other).__name__}")
+        if self.grid.boundary != other.grid.boundary:
+            raise ValueError(
+                f"samples with boundary {self.grid.boundary!r} and {other.grid.boundary!r} don't combine"
+            )
+        if self.grid.coincides(other.grid):
+            return self, other
+        steps = self.grid.steps_to(other.grid)
+        if self.grid.boundary != "none" or steps is None or len(steps.reshape(-1, self.dim).unique(dim=0)) > 1:
+            raise ValueError(
+                f"samples on different lattices don't combine: {self.grid} and {other.grid}; "
+                "resample one of them: f.resample(g.grid)"
+            )
+        return self._intersection(other, steps.reshape(-1, self.dim)[0].tolist())
+
+    def _intersection(self, other: Samples, steps: list[int]) -> tuple[Samples, Samples]:
+        first = [max(0, k) for k in steps]
+        last = [min(n, k + m) for n, k, m in zip(self.grid.shape, steps, other.grid.shape, strict=True)]
+        count = [b - a for a, b in zip(first, last, strict=True)]
+        if min(count) < 1:
+            raise ValueError(f"grids {self.grid} and {other.grid} have no point in common")
+        return self.crop(first, count), other.crop([a - k for a, k in zip(first, steps, strict=True)], count)
+
+    def known(self) -> Samples:
+        """The same samples with nothing assumed outside of them (boundary "none")."""
+        return self._with(self.values, self.grid.replace(boundary="none"))
+
+    def crop(self, first: Any, count: Any) -> Samples:
+        """The samples first ≤ i < first + count per axis, as a map known only there (boundary "none").
+
+        Parameters
+        ----------
+        first, count : int or sequence of int
+        """
+        begin = checks.integers(first, self.dim, "first", least=0)
+        size = checks.integers(count, self.dim, "count")
+        if any(b + n > m for b, n, m in zip(begin, size, self.grid.shape, strict=True)):
+            raise ValueError(f"a crop of {size} from {begin} leaves the grid of shape {self.grid.shape}")
+        move = self.grid.origin.new_tensor([b * h for b, h in zip(begin, self.grid.spacing, strict=True)])
+        grid = self.grid.replace(shape=size, origin=self.grid.origin + move, boundary="none")
+        cut = tuple(slice(b, b + n) for b, n in zip(begin, size, strict=True))
+        return self._with(self.values[(..., *cut)], grid)
+
+    # --- back to functions ------------------------------------------------------------------------------------
+
+    def interpolate(self, method: str | None = None) -> Interpolated:
+        """The field through the samples.
+
+        Parameters
+        ----------
+        method : str, optional
+            As for `Interpolated`; "fourier" for a periodic boundary, "linear" for zeros, unless given.
+        """
+        boundary = self.grid.boundary
+        method = method or ("fourier" if boundary == "periodic" else "linear")
+        return Interpolated(self.values, self.grid.spacing, self.grid.origin, method, boundary)
+
+    def resample(self, grid: Grid, method: str = "fourier") -> Samples:
+        """The values on another grid: moved bit for bit where the lattices coincide, interpolated otherwise.
+
+        Parameters
+        ----------
+        grid : Grid
+            Where both grids are parts of one lattice, samples outside of this map follow its boundary; with boundary
+            "none" every point must be known.
+        method : str
+            As for `Interpolated`.
+        """
+        steps, close = self.grid.nearest_steps(grid)
+        if bool(close.all()):
+            return self._with(self._looked_up(steps, grid), grid)
+        values = self.interpolate(method)._values(grid.lattice)
+        if bool(close.any()):  # elements of a batch that need no interpolation get none
+            moved = self._looked_up(steps, grid)
+            values = torch.where(close.reshape(*close.shape, *(1,) * (self.dim + 1)), moved, values)
+        return self._with(values, grid)
+
+    def _looked_up(self, steps: Tensor, grid: Grid) -> Tensor:
+        flat, known = torch.zeros((), dtype=torch.long, device=self.device), None
+        for axis, (size, count) in enumerate(zip(self.grid.shape, grid.shape, strict=True)):
+            index = steps[..., axis, None].to(self.device) + torch.arange(count, device=self.device)
+            source = outside(index, size, self.grid.boundary)
+            lead = (*index.shape[:-1], *(1,) * axis, count, *(1,) * (self.dim - 1 - axis))
+            inside = (source >= 0).reshape(lead)
+            known = inside if known is None else known & inside
+            flat = flat * size + source.clamp(min=0).reshape(lead)
+        assert known is not None
+        values = gather(self.values, flat, self.dim)
+        if bool(known.all()):
+            return values
+        if self.grid.boundary == "none":
+            raise ValueError(f"{grid} has points that {self.grid} doesn't know: crop it first")
+        return values * known.unsqueeze(-self.dim - 1)

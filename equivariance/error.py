@@ -1,0 +1,155 @@
+"""The equivariance error: how far a layer is from commuting with translations.
+
+           F ───────── L ────────▶ L(F)
+           │ t▷                     │ t▷
+           ▼                        ▼
+          t▷F ──────── L ────────▶  ?
+
+Both ways round the square are computed as they stand; nothing rewrites L(t▷F) into t▷L(F).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from discretize import Grid, Samples, sample
+from fields import Field, checks
+from fields.lattice import evaluate_points
+
+#: A layer: a FeatureMap goes in; a FeatureMap, or a tensor of invariants, comes out.
+Layer = Callable[[Any], Any]
+
+NORMS = {"l1": 1.0, "l2": 2.0, "max": math.inf}
+
+
+def equivariance_error(
+    layer: Layer,
+    field: Field,
+    t: Any,
+    grid: Grid | None = None,
+    points: Any | None = None,
+    norm: str = "l2",
+    rtol: float = 1e-4,
+) -> Tensor:
+    """Relative error ‖Φ(t▷F) − t▷Φ(F)‖ / ‖t▷Φ(F)‖.
+
+    Parameters
+    ----------
+    layer : callable
+        Φ, from FeatureMap to FeatureMap or to a tensor of invariants (*batch, c).
+    field : Field
+    t : Tensor, shape (d,) or (*batch, d)
+        Real translations, in length units.
+    grid : Grid, optional
+        Measure the discretization, Φ = layer ∘ sample(·, grid): the field moves, the sampling grid stays. Both outputs
+        are compared on the grid of Φ(t▷F). The other is moved there sample by sample where the lattices coincide. On a
+        periodic grid it is resampled exactly, as a trigonometric polynomial, otherwise; under another boundary the two
+        are compared on the points that both know, and t must be a multiple of the output's spacing.
+    points : Tensor, shape (*points, d), optional
+        Measure the continuous layer there: Φ(t▷F) at x against Φ(F) at x − t.
+    norm : {"l2", "l1", "max"}
+        Over channels and space.
+    rtol : float
+        Tolerance with which a composed field is sampled on `grid`.
+
+    Returns
+    -------
+    Tensor, shape (*batch,)
+        The batch of field and t, broadcast.
+
+    Raises
+    ------
+    ValueError
+        Where the denominator vanishes; where neither grid nor points are given for an output with space; where two
+        lattices can't be compared exactly.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import Grid, Stride
+    >>> from equivariance import equivariance_error
+    >>> from fields import random_bandlimited
+    >>> F = random_bandlimited(1, 1, bandlimit=0.4, period=16.0, seed=0)
+    >>> error = equivariance_error(Stride(2), F, [[1.0], [2.0]], grid=Grid(16, 1.0))
+    >>> [bool(e > 1e-3) for e in error]
+    [True, False]
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+    if not isinstance(field, Field):
+        raise TypeError(f"expected a Field, got {type(field).__name__}: samples.interpolate() makes one")
+    if grid is not None and points is not None:
+        raise ValueError("give a grid, to measure the discretization, or points, to measure the function; not both")
+    t = checks.translation(t, field.dim).to(field.device)
+    moved_field = field.translate(t)
+    if grid is None:
+        left, right = layer(moved_field), layer(field)
+    else:
+        left = layer(sample(moved_field, grid, rtol=rtol))
+        right = layer(sample(field, grid, rtol=rtol))
+    if isinstance(left, Tensor):
+        return relative(left - right, right, 1, norm)
+    if isinstance(left, Samples):
+        return compare(left, right.translate(t), norm)
+    if points is None or not isinstance(left, Field):
+        raise ValueError(
+            f"the layer's output is a {type(left).__name__}: give grid=… to measure its discretization, or points=… to "
+            "measure it as a function"
+        )
+    x = checks.as_tensor(points, "points").to(t).reshape(-1, field.dim)
+    # Every element of the batch has points x − t of its own: L(F) is asked there, not moved.
+    values, expected = left(x), evaluate_points(right, x.reshape(-1, *(1,) * (t.ndim - 1), field.dim) - t)
+    return relative(values - expected, expected, 2, norm)
+
+
+def compare(left: Samples, right: Samples, norm: str = "l2") -> Tensor:
+    """Relative difference (*batch,) of two sampled maps on the grid of the first, denominator the second."""
+    space = left.dim + 1
+    if left.grid.boundary == "periodic":
+        right = right.resample(left.grid)
+        return relative(left.values - right.values, right.values, space, norm)
+    batch = torch.broadcast_shapes(left.batch, right.batch)
+    lefts, rights = elements(left, batch), elements(right, batch)
+    errors = []
+    for a, b in zip(lefts, rights, strict=True):
+        if a.grid.steps_to(b.grid) is None:
+            raise ValueError(
+                f"outputs on a grid with boundary {left.grid.boundary!r} and spacing {left.grid.spacing} can only be "
+                "compared exactly for translations by multiples of that spacing: take a periodic grid, such "
+                "translations, or points=…"
+            )
+        a, b = a.known(), b.known()
+        errors.append(relative(*_on_common_points(a, b), space, norm))
+    return torch.stack(errors).reshape(batch)
+
+
+def _on_common_points(left: Samples, right: Samples) -> tuple[Tensor, Tensor]:
+    difference = left - right
+    return difference.values, right.resample(difference.grid).values
+
+
+def elements(f: Samples, batch: tuple[int, ...]) -> list[Samples]:
+    """The maps of a batch, one by one."""
+    values = f.values.expand(*batch, *f.values.shape[-f.dim - 1 :]).flatten(0, len(batch) - 1) if batch else f.values[None]
+    origins = f.grid.origin.expand(*batch, f.dim).reshape(-1, f.dim)
+    return [
+        Samples(v, f.grid.replace(origin=o)) for v, o in zip(values, origins, strict=True)
+    ]
+
+
+def relative(difference: Tensor, reference: Tensor, axes: int, norm: str) -> Tensor:
+    """‖difference‖/‖reference‖ over the last `axes` axes."""
+    order, last = NORMS[norm], tuple(range(-axes, 0))
+    scale = torch.linalg.vector_norm(reference, order, last)
+    if bool((scale == 0).any()):
+        raise ValueError(
+            "the output vanishes identically, so no relative error is defined: take another field, or other points"
+        )
+    return torch.linalg.vector_norm(difference, order, last) / scale
+
+

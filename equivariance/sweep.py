@@ -1,0 +1,123 @@
+"""Sweeps: the equivariance error over layers × fields × grids × translations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from discretize import Grid
+from equivariance.error import Layer, equivariance_error
+from equivariance.provenance import provenance
+from fields import Field
+from fields.checks import translation
+
+#: Translations that are measured at once, as one batch.
+CHUNK = 16
+
+
+def sweep(
+    layers: Mapping[str, Layer],
+    fields: Mapping[str, Field],
+    translations: Any,
+    grids: Mapping[str, Grid | None],
+    points: Any | None = None,
+    norm: str = "l2",
+    rtol: float = 1e-4,
+    seed: int | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Measure every layer on every field, sampled on every grid, under every translation.
+
+    Parameters
+    ----------
+    layers, fields, grids : dict
+        By name. A grid None stands for the continuous layer, measured at `points`.
+    translations : Tensor, shape (T, d)
+        Real, in length units.
+    points : Tensor, shape (*points, d), optional
+        Where continuous outputs are compared.
+    norm, rtol
+        As for `equivariance_error`.
+    seed : int, optional
+        Recorded in the provenance: whatever the caller made the layers, fields and points with.
+    progress : bool
+        Show a bar on stderr, where that is a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        `error` (layer, field, grid, translation), relative; coordinate `t` (translation, axis) in length units;
+        provenance in the attributes.
+
+    Examples
+    --------
+    >>> from discretize import Grid, Stride
+    >>> from equivariance import sweep
+    >>> from fields import random_bandlimited
+    >>> F = random_bandlimited(1, 1, bandlimit=0.4, period=16.0, seed=0)
+    >>> data = sweep({"stride 2": Stride(2)}, {"noise": F}, [[1.0], [2.0]], {"16": Grid(16, 1.0)})
+    >>> (data.error.squeeze() > 1e-3).values.tolist()
+    [True, False]
+    """
+    _named(layers, "layers")
+    _named(fields, "fields")
+    _named(grids, "grids")
+    dim = next(iter(fields.values())).dim
+    t = translation(translations, dim).reshape(-1, dim)
+    if len(t) == 0:
+        raise ValueError("translations must have shape (T, d), T ≥ 1: none came")
+    for name, field in fields.items():
+        if field.dim != dim or field.batch:
+            raise ValueError(
+                f"the fields of a sweep share d and have no batch: {name!r} is on R^{field.dim}, batch {field.batch}"
+            )
+    errors = np.empty((len(layers), len(fields), len(grids), len(t)))
+    cells = [(i, j, k) for i in range(len(layers)) for j in range(len(fields)) for k in range(len(grids))]
+    names = list(layers), list(fields), list(grids)
+    for i, j, k in tqdm(cells, desc="sweep", unit="cell", disable=None if progress else True):
+        layer, field, grid = layers[names[0][i]], fields[names[1][j]], grids[names[2][k]]
+        where = points if grid is None else None
+        with torch.no_grad():
+            parts = [
+                equivariance_error(layer, field, part, grid, where, norm, rtol)
+                for part in t.split(CHUNK)
+            ]
+        errors[i, j, k] = torch.cat([p.double().cpu() for p in parts]).numpy()
+    return _dataset(errors, names, t.numpy(), norm, seed)
+
+
+def _named(items: Mapping[str, Any], what: str) -> None:
+    if not isinstance(items, Mapping) or not items:
+        raise ValueError(f"{what} must be a dict from names to {what}, at least one")
+
+
+def _dataset(
+    errors: np.ndarray[Any, Any],
+    names: tuple[list[str], list[str], list[str]],
+    t: np.ndarray[Any, Any],
+    norm: str,
+    seed: int | None,
+) -> xr.Dataset:
+    configuration = {"layers": names[0], "fields": names[1], "grids": names[2], "norm": norm, "seed": seed}
+    data = xr.Dataset(
+        {"error": (("layer", "field", "grid", "translation"), errors)},
+        coords={
+            "layer": names[0],
+            "field": names[1],
+            "grid": names[2],
+            "axis": [f"x{i + 1}" for i in range(t.shape[1])],
+            "t": (("translation", "axis"), t),
+        },
+        attrs=provenance(configuration),
+    )
+    data["error"].attrs = {
+        "long_name": f"relative equivariance error, {norm} norm",
+        "units": "1",
+    }
+    data["t"].attrs = {"long_name": "translation", "units": "length units of the fields"}
+    return data

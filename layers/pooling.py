@@ -1,0 +1,188 @@
+"""Local pooling over a shared window, and global pooling to invariants."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from discretize import NotResolved, Samples
+from discretize.refinement import at_refinement
+from fields import FeatureMap, Field, LatticeTooLarge, Window
+from fields.checks import integers
+from fields.composed import check_window
+from fields.feature_map import NODES
+from fields.lattice import MEMORY_BOUND, Lattice, graph, split
+
+Map = TypeVar("Map", bound=FeatureMap)
+
+
+class _Pool(nn.Module):
+    """Pooling of one kind over a window."""
+
+    kind: str
+
+    def __init__(self, window: Window, nodes: int = NODES) -> None:
+        super().__init__()
+        check_window(window)
+        (self.nodes,) = integers(nodes, 1, "nodes")
+        self.window = window
+
+    def forward(self, f: Map) -> Map:
+        """Pool a Field or Samples."""
+        return f.pool(self.window, self.kind, self.nodes)
+
+    def extra_repr(self) -> str:
+        """The window."""
+        return repr(self.window)
+
+
+class AvgPool(_Pool):
+    """x ↦ mean of F(x − y) over y in one window for all points.
+
+    Parameters
+    ----------
+    window : Ball, Box or Mask
+        In length units: k samples of spacing h are Box(k·h).
+    nodes : int
+        Quadrature nodes per half-width on a Field, as for `Conv`. Second order in their spacing.
+    """
+
+    kind = "mean"
+
+
+class MaxPool(_Pool):
+    """x ↦ maximum of F(x − y) over y in one window for all points.
+
+    Parameters
+    ----------
+    window : Ball, Box or Mask
+        In length units: k samples of spacing h are Box(k·h).
+    nodes : int
+        Nodes per half-width on a Field, as for `Conv`. The maximum over nodes is never above the true one; it
+        converges to it at first order in their spacing.
+    """
+
+    kind = "max"
+
+
+class GlobalPool(nn.Module):
+    """Pool a feature map to one vector per batch element, which translations leave unchanged.
+
+    Parameters
+    ----------
+    kind : {"mean", "integral", "max"} or float
+        A number p ≥ 1 means (mean |F|^p)^{1/p}. Over the period of a periodic Field, or over the grid of Samples.
+        "integral" and "max" are also defined for a Field that is known to decay on R^d; a mean over R^d raises.
+    rtol : float
+        For a Field: the number of points per axis is doubled until the result changes by at most rtol·max|F|.
+    memory : int
+        Bound on the values alive at once, in bytes.
+
+    Raises
+    ------
+    NotResolved
+        Where `rtol` can't be met within `memory`.
+
+    Examples
+    --------
+    >>> from fields import PlaneWaves
+    >>> from layers import GlobalPool
+    >>> round(float(GlobalPool(2)(PlaneWaves([[0.25]], [[1.0]]))), 6)
+    0.707107
+    """
+
+    def __init__(
+        self, kind: str | float = "mean", rtol: float = 1e-4, memory: int = MEMORY_BOUND
+    ) -> None:
+        super().__init__()
+        if kind not in ("mean", "integral", "max") and not (
+            isinstance(kind, int | float) and 1 <= kind < math.inf
+        ):
+            raise ValueError(f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {kind!r}")
+        if not 0 < rtol < 1:
+            raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+        self.kind, self.rtol, self.memory = kind, rtol, memory
+
+    def extra_repr(self) -> str:
+        """The kind."""
+        return repr(self.kind)
+
+    def forward(self, f: FeatureMap) -> Tensor:
+        """Invariants (*batch, c)."""
+        return self.with_accuracy(f)[0]
+
+    def with_accuracy(self, f: FeatureMap) -> tuple[Tensor, float]:
+        """Invariants (*batch, c), and their last change, relative to max|F|; 0 for Samples."""
+        if isinstance(f, Samples):
+            return self._pooled(f.values, f.grid.spacing), 0.0
+        if not isinstance(f, Field):
+            raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
+        corner, extent = self._domain(f)
+        count = self._first_count(f, extent)
+        last: Tensor | None = None
+        reached = math.inf
+        while True:
+            spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
+            origin = torch.tensor(corner, dtype=torch.float64)
+            try:
+                values = at_refinement(f, Lattice(origin, spacing, count), 1, self.memory)
+            except LatticeTooLarge as error:
+                raise NotResolved(
+                    f"rtol = {self.rtol:g} can't be reached: the invariant still changes by {reached:.1e} relative to "
+                    f"max|F| with {'×'.join(str(n // 2) for n in count)} points, and with twice as many {error}. "
+                    "What helps: a larger rtol, a larger memory=…"
+                ) from error
+            pooled = self._pooled(values, spacing)
+            if last is not None:
+                scale = float(values.detach().abs().amax())
+                change = float((pooled - last).detach().abs().amax())
+                reached = change / scale if scale else change
+                if reached <= self.rtol:
+                    return pooled, reached
+                if math.isnan(reached):
+                    raise ValueError("the field isn't finite: it has no invariant of this kind")
+            last, count = pooled, tuple(2 * n for n in count)
+
+    def _pooled(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
+        flat = values.flatten(-len(spacing))
+        if self.kind == "max":
+            return flat.amax(-1)
+        if self.kind == "mean":
+            return flat.mean(-1)
+        if self.kind == "integral":
+            return flat.sum(-1) * math.prod(spacing)
+        p = float(self.kind)
+        return flat.abs().pow(p).mean(-1).pow(1 / p)
+
+    def _domain(self, f: Field) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Corner and extent of what is pooled over."""
+        period = f.period
+        if period is not None:
+            return (0.0,) * f.dim, tuple(p or 1.0 for p in period)
+        support = f.support(1e-17)
+        if support is None or self.kind not in ("integral", "max"):
+            raise ValueError(
+                f"a global {self.kind!r} pooling needs a period, or a decaying field and kind 'integral' or 'max': "
+                "this field has no known period; use field.periodize(period), or sample it first"
+            )
+        low, high = support
+        return low, tuple(b - a for a, b in zip(low, high, strict=True))
+
+    def _first_count(self, f: Field, extent: tuple[float, ...]) -> tuple[int, ...]:
+        """Points per axis that tell all waves of the leaves, on a lattice that holds the atoms' spacings."""
+        band = f.bandwidth(self.rtol)
+        counts = []
+        for axis, length in enumerate(extent):
+            needed = max(8, 2 * math.ceil(band[axis] * length) + 1 if band else 0)
+            atoms = (n._spacings(None)[axis] for n in graph(f) if not n.is_quadrature)
+            base = 1
+            for spacing in (h for h in atoms if h is not None):
+                cells, rest = split(length / spacing)
+                base = math.lcm(base, cells) if not rest else base
+            while base % 2 == 0 and base // 2 >= needed:
+                base //= 2
+            counts.append(base * 2 ** max(0, math.ceil(math.log2(needed / base))))
+        return tuple(counts)
