@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_TORCH_MODES = {"periodic": "circular", "reflect": "reflect", "nearest": "replicate", "zero": "constant"}
+_TORCH_MODES = {
+    "periodic": "circular",
+    "reflect": "reflect",
+    "nearest": "replicate",
+    "zero": "constant",
+}
 
 
 def outside(index: Tensor, size: int, boundary: str) -> Tensor:

@@ -137,13 +137,15 @@ class Grid:
             for n, q, p in zip(self.shape, strides, top, strict=True)
         ]
         if min(shape) < 1:
-            raise ValueError(f"a stride of {strides} from {phase} leaves nothing of shape {self.shape}")
+            raise ValueError(
+                f"a stride of {strides} from {phase} leaves nothing of shape {self.shape}"
+            )
         spacing = tuple(h * q for h, q in zip(self.spacing, strides, strict=True))
         origin = self.origin + index * self.origin.new_tensor(self.spacing)
         return self.replace(shape=shape, spacing=spacing, origin=origin)
 
     def refine(self, m: Any) -> Grid:
-        """m times as many points per axis: the grid of which this one is every m-th point."""
+        """M times as many points per axis: the grid of which this one is every m-th point."""
         factors = checks.integers(m, self.dim, "refinement")
         shape = [n * q for n, q in zip(self.shape, factors, strict=True)]
         return self.replace(
@@ -153,19 +155,27 @@ class Grid:
     def dilate(self, n: Any) -> Grid:
         """The grid with n more points on either side of each axis."""
         widths = checks.integers(n, self.dim, "dilation", least=0)
-        origin = self.origin - self.origin.new_tensor([w * h for w, h in zip(widths, self.spacing, strict=True)])
-        return self.replace(shape=[a + 2 * w for a, w in zip(self.shape, widths, strict=True)], origin=origin)
+        origin = self.origin - self.origin.new_tensor(
+            [w * h for w, h in zip(widths, self.spacing, strict=True)]
+        )
+        return self.replace(
+            shape=[a + 2 * w for a, w in zip(self.shape, widths, strict=True)], origin=origin
+        )
 
     def offset(self, other: Grid) -> Tensor:
         """Origin of `other` minus this one's, in spacings, shape (*batch, d)."""
         spacing = self.origin.new_tensor(self.spacing)
-        return (other.origin.to(self.origin.device) - self.origin) / spacing
+        offset: Tensor = (other.origin.to(self.origin.device) - self.origin) / spacing
+        return offset
 
     def offset_tolerance(self, other: Grid) -> Tensor:
         """Rounding error to expect in `offset`: 64 eps of the coordinates, in spacings."""
-        size = torch.maximum(self.origin.detach().abs(), other.origin.detach().abs().to(self.origin.device))
+        size = torch.maximum(
+            self.origin.detach().abs(), other.origin.detach().abs().to(self.origin.device)
+        )
         spacing = self.origin.new_tensor(self.spacing)
-        return 64 * torch.finfo(torch.float64).eps * (1 + size / spacing)
+        tolerance: Tensor = 64 * torch.finfo(torch.float64).eps * (1 + size / spacing)
+        return tolerance
 
     def nearest_steps(self, other: Grid) -> tuple[Tensor, Tensor]:
         """The offset as the nearest integers (*batch, d), and whether (*batch) these are exact up to rounding."""

@@ -79,7 +79,7 @@ def _advice(field: Field, rtol: float, m: int, reached: float, error: LatticeToo
     else:
         said = "the coarsest two refinements that the field's band allows don't both fit, so that no change is known"
     return (
-        f"rtol = {rtol:g} can't be reached: {said}, and at refinement {m} {error}. What helps: a larger rtol, a finer or "
-        "smaller grid, smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing "
+        f"rtol = {rtol:g} can't be reached: {said}, and at refinement {m} {error}. What helps: a larger rtol, a finer "
+        "or smaller grid, smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing "
         "without any promise"
     )

@@ -17,6 +17,7 @@ from fields.feature_map import NODES, FeatureMap
 from fields.field import Field
 from fields.interpolated import Interpolated, gather
 from fields.kernel import MatrixKernel
+from fields.lattice import take
 from fields.stencil import Stencil, convolve, maximum, mix
 from fields.window import Window, pooling_kind
 
@@ -90,7 +91,9 @@ class Samples(FeatureMap):
         common remainder, ValueError.
         """
         check_kernel(kernel, self.channels, self.dtype)
-        stencils = fitted(kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values)
+        stencils = fitted(
+            kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values
+        )
         return self._stenciled(stencils, convolve, torch.add)
 
     def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Samples:
@@ -106,19 +109,25 @@ class Samples(FeatureMap):
 
     def mix(self, matrix: Any) -> Samples:
         """M F(x) at every sample, M of shape (c_out, c_in)."""
-        return self._with(mix(self.values, checks.matrix(matrix, self.channels, self.values), self.dim))
+        return self._with(
+            mix(self.values, checks.matrix(matrix, self.channels, self.values), self.dim)
+        )
 
     def stride(self, s: Any) -> Samples:
         """Every s-th sample."""
         grid = self.grid.stride(s)
         steps = checks.integers(s, self.dim, "stride")
-        return self._with(self.values[(..., *(slice(None, None, q) for q in steps))], grid)
+        return self._with(take(self.values, (slice(None, None, q) for q in steps)), grid)
 
     def _plus(self, other: Any, sign: float) -> Samples:
         if not isinstance(other, FeatureMap):
-            return self._affine(1.0, sign * checks.channel_vector(other, self.channels, self.values))
+            return self._affine(
+                1.0, sign * checks.channel_vector(other, self.channels, self.values)
+            )
         left, right = self._aligned(other)
-        return left._with(left.values + sign * right.values if sign < 0 else left.values + right.values)
+        return left._with(
+            left.values + sign * right.values if sign < 0 else left.values + right.values
+        )
 
     def _times(self, other: Any) -> Samples:
         if not isinstance(other, FeatureMap):
@@ -152,14 +161,18 @@ class Samples(FeatureMap):
             start = lasts
             count = [n - b + a for n, a, b in zip(count, firsts, lasts, strict=True)]
             if min(count) < 1:
-                raise ValueError(f"taps from {firsts} to {lasts} don't fit into a grid of shape {grid.shape}")
+                raise ValueError(
+                    f"taps from {firsts} to {lasts} don't fit into a grid of shape {grid.shape}"
+                )
         for stencil in stencils:
             low = [i - b for i, b in zip(start, stencil.last, strict=True)]
             high = [i + n - 1 - a for i, n, a in zip(start, count, stencil.first, strict=True)]
             around = extend(self.values, low, high, grid.boundary)
             part = operation(around, stencil, stencil.step, ones)
             total = part if total is None else join(total, part)
-        move = [(i + r) * h for i, r, h in zip(start, stencils[0].remainder, grid.spacing, strict=True)]
+        move = [
+            (i + r) * h for i, r, h in zip(start, stencils[0].remainder, grid.spacing, strict=True)
+        ]
         if any(move) or tuple(count) != grid.shape:
             grid = grid.replace(shape=count, origin=grid.origin + grid.origin.new_tensor(move))
         assert total is not None
@@ -171,7 +184,9 @@ class Samples(FeatureMap):
             raise ValueError(f"maps in {self.dim} and {other.dim} dimensions don't combine")
         checks.same_channels(self.channels, other.channels)
         if other.dtype != self.dtype:
-            raise TypeError(f"maps of {self.dtype} and {other.dtype} don't combine: convert one of them")
+            raise TypeError(
+                f"maps of {self.dtype} and {other.dtype} don't combine: convert one of them"
+            )
         if isinstance(other, Field):
             values, _ = refined(other, self.grid.lattice, rtol=1e-4)
             return self, self._with(values)
@@ -184,7 +199,11 @@ class Samples(FeatureMap):
         if self.grid.coincides(other.grid):
             return self, other
         steps = self.grid.steps_to(other.grid)
-        if self.grid.boundary != "none" or steps is None or len(steps.reshape(-1, self.dim).unique(dim=0)) > 1:
+        if (
+            self.grid.boundary != "none"
+            or steps is None
+            or len(steps.reshape(-1, self.dim).unique(dim=0)) > 1
+        ):
             raise ValueError(
                 f"samples on different lattices don't combine: {self.grid} and {other.grid}; "
                 "resample one of them: f.resample(g.grid)"
@@ -193,11 +212,15 @@ class Samples(FeatureMap):
 
     def _intersection(self, other: Samples, steps: list[int]) -> tuple[Samples, Samples]:
         first = [max(0, k) for k in steps]
-        last = [min(n, k + m) for n, k, m in zip(self.grid.shape, steps, other.grid.shape, strict=True)]
+        last = [
+            min(n, k + m) for n, k, m in zip(self.grid.shape, steps, other.grid.shape, strict=True)
+        ]
         count = [b - a for a, b in zip(first, last, strict=True)]
         if min(count) < 1:
             raise ValueError(f"grids {self.grid} and {other.grid} have no point in common")
-        return self.crop(first, count), other.crop([a - k for a, k in zip(first, steps, strict=True)], count)
+        return self.crop(first, count), other.crop(
+            [a - k for a, k in zip(first, steps, strict=True)], count
+        )
 
     def known(self) -> Samples:
         """The same samples with nothing assumed outside of them (boundary "none")."""
@@ -213,11 +236,15 @@ class Samples(FeatureMap):
         begin = checks.integers(first, self.dim, "first", least=0)
         size = checks.integers(count, self.dim, "count")
         if any(b + n > m for b, n, m in zip(begin, size, self.grid.shape, strict=True)):
-            raise ValueError(f"a crop of {size} from {begin} leaves the grid of shape {self.grid.shape}")
-        move = self.grid.origin.new_tensor([b * h for b, h in zip(begin, self.grid.spacing, strict=True)])
+            raise ValueError(
+                f"a crop of {size} from {begin} leaves the grid of shape {self.grid.shape}"
+            )
+        move = self.grid.origin.new_tensor(
+            [b * h for b, h in zip(begin, self.grid.spacing, strict=True)]
+        )
         grid = self.grid.replace(shape=size, origin=self.grid.origin + move, boundary="none")
         cut = tuple(slice(b, b + n) for b, n in zip(begin, size, strict=True))
-        return self._with(self.values[(..., *cut)], grid)
+        return self._with(take(self.values, cut), grid)
 
     # --- back to functions ------------------------------------------------------------------------------------
 

@@ -80,7 +80,9 @@ def check_pair(field: Field, grid: Grid) -> None:
     if not isinstance(grid, Grid):
         raise TypeError(f"grid must be a Grid, got {type(grid).__name__}")
     if field.dim != grid.dim:
-        raise ValueError(f"a field on R^{field.dim} can't be sampled on a grid with {grid.dim} axes")
+        raise ValueError(
+            f"a field on R^{field.dim} can't be sampled on a grid with {grid.dim} axes"
+        )
     if grid.boundary == "periodic" and not field.is_periodic(grid.extent):
         raise ValueError(
             f"the grid is periodic with period {grid.extent}, the field isn't, as far as is known: sum its images by "

@@ -82,9 +82,13 @@ def equivariance_error(
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
     if not isinstance(field, Field):
-        raise TypeError(f"expected a Field, got {type(field).__name__}: samples.interpolate() makes one")
+        raise TypeError(
+            f"expected a Field, got {type(field).__name__}: samples.interpolate() makes one"
+        )
     if grid is not None and points is not None:
-        raise ValueError("give a grid, to measure the discretization, or points, to measure the function; not both")
+        raise ValueError(
+            "give a grid, to measure the discretization, or points, to measure the function; not both"
+        )
     t = checks.translation(t, field.dim).to(field.device)
     moved_field = field.translate(t)
     if grid is None:
@@ -103,7 +107,10 @@ def equivariance_error(
         )
     x = checks.as_tensor(points, "points").to(t).reshape(-1, field.dim)
     # Every element of the batch has points x − t of its own: L(F) is asked there, not moved.
-    values, expected = left(x), evaluate_points(right, x.reshape(-1, *(1,) * (t.ndim - 1), field.dim) - t)
+    values, expected = (
+        left(x),
+        evaluate_points(right, x.reshape(-1, *(1,) * (t.ndim - 1), field.dim) - t),
+    )
     return relative(values - expected, expected, 2, norm)
 
 
@@ -135,11 +142,13 @@ def _on_common_points(left: Samples, right: Samples) -> tuple[Tensor, Tensor]:
 
 def elements(f: Samples, batch: tuple[int, ...]) -> list[Samples]:
     """The maps of a batch, one by one."""
-    values = f.values.expand(*batch, *f.values.shape[-f.dim - 1 :]).flatten(0, len(batch) - 1) if batch else f.values[None]
+    values = (
+        f.values.expand(*batch, *f.values.shape[-f.dim - 1 :]).flatten(0, len(batch) - 1)
+        if batch
+        else f.values[None]
+    )
     origins = f.grid.origin.expand(*batch, f.dim).reshape(-1, f.dim)
-    return [
-        Samples(v, f.grid.replace(origin=o)) for v, o in zip(values, origins, strict=True)
-    ]
+    return [Samples(v, f.grid.replace(origin=o)) for v, o in zip(values, origins, strict=True)]
 
 
 def relative(difference: Tensor, reference: Tensor, axes: int, norm: str) -> Tensor:
@@ -150,6 +159,5 @@ def relative(difference: Tensor, reference: Tensor, axes: int, norm: str) -> Ten
         raise ValueError(
             "the output vanishes identically, so no relative error is defined: take another field, or other points"
         )
-    return torch.linalg.vector_norm(difference, order, last) / scale
-
-
+    error: Tensor = torch.linalg.vector_norm(difference, order, last) / scale
+    return error

@@ -77,7 +77,9 @@ def sweep(
                 f"the fields of a sweep share d and have no batch: {name!r} is on R^{field.dim}, batch {field.batch}"
             )
     errors = np.empty((len(layers), len(fields), len(grids), len(t)))
-    cells = [(i, j, k) for i in range(len(layers)) for j in range(len(fields)) for k in range(len(grids))]
+    cells = [
+        (i, j, k) for i in range(len(layers)) for j in range(len(fields)) for k in range(len(grids))
+    ]
     names = list(layers), list(fields), list(grids)
     for i, j, k in tqdm(cells, desc="sweep", unit="cell", disable=None if progress else True):
         layer, field, grid = layers[names[0][i]], fields[names[1][j]], grids[names[2][k]]
@@ -103,7 +105,13 @@ def _dataset(
     norm: str,
     seed: int | None,
 ) -> xr.Dataset:
-    configuration = {"layers": names[0], "fields": names[1], "grids": names[2], "norm": norm, "seed": seed}
+    configuration = {
+        "layers": names[0],
+        "fields": names[1],
+        "grids": names[2],
+        "norm": norm,
+        "seed": seed,
+    }
     data = xr.Dataset(
         {"error": (("layer", "field", "grid", "translation"), errors)},
         coords={

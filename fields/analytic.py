@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fields import checks
 from fields.field import Field, PerAxis
-from fields.lattice import Lattice, common_spacing, split
+from fields.lattice import Lattice, common_spacing
 from fields.separable import contract, separable_sum
 
 
@@ -33,8 +33,8 @@ class Constant(Field):
     """
 
     def __init__(self, value: Any, dim: int) -> None:
-        value = checks.as_tensor(value, "value")
-        self.value = value[None] if value.ndim == 0 else value
+        vector = checks.as_tensor(value, "value")
+        self.value = vector[None] if vector.ndim == 0 else vector
         self.dim = dimension(dim)
         self.channels, self.batch = self.value.shape[-1], tuple(self.value.shape[:-1])
         self.dtype, self.device = self.value.dtype, self.value.device
@@ -94,7 +94,9 @@ class Gaussians(Field):
             )
         for name, tensor in (("amplitudes", self.amplitudes), ("widths", self.widths)):
             if tensor.dtype != self.centers.dtype:
-                raise TypeError(f"{name} are {tensor.dtype}, centers {self.centers.dtype}: use one dtype")
+                raise TypeError(
+                    f"{name} are {tensor.dtype}, centers {self.centers.dtype}: use one dtype"
+                )
         self.dim, self.channels = dimension(dim), self.amplitudes.shape[-1]
         self.dtype, self.device = self.centers.dtype, self.centers.device
         self.batch = tuple(
@@ -110,7 +112,9 @@ class Gaussians(Field):
                     if len(tail) == 1:
                         self.widths = self.widths[..., None].expand(*shape, self.dim)
                     if len(tail) < 3 and not bool((self.widths > 0).all()):
-                        raise ValueError(f"widths must be positive, the least is {float(self.widths.min())}")
+                        raise ValueError(
+                            f"widths must be positive, the least is {float(self.widths.min())}"
+                        )
                     if len(tail) == 3:
                         self._check_covariances()
                     return len(tail) == 3
@@ -165,7 +169,9 @@ class Gaussians(Field):
         whiten = torch.linalg.inv(torch.linalg.cholesky(self.widths))
         total = None
         for m in range(self.centers.shape[-2]):
-            center = self.centers[..., m, :].reshape(*self.centers.shape[:-2], *(1,) * self.dim, self.dim)
+            center = self.centers[..., m, :].reshape(
+                *self.centers.shape[:-2], *(1,) * self.dim, self.dim
+            )
             lead = (*whiten.shape[:-3], *(1,) * (self.dim - 1), self.dim, self.dim)
             z = (points - center) @ whiten[..., m, :, :].reshape(lead).mT
             bump = torch.exp(-0.5 * (z**2).sum(-1)).unsqueeze(-self.dim - 1)
@@ -201,8 +207,10 @@ class PlaneWaves(Field):
         if not isinstance(amplitudes, Tensor):
             amplitudes = torch.as_tensor(amplitudes, dtype=torch.complex128)
         amplitudes = checks.as_tensor(amplitudes, "amplitudes")
-        self.amplitudes = amplitudes if amplitudes.is_complex() else torch.complex(
-            amplitudes, torch.zeros_like(amplitudes)
+        self.amplitudes = (
+            amplitudes
+            if amplitudes.is_complex()
+            else torch.complex(amplitudes, torch.zeros_like(amplitudes))
         )
         self.dtype, self.device = self.amplitudes.real.dtype, self.amplitudes.device
         self.frequencies = checks.as_tensor(frequencies, "frequencies").to(self.device)
@@ -220,11 +228,15 @@ class PlaneWaves(Field):
         self.bandlimit = tuple(self.frequencies.detach().abs().amax(0).tolist())
         self._known = None if period is None else checks.positive(period, dim, "period")
         if self._known is not None and not self._repeats(self._known):
-            raise ValueError(f"these frequencies are no multiples of 1/period, period {self._known}")
+            raise ValueError(
+                f"these frequencies are no multiples of 1/period, period {self._known}"
+            )
         self._grid = self._product_grid()
 
     def _repeats(self, period: PerAxis) -> bool:
-        cycles = self.frequencies.detach().double().cpu() * torch.tensor(period, dtype=torch.float64)
+        cycles = self.frequencies.detach().double().cpu() * torch.tensor(
+            period, dtype=torch.float64
+        )
         return bool(((cycles - cycles.round()).abs() <= 1e-9 * (1 + cycles.abs())).all())
 
     def _product_grid(self) -> list[tuple[Tensor, Tensor]] | None:
@@ -265,7 +277,9 @@ class PlaneWaves(Field):
             index = tuple(where for _, where in self._grid)
             cells = _scatter(cells, index, self.amplitudes, self.dim)
             return contract(cells.movedim(-1, -self.dim - 1), bases)
-        factors = [_waves(x, f.double()).to(kind) for x, f in zip(axes, self.frequencies.T, strict=True)]
+        factors = [
+            _waves(x, f.double()).to(kind) for x, f in zip(axes, self.frequencies.T, strict=True)
+        ]
         return separable_sum(self.amplitudes, factors)
 
 
@@ -343,7 +357,9 @@ class Formula(Field):
             raise ValueError(
                 f"the formula must return shape {expected} for points of shape {tuple(points.shape)}, got {got}"
             )
-        return checks.same_dtype(values, self.dtype, "the formula's value").movedim(-1, -self.dim - 1)
+        return checks.same_dtype(values, self.dtype, "the formula's value").movedim(
+            -1, -self.dim - 1
+        )
 
 
 def random_bandlimited(
@@ -384,9 +400,7 @@ def random_bandlimited(
     bands = checks.positive(bandlimit, dim, "bandlimit")
     highest = [math.floor(b * p * (1 + 1e-12)) for b, p in zip(bands, lengths, strict=True)]
     # Of each pair ±k, which a real field couples, the one whose first non-zero entry is positive.
-    waves = [
-        k for k in itertools.product(*(range(-n, n + 1) for n in highest)) if k > (0,) * dim
-    ]
+    waves = [k for k in itertools.product(*(range(-n, n + 1) for n in highest)) if k > (0,) * dim]
     if not waves:
         raise ValueError(
             f"no wave of period {lengths} is below the band limit {bands}: the lowest is "
@@ -398,7 +412,9 @@ def random_bandlimited(
     amplitudes = torch.complex(noise[0], noise[1]).to(
         torch.complex64 if dtype == torch.float32 else torch.complex128
     )
-    frequencies = torch.tensor(waves, dtype=torch.float64) / torch.tensor(lengths, dtype=torch.float64)
+    frequencies = torch.tensor(waves, dtype=torch.float64) / torch.tensor(
+        lengths, dtype=torch.float64
+    )
     return PlaneWaves(frequencies, amplitudes, period=lengths)
 
 

@@ -49,7 +49,7 @@ def per_axis(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
         numbers = [float(value)] * dim
     else:
         try:
-            numbers = [float(v) for v in value]  # type: ignore[union-attr]
+            numbers = [float(v) for v in value]
         except TypeError as error:
             raise TypeError(f"{name} must be a number or {dim} numbers, got {value!r}") from error
     if len(numbers) != dim:
@@ -65,6 +65,16 @@ def positive(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
     if min(numbers) <= 0:
         raise ValueError(f"{name} must be positive, got {numbers}")
     return numbers
+
+
+def lengths(value: VectorLike, name: str) -> float | tuple[float, ...]:
+    """Return positive lengths whose number of axes is not known yet: a single number, or one per axis."""
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if isinstance(value, int | float):
+        return positive(value, 1, name)[0]
+    numbers = tuple(value)
+    return positive(numbers, len(numbers), name)
 
 
 def integers(value: Any, dim: int, name: str, least: int = 1) -> tuple[int, ...]:

@@ -81,7 +81,9 @@ class Mapped(_Composed):
             raise TypeError(f"map needs a callable, got {type(fn).__name__}")
         self.fn = fn
         with torch.no_grad():
-            self._zero = fn(torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device))
+            self._zero = fn(
+                torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
+            )
         super().__init__(parent, channels=map_channels(self._zero, (1,)))
         self.dtype = self._zero.dtype
 
@@ -134,9 +136,7 @@ class Affine(_Composed):
         return self.parent.support(rtol) if zero else None
 
 
-def affine_values(
-    values: Tensor, scale: Tensor | float, shift: Tensor | float, dim: int
-) -> Tensor:
+def affine_values(values: Tensor, scale: Tensor | float, shift: Tensor | float, dim: int) -> Tensor:
     """a·values + b per channel, for values (*batch, c, X1, …, Xd)."""
 
     def spread(v: Tensor | float) -> Tensor | float:

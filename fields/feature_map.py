@@ -1,8 +1,8 @@
 """FeatureMap: the words in which every layer is written, for functions on R^d and for arrays on a grid alike.
 
-    FeatureMap
-      ├── Field      F: R^d → R^c, evaluated anywhere
-      └── Samples    its values on a Grid            (package `discretize`)
+FeatureMap
+  ├── Field      F: R^d → R^c, evaluated anywhere
+  └── Samples    its values on a Grid            (package `discretize`)
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ class FeatureMap(ABC):
 
     @abstractmethod
     def map(self, fn: Callable[[Tensor], Tensor]) -> Self:
-        """x ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
+        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
 
     @abstractmethod
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Self:
         """(K*F)(x) = ∫ K(y) F(x − y) dy, or Σ_j w_j F(x − o_j) for atoms.
 
-        A Field takes about `nodes` quadrature nodes per radius of a density (its spacing is the nearest power of two); Samples take those of their grid.
+        A Field takes about `nodes` quadrature nodes per radius of a density (their spacing is the nearest power of
+        two); Samples take those of their grid.
         """
 
     @abstractmethod
@@ -62,39 +63,39 @@ class FeatureMap(ABC):
 
     @abstractmethod
     def mix(self, matrix: Any) -> Self:
-        """x ↦ M F(x), M of shape (c_out, c_in)."""
+        """X ↦ M F(x), M of shape (c_out, c_in)."""
 
     @abstractmethod
     def stride(self, s: Any) -> Self:
         """Keep every s-th sample; a Field stays as it is, since a stride belongs to the grid."""
 
     @abstractmethod
-    def _plus(self, other: Any, sign: float) -> Self:
-        """Self + sign·other."""
+    def _plus(self, other: Any, sign: float) -> Any:
+        """Self + sign·other, or NotImplemented."""
 
     @abstractmethod
-    def _times(self, other: Any) -> Self:
-        """Pointwise product."""
+    def _times(self, other: Any) -> Any:
+        """Pointwise product, or NotImplemented."""
 
-    def __add__(self, other: Any) -> Self:
+    def __add__(self, other: Any) -> Any:
         return self._plus(other, 1.0)
 
-    def __radd__(self, other: Any) -> Self:
+    def __radd__(self, other: Any) -> Any:
         return self._plus(other, 1.0)
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: Any) -> Any:
         return self._plus(other, -1.0)
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: Any) -> Any:
         return self._times(-1.0)._plus(other, 1.0)
 
-    def __neg__(self) -> Self:
+    def __neg__(self) -> Any:
         return self._times(-1.0)
 
-    def __mul__(self, other: Any) -> Self:
+    def __mul__(self, other: Any) -> Any:
         return self._times(other)
 
-    def __rmul__(self, other: Any) -> Self:
+    def __rmul__(self, other: Any) -> Any:
         return self._times(other)
 
     #: Lets `tensor + feature_map` and `array * feature_map` reach the reflected operators above.

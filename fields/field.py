@@ -16,7 +16,17 @@ from torch import Tensor
 from fields import checks
 from fields.feature_map import NODES, FeatureMap
 from fields.kernel import MatrixKernel
-from fields.lattice import Box, Frame, Lattice, Need, Plan, common_spacing, evaluate_points, graph, split
+from fields.lattice import (
+    Box,
+    Frame,
+    Lattice,
+    Need,
+    Plan,
+    common_spacing,
+    evaluate_points,
+    graph,
+    split,
+)
 from fields.window import Window
 
 if TYPE_CHECKING:
@@ -67,13 +77,13 @@ class Field(FeatureMap):
         return evaluate_points(self, flat).reshape(*self.batch, *x.shape[:-1], self.channels)
 
     def _points(self, x: Any) -> Tensor:
-        x = checks.as_tensor(x, "points x").to(torch.float64)
-        if x.ndim == 0 or x.shape[-1] != self.dim:
+        points = checks.as_tensor(x, "points x").to(torch.float64)
+        if points.ndim == 0 or points.shape[-1] != self.dim:
             raise ValueError(
                 f"points of a field on R^{self.dim} have shape (*points, {self.dim}), "
-                f"got {tuple(x.shape)}"
+                f"got {tuple(points.shape)}"
             )
-        return x
+        return points
 
     def gradient(self, x: Any) -> Tensor:
         """Derivatives ∂F_c/∂x_i at points (*points, d), shape (*batch, *points, c, d), by forward differentiation."""
@@ -101,7 +111,7 @@ class Field(FeatureMap):
         return (None,) * self.dim
 
     def _stencils(self, plan: Plan) -> list[Stencil]:
-        """This node's taps on the plan's lattice."""
+        """Taps of the node on the plan's lattice."""
         return []
 
     @property
@@ -167,7 +177,7 @@ class Field(FeatureMap):
         return composed.Translated(self, checks.translation(t, self.dim))
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Field:
-        """x ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
+        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
         return composed.Mapped(self, fn)
 
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Field:
@@ -179,7 +189,7 @@ class Field(FeatureMap):
         return composed.Pooled(self, window, kind, nodes)
 
     def mix(self, matrix: Any) -> Field:
-        """x ↦ M F(x), M of shape (c_out, c_in)."""
+        """X ↦ M F(x), M of shape (c_out, c_in)."""
         return composed.Mixed(self, matrix)
 
     def stride(self, s: Any) -> Field:
@@ -191,18 +201,20 @@ class Field(FeatureMap):
         """Σ_n F(x − nP), the sum of the images of a decaying field, to rounding error."""
         return composed.Periodized(self, checks.positive(period, self.dim, "period"))
 
-    def _plus(self, other: Any, sign: float) -> Field:
+    def _plus(self, other: Any, sign: float) -> Any:
         if isinstance(other, Field):
             return composed.Sum(self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
-            return NotImplemented  # type: ignore[return-value]  # Samples ⊕ Field is theirs to define
-        return composed.Affine(self, 1.0, sign * checks.channel_vector(other, self.channels, self._like))
+            return NotImplemented  # Samples ⊕ Field is theirs to define
+        return composed.Affine(
+            self, 1.0, sign * checks.channel_vector(other, self.channels, self._like)
+        )
 
-    def _times(self, other: Any) -> Field:
+    def _times(self, other: Any) -> Any:
         if isinstance(other, Field):
             return composed.Product(self, other)
         if isinstance(other, FeatureMap):
-            return NotImplemented  # type: ignore[return-value]
+            return NotImplemented
         return composed.Affine(self, checks.channel_vector(other, self.channels, self._like), 0.0)
 
     @property

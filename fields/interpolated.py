@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -81,8 +82,10 @@ class Interpolated(Field):
         self.shape = tuple(self.values.shape[-self.dim :])
         self.channels = self.values.shape[-self.dim - 1]
         self.dtype, self.device = self.values.dtype, self.values.device
-        self.origin = self.origin.expand(*self.origin.shape[:-1], self.dim) if self.origin.ndim else (
-            self.origin.repeat(self.dim)
+        self.origin = (
+            self.origin.expand(*self.origin.shape[:-1], self.dim)
+            if self.origin.ndim
+            else (self.origin.repeat(self.dim))
         )
         self.origin = self.origin.to(self.device)
         lead = tuple(self.values.shape[: -self.dim - 1])
@@ -107,10 +110,11 @@ class Interpolated(Field):
         **options
             `origin`, `method`, `boundary`, as for the class.
         """
-        from skimage import img_as_float64, io
+        from skimage import io, util
 
         try:
-            image = img_as_float64(io.imread(Path(path)))
+            read: Any = io.imread(Path(path))
+            image = util.img_as_float64(read)  # type: ignore[no-untyped-call]
         except Exception as error:  # the readers behind imread raise what they like
             raise ValueError(f"{path} can't be read as an image: {error}") from error
         if image.ndim == 2:
@@ -135,7 +139,9 @@ class Interpolated(Field):
         origins = self.origin.reshape(-1, self.dim)
         low = (origins.amin(0) - origins.new_tensor(self.spacing)).tolist()
         extent = [n * h for n, h in zip(self.shape, self.spacing, strict=True)]
-        return tuple(low), tuple(a + e for a, e in zip(origins.amax(0).tolist(), extent, strict=True))
+        return tuple(low), tuple(
+            a + e for a, e in zip(origins.amax(0).tolist(), extent, strict=True)
+        )
 
     def bandwidth(self, rtol: float) -> PerAxis | None:
         """The band limit; for piecewise interpolants one wave per sample, from where their spectra fall off."""
@@ -145,7 +151,9 @@ class Interpolated(Field):
         if self.method == "linear":
             return self._gathered(lattice, linear_taps)
         if self.boundary == "zero":
-            bases = [torch.sinc(p[..., :, None] - k).to(self.dtype) for p, k in self._positions(lattice)]
+            bases = [
+                torch.sinc(p[..., :, None] - k).to(self.dtype) for p, k in self._positions(lattice)
+            ]
             return contract(self.values, bases)
         factors = self._commensurate(lattice)
         if factors is not None:
@@ -156,7 +164,9 @@ class Interpolated(Field):
         """Per axis: positions in samples (*batch, X_i), and the indices of the samples."""
         return [
             ((x - self.origin[..., i, None]) / h, torch.arange(n, dtype=x.dtype, device=x.device))
-            for i, (x, h, n) in enumerate(zip(lattice.axes(), self.spacing, self.shape, strict=True))
+            for i, (x, h, n) in enumerate(
+                zip(lattice.axes(), self.spacing, self.shape, strict=True)
+            )
         ]
 
     # --- Fourier ----------------------------------------------------------------------------------------------
@@ -177,7 +187,9 @@ class Interpolated(Field):
     def _commensurate(self, lattice: Lattice) -> tuple[list[int], list[int]] | None:
         """(refinement m, stride k) per axis with lattice spacing = k·spacing/m; None where an FFT doesn't pay."""
         refine, stride = [], []
-        for q, h, n, size in zip(lattice.spacing, self.spacing, lattice.shape, self.shape, strict=True):
+        for q, h, n, size in zip(
+            lattice.spacing, self.spacing, lattice.shape, self.shape, strict=True
+        ):
             (m, rest_m), (k, rest_k) = split(h / q), split(q / h)
             if (rest_m and rest_k) or 4 * n * k < size * m or m > 8 * size:
                 return None
@@ -186,10 +198,13 @@ class Interpolated(Field):
         return refine, stride
 
     def _spectrum(self) -> Tensor:
-        if self.values.requires_grad or torch.is_grad_enabled() and self.values.grad_fn is not None:
-            return torch.fft.rfftn(self.values, dim=tuple(range(-self.dim, 0)))
+        axes = tuple(range(-self.dim, 0))
+        if self.values.requires_grad:
+            spectrum: Tensor = torch.fft.rfftn(self.values, dim=axes)
+            return spectrum
         if self._kept is None:
-            self._kept = torch.fft.rfftn(self.values, dim=tuple(range(-self.dim, 0)))
+            with torch.inference_mode(False):  # else no later evaluation could have gradients
+                self._kept = torch.fft.rfftn(self.values, dim=axes)
         return self._kept
 
     def _by_fft(self, lattice: Lattice, refine: list[int], stride: list[int]) -> Tensor:
@@ -204,7 +219,7 @@ class Interpolated(Field):
             lead = (*phase.shape[:-1], 1, *(1,) * i, phase.shape[-1], *(1,) * (self.dim - 1 - i))
             phases = phases * phase.to(spectrum.dtype).reshape(lead)
         axes = tuple(range(-self.dim, 0))
-        values = torch.fft.irfftn(spectrum * phases, sides, axes)
+        values: Tensor = torch.fft.irfftn(spectrum * phases, sides, axes)
         values = values if max(refine) == 1 else values * math.prod(refine)
         for i, (n, k) in enumerate(zip(lattice.shape, stride, strict=True)):
             if n != sides[i] or k != 1:
@@ -214,9 +229,12 @@ class Interpolated(Field):
 
     # --- interpolation from a few samples around ---------------------------------------------------------------
 
-    def _gathered(self, lattice: Lattice, taps: Callable[[Tensor], list[tuple[int, Tensor]]]) -> Tensor:
+    def _gathered(
+        self, lattice: Lattice, taps: Callable[[Tensor], list[tuple[int, Tensor]]]
+    ) -> Tensor:
         """Σ over the taps' product of weight × sample."""
-        flat: list[tuple[Tensor | int, Tensor | float]] = [(0, 1.0)]
+        zero = torch.zeros((), dtype=torch.long, device=self.device)
+        flat = [(zero, torch.ones((), dtype=self.dtype, device=self.device))]
         for i, (position, _) in enumerate(self._positions(lattice)):
             size = self.shape[i]
             base = torch.floor(position.detach())
@@ -233,8 +251,8 @@ class Interpolated(Field):
                 index, weight = index.reshape(lead), weight.to(self.dtype).reshape(lead)
                 grown += [(j * size + index, w * weight) for j, w in flat]
             flat = grown
-        parts = (gather(self.values, j, self.dim) * w.unsqueeze(-self.dim - 1) for j, w in flat)  # type: ignore
-        return sum(parts, start=torch.zeros((), dtype=self.dtype, device=self.device))
+        parts = (gather(self.values, j, self.dim) * w.unsqueeze(-self.dim - 1) for j, w in flat)
+        return functools.reduce(torch.add, parts)
 
 
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:
@@ -251,7 +269,7 @@ def linear_taps(fraction: Tensor) -> list[tuple[int, Tensor]]:
 
 
 def gather(values: Tensor, index: Tensor, dim: int) -> Tensor:
-    """values (*batch, c, X1, …, Xd) at flat indices (*batch', Y1, …, Yd), as (*batch'', c, Y1, …, Yd).
+    """Values (*batch, c, X1, …, Xd) at flat indices (*batch', Y1, …, Yd), as (*batch'', c, Y1, …, Yd).
 
     Batch shapes broadcast. Where no axis is shared by both, samples are looked up once for all, so that the memory,
     and that of the gradient, is that of values plus result.

@@ -7,6 +7,7 @@ atoms: Σ_j w_j F(x − o_j). Atoms are exact as they are; every weight of a dis
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -112,8 +113,7 @@ class Kernel(MatrixKernel):
         self.density = density
         (self.out_channels,) = checks.integers(out_channels, 1, "out_channels")
         (self.in_channels,) = checks.integers(in_channels, 1, "in_channels")
-        self.radius = radius if isinstance(radius, int | float) else tuple(radius)  # type: ignore[arg-type]
-        checks.positive(self.radius, 1 if isinstance(radius, int | float) else len(self.radius), "radius")  # type: ignore[arg-type]
+        self.radius = checks.lengths(radius, "radius")
         self.learnt = ("density",) if isinstance(density, nn.Module) else ()
 
     @property
@@ -153,7 +153,9 @@ class Kernel(MatrixKernel):
                 f"the density of this kernel must return shape {expected} for points of shape "
                 f"{tuple(points.shape)}, got {tuple(taps.shape)}"
             )
-        taps = checks.require_finite(taps * outer(cells).to(taps)[..., None, None], "the kernel's density")
+        taps = checks.require_finite(
+            taps * outer(cells).to(taps)[..., None, None], "the kernel's density"
+        )
         return on_nodes(axes, pitch, taps)
 
 
@@ -169,8 +171,7 @@ class _Separable(MatrixKernel):
                 f"matrix must have shape (out_channels, in_channels), got {tuple(self.matrix.shape)}"
             )
         self.out_channels, self.in_channels = self.matrix.shape
-        self._size = size if isinstance(size, int | float) else tuple(size)  # type: ignore[arg-type]
-        checks.positive(self._size, 1 if isinstance(size, int | float) else len(self._size), name)  # type: ignore[arg-type]
+        self._size = checks.lengths(size, name)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -286,7 +287,9 @@ class Atoms(MatrixKernel):
         self.offsets = checks.as_tensor(offsets, "offsets").detach().cpu().double()
         self.weights = checks.as_tensor(weights, "weights")
         if self.offsets.ndim != 2 or 0 in self.offsets.shape:
-            raise ValueError(f"offsets must have shape (k, d), k ≥ 1, got {tuple(self.offsets.shape)}")
+            raise ValueError(
+                f"offsets must have shape (k, d), k ≥ 1, got {tuple(self.offsets.shape)}"
+            )
         if self.weights.ndim != 3 or len(self.weights) != len(self.offsets):
             raise ValueError(
                 f"weights must have shape (k, out, in) = ({len(self.offsets)}, …), "
@@ -345,10 +348,9 @@ class Atoms(MatrixKernel):
         return cosets(self.offsets, self.weights, pitch)
 
 
-
 def _divisor(positions: list[float]) -> float | None:
     ordered = sorted(set(positions))
-    gaps = [b - a for a, b in zip(ordered, ordered[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(ordered)]
     scale = max(map(abs, ordered))
     gaps = sorted(g for g in gaps if g > SNAP * scale)
     if not gaps:

@@ -14,10 +14,10 @@ the evaluation commutes with every real translation, however coarse it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -155,6 +155,12 @@ class Need:
     box: Box
 
 
+def take(values: Tensor, slices: Iterable[slice]) -> Tensor:
+    """Cut the last axes of `values` by one slice each."""
+    index: tuple[Any, ...] = (..., *slices)
+    return values[index]
+
+
 def split(position: float) -> tuple[int, float]:
     """Split a position in units of the pitch into an integer and a fraction in [0, 1)."""
     nearest = round(position)
@@ -253,12 +259,10 @@ class Plan:
 
     def moved(self, frame: Frame, t: Tensor) -> Frame:
         """The frame of x − t."""
-        for index, known in enumerate(self.translations):
-            if known is t:
-                break
-        else:
-            index = len(self.translations)
+        known = [i for i, other in enumerate(self.translations) if other is t]
+        if not known:
             self.translations.append(t)
+        index = known[0] if known else len(self.translations) - 1
         moves = dict(frame.moves)
         moves[index] = moves.get(index, 0) + 1
         return Frame(frame.offset, tuple(sorted(moves.items())))
@@ -317,7 +321,7 @@ class Plan:
                 for need in needs:
                     key = need.parent, need.frame
                     cut = need.box.within(self.boxes[need.parent][need.frame])
-                    inputs.append(values[key][(..., *cut)])
+                    inputs.append(take(values[key], cut))
                     uses[key] -= 1
                     if not uses[key]:
                         del values[key]
@@ -359,7 +363,9 @@ def evaluate(
     origin = lattice.origin.to(root.device)
     needed = plan.peak(math.prod(origin.shape[:-1]))
     if needed > memory:
-        raise LatticeTooLarge(f"this needs {needed / 2**20:.0f} MiB, the bound is {memory / 2**20:.0f} MiB")
+        raise LatticeTooLarge(
+            f"this needs {needed / 2**20:.0f} MiB, the bound is {memory / 2**20:.0f} MiB"
+        )
     return plan.run(origin)
 
 

@@ -71,7 +71,9 @@ def separable_sum(coefficients: Tensor, factors: Sequence[Tensor]) -> Tensor:
             left = left.unsqueeze(-2) * cut  # (*batch, c, X1, …, Xi, m)
         spec = "...{0}m,...xm->...{0}x".format("cuv"[: len(factors)])
         last = factors[-1][..., part]
-        value = _real_part(spec, left, last) if left.is_complex() else torch.einsum(spec, left, last)
+        value = (
+            _real_part(spec, left, last) if left.is_complex() else torch.einsum(spec, left, last)
+        )
         total = value if total is None else total + value
     assert total is not None
     return total

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fields.lattice import SNAP, split
+from fields.lattice import SNAP, split, take
 
 #: Time of one multiplication and addition of a direct convolution, and of one sample's share of the FFTs that replace
 #: it, in ns: measured on two cores; only their ratio matters.
@@ -58,7 +58,9 @@ class Stencil:
         """The stencil with the dtype and device of `like`."""
         taps = self.taps
         moved = tuple(t.to(like) for t in taps) if isinstance(taps, tuple) else taps.to(like)
-        return replace(self, taps=moved, matrix=None if self.matrix is None else self.matrix.to(like))
+        return replace(
+            self, taps=moved, matrix=None if self.matrix is None else self.matrix.to(like)
+        )
 
     @property
     def last(self) -> tuple[int, ...]:
@@ -85,7 +87,7 @@ def nodes(radius: Sequence[float], spacing: Sequence[float]) -> list[Tensor]:
     return axes
 
 
-def cell_overlap(nodes: Tensor, spacing: float, radius: float) -> Tensor:
+def cell_overlap(nodes: Tensor, spacing: float, radius: float | Tensor) -> Tensor:
     """Length of each node's cell [y − h/2, y + h/2] inside [−radius, radius]."""
     low = torch.clamp(nodes - spacing / 2, min=-radius)
     high = torch.clamp(nodes + spacing / 2, max=radius)
@@ -119,7 +121,7 @@ def on_nodes(
     return cosets(offsets, dense.flatten(0, len(axes) - 1), pitch)
 
 
-def cosets(offsets: Tensor, weights: Tensor, pitch: tuple[float, ...]) -> list[Stencil]:
+def cosets(offsets: Tensor, weights: Tensor, pitch: Sequence[float]) -> list[Stencil]:
     """Stencils of weighted points (k, d), weights (k, …), one for the points that agree modulo the pitch."""
     groups: dict[tuple[float, ...], list[int]] = {}
     places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]
@@ -129,7 +131,9 @@ def cosets(offsets: Tensor, weights: Tensor, pitch: tuple[float, ...]) -> list[S
     for members in groups.values():
         whole = torch.tensor([places[i][0] for i in members])
         remainder = places[members[0]][2]
-        stencils += _gathered(whole, remainder, weights[torch.tensor(members, device=weights.device)])
+        stencils += _gathered(
+            whole, remainder, weights[torch.tensor(members, device=weights.device)]
+        )
     return stencils
 
 
@@ -141,7 +145,12 @@ def _gathered(whole: Tensor, remainder: tuple[float, ...], weights: Tensor) -> l
     size = tuple((index.amax(0) + 1).tolist())
     if math.prod(size) > 64 * len(whole):  # a few taps far apart: one stencil each
         return [
-            Stencil(tuple(w.tolist()), (1,) * len(size), remainder, v.reshape(*(1,) * len(size), *v.shape))
+            Stencil(
+                tuple(w.tolist()),
+                (1,) * len(size),
+                remainder,
+                v.reshape(*(1,) * len(size), *v.shape),
+            )
             for w, v in zip(whole, weights, strict=True)
         ]
     taps = weights.new_zeros(*size, *weights.shape[1:])
@@ -150,7 +159,9 @@ def _gathered(whole: Tensor, remainder: tuple[float, ...], weights: Tensor) -> l
     return [Stencil(tuple(first.tolist()), step, remainder, taps)]
 
 
-def convolve(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+def convolve(
+    values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
     """Apply a stencil where all its taps are known.
 
     Parameters
@@ -178,7 +189,7 @@ def convolve(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: 
 def mix(values: Tensor, matrix: Tensor, dim: int) -> Tensor:
     """Apply a channel matrix (out, in) to values (*batch, in, X1, …, Xd)."""
     flat = torch.matmul(matrix, values.flatten(-dim))
-    return flat.unflatten(-1, values.shape[-dim:])
+    return flat.reshape(*flat.shape[:-1], *values.shape[-dim:])
 
 
 def _along(values: Tensor, profile: Tensor, axis: int, dilation: int, stride: int) -> Tensor:
@@ -234,21 +245,22 @@ def _dense(values: Tensor, taps: Tensor, dilation: Sequence[int], stride: Sequen
 def _tap_by_tap(
     values: Tensor, kernel: Tensor, dilation: Sequence[int], stride: Sequence[int]
 ) -> Tensor:
-    """The same correlation as torch's conv as a sum of matrix products, which beats its float64 dilated one 20 times."""
+    """The same correlation as torch's conv as a sum of matrix products, which is 20 times as fast in float64."""
     counts = [
         (n - d * (s - 1) - 1) // p + 1
         for n, s, d, p in zip(values.shape[2:], kernel.shape[2:], dilation, stride, strict=True)
     ]
     total = None
-    for tap in itertools.product(*map(range, kernel.shape[2:])):
+    taps = itertools.product(*map(range, kernel.shape[2:]))
+    for tap, weights in zip(taps, kernel.flatten(2).unbind(-1), strict=True):
         cut = (
             slice(i * d, i * d + p * (n - 1) + 1, p)
             for i, d, p, n in zip(tap, dilation, stride, counts, strict=True)
         )
-        part = torch.matmul(kernel[(..., *tap)], values[(..., *cut)].flatten(2))
+        part = torch.matmul(weights, take(values, cut).flatten(2))
         total = part if total is None else total + part
     assert total is not None
-    return total.unflatten(-1, counts)
+    return total.reshape(*total.shape[:-1], *counts)
 
 
 def _fft_pays(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> bool:
@@ -274,7 +286,7 @@ def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
         slice(0, n - s + 1, p)
         for n, s, p in zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
     )
-    return out[(..., *valid)]
+    return take(out, valid)
 
 
 def _fast_length(n: int) -> int:
@@ -289,7 +301,9 @@ def _fast_length(n: int) -> int:
         n += 1
 
 
-def maximum(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+def maximum(
+    values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
     """The largest value under the taps that aren't zero, with the arguments of `convolve`.
 
     Maxima over 2^k neighbours come by doubling, and any run of taps is the union of two such: the cost grows with
@@ -299,7 +313,9 @@ def maximum(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: S
     if isinstance(taps, tuple):
         for axis, row in enumerate(taps, start=-len(taps)):
             runs = [((0,), len(row))]
-            values = _maximum(values.movedim(axis, -1), runs, [dilation[axis]], [stride[axis]], (len(row),))
+            values = _maximum(
+                values.movedim(axis, -1), runs, [dilation[axis]], [stride[axis]], (len(row),)
+            )
             values = values.movedim(-1, axis)
         return values
     flipped = taps.flip(tuple(range(taps.ndim)))
@@ -308,7 +324,7 @@ def maximum(values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: S
 
 def _maximum(
     values: Tensor,
-    runs: list[tuple[tuple[int, ...], int]],
+    runs: Sequence[tuple[tuple[int, ...], int]],
     dilation: Sequence[int],
     stride: Sequence[int],
     size: Sequence[int],
@@ -332,7 +348,7 @@ def _maximum(
                 slice(b * d, b * d + p * (n - 1) + 1, p)
                 for b, d, p, n in zip(corner, dilation, stride, counts, strict=True)
             )
-            part = values[(..., *cut)]
+            part = take(values, cut)
             best = part if best is None else torch.maximum(best, part)
     assert best is not None
     return best
@@ -344,6 +360,4 @@ def _runs(mask: Tensor) -> list[tuple[tuple[int, ...], int]]:
     before = torch.nn.functional.pad(inside, (1, 0))[..., :-1]
     after = torch.nn.functional.pad(inside, (0, 1))[..., 1:]
     first, last = (inside & ~before).nonzero(), (inside & ~after).nonzero()
-    return [
-        (tuple(f.tolist()), int(e[-1] - f[-1]) + 1) for f, e in zip(first, last, strict=True)
-    ]
+    return [(tuple(f.tolist()), int(e[-1] - f[-1]) + 1) for f, e in zip(first, last, strict=True)]

@@ -37,7 +37,9 @@ class Window(ABC):
         """Half-widths of a centred box that holds the window, in length units."""
 
     @abstractmethod
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind) -> list[Stencil]:
+    def stencils(
+        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
+    ) -> list[Stencil]:
         """Scalar taps on a lattice of spacing `pitch`, nodes `node` apart."""
 
     @property
@@ -74,8 +76,7 @@ class Box(Window):
     """
 
     def __init__(self, sides: checks.VectorLike) -> None:
-        self.sides = sides if isinstance(sides, int | float) else tuple(sides)  # type: ignore[arg-type]
-        checks.positive(self.sides, 1 if isinstance(sides, int | float) else len(self.sides), "sides")  # type: ignore[arg-type]
+        self.sides = checks.lengths(sides, "sides")
 
     def __repr__(self) -> str:
         return f"Box({self.sides})"
@@ -84,7 +85,9 @@ class Box(Window):
         """Half the sides."""
         return tuple(s / 2 for s in checks.positive(self.sides, dim, "sides"))
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind) -> list[Stencil]:
+    def stencils(
+        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
+    ) -> list[Stencil]:
         """One row of taps per axis."""
         axes, rows = [], []
         for radius, q in zip(self.reach(len(pitch)), node, strict=True):
@@ -133,7 +136,9 @@ class Ball(Window):
         """The radius on every axis."""
         return (self.radius,) * dim
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind) -> list[Stencil]:
+    def stencils(
+        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
+    ) -> list[Stencil]:
         """A dense array of taps."""
         axes = nodes(self.reach(len(pitch)), node)
         if kind == "max":
@@ -145,7 +150,9 @@ class Ball(Window):
 
     def _share(self, axes: list[Tensor], node: tuple[float, ...]) -> Tensor:
         gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(16))
-        inner = [(y[:, None] + q / 2 * gauss).flatten() for y, q in zip(axes, node, strict=True)][:-1]
+        inner = [(y[:, None] + q / 2 * gauss).flatten() for y, q in zip(axes, node, strict=True)][
+            :-1
+        ]
         squares = torch.zeros((), dtype=torch.float64)
         for y in inner:
             squares = squares[..., None] + y**2
@@ -186,7 +193,9 @@ class Mask(Window):
     def reach(self, dim: int) -> tuple[float, ...]:
         """Half-widths of the array."""
         if dim != self.mask.ndim:
-            raise ValueError(f"this mask has {self.mask.ndim} axes, the feature map {dim} dimensions")
+            raise ValueError(
+                f"this mask has {self.mask.ndim} axes, the feature map {dim} dimensions"
+            )
         return tuple((n - 1) / 2 * h for n, h in zip(self.mask.shape, self.spacing, strict=True))
 
     def spacings(
@@ -196,7 +205,9 @@ class Mask(Window):
         self.reach(dim)
         return self.spacing
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind) -> list[Stencil]:
+    def stencils(
+        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
+    ) -> list[Stencil]:
         """The shares."""
         axes = [
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h

@@ -42,8 +42,11 @@ class Bias(nn.Module):
     def forward(self, f: Map) -> Map:
         """Add the bias to a Field or Samples."""
         if len(self.bias) != f.channels:
-            raise ValueError(f"the bias has {len(self.bias)} channels, the feature map {f.channels}")
-        return f + self.bias
+            raise ValueError(
+                f"the bias has {len(self.bias)} channels, the feature map {f.channels}"
+            )
+        out: Map = f + self.bias
+        return out
 
 
 class Pointwise(nn.Module):

@@ -101,7 +101,9 @@ class GlobalPool(nn.Module):
         if kind not in ("mean", "integral", "max") and not (
             isinstance(kind, int | float) and 1 <= kind < math.inf
         ):
-            raise ValueError(f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {kind!r}")
+            raise ValueError(
+                f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {kind!r}"
+            )
         if not 0 < rtol < 1:
             raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
         self.kind, self.rtol, self.memory = kind, rtol, memory
