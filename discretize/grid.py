@@ -130,6 +130,8 @@ class Grid:
         index = torch.as_tensor(phase, device=self.origin.device)
         index = index.expand(*index.shape[:-1], self.dim) if index.ndim else index.repeat(self.dim)
         top = index.reshape(-1, self.dim).amax(0).tolist()
+        if index.is_floating_point():
+            raise ValueError(f"the phase of a stride must be integers, got {phase}")
         if bool((index < 0).any()) or any(p >= q for p, q in zip(top, strides, strict=True)):
             raise ValueError(f"the phase of a stride {strides} lies in [0, stride), got {phase}")
         shape = [
@@ -179,6 +181,8 @@ class Grid:
 
     def nearest_steps(self, other: Grid) -> tuple[Tensor, Tensor]:
         """The offset as the nearest integers (*batch, d), and whether (*batch) these are exact up to rounding."""
+        if self.dim != other.dim:
+            raise ValueError(f"grids with {self.dim} and {other.dim} axes have no common points")
         spacings = zip(self.spacing, other.spacing, strict=True)
         alike = all(math.isclose(a, b, rel_tol=1e-12) for a, b in spacings)
         offset = self.offset(other).detach()

@@ -32,14 +32,21 @@ def relative_change(new: Tensor, old: Tensor) -> float:
 
 
 def first_refinement(field: Field, lattice: Lattice, rtol: float) -> int:
-    """The least m for which nodes h/m apart tell all waves that the leaves are made of."""
-    least = 1
-    for leaf in graph(field):
-        if not leaf.parents:
-            band = leaf.bandwidth(rtol) or (0.0,) * field.dim
-            needed = (2 * b * h for b, h in zip(band, lattice.spacing, strict=True))
-            least = max(least, *(math.ceil(n * (1 - 1e-12)) for n in needed))
-    return least
+    """The least m for which nodes h/m apart can be trusted.
+
+    They must tell all waves that the leaves are made of, m/h ≥ 2f; and where a kernel's transform is known, they must
+    not fold these waves to where it isn't small, m/h ≥ f + f_K, with a margin of 100 for errors that add up.
+    """
+    band, kernel = (0.0,) * field.dim, (0.0,) * field.dim
+    for node in graph(field):
+        own = node.bandwidth(rtol) if not node.parents else None
+        band = tuple(map(max, band, own or band))
+        kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
+    least = (
+        h * max(2 * f, f + g if g else 0)
+        for h, f, g in zip(lattice.spacing, band, kernel, strict=True)
+    )
+    return max(1, *(math.ceil(m * (1 - 1e-12)) for m in least))
 
 
 def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_BOUND) -> Tensor:
@@ -47,25 +54,34 @@ def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_B
     return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory)
 
 
+def remaining_error(change: float, previous: float) -> float:
+    """Error that the last change leaves, from the last two changes under doubling.
+
+    Changes that shrink by r leave change·r/(1 − r) if they go on so. r is taken to be at least 1/4, the rate of second
+    order: one change may be small by chance. Without a previous change the error is taken to be the change.
+    """
+    if previous == math.inf:
+        return change
+    rate = max(change / previous if previous else 0.0, 0.25)
+    return change * min(1.0, rate / (1 - rate)) if rate < 1 else change
+
+
 def refined(
     field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND
 ) -> tuple[Tensor, float]:
-    """Values whose change from a refinement to the next is at most `rtol`, and that change.
-
-    The change bounds the error of the values returned wherever refinement halves the error at least: always beyond
-    the first order of convergence.
-    """
+    """Values whose error is estimated to be at most `rtol`, and that estimate, relative; see `remaining_error`."""
     if not field.has_quadrature:
         return at_refinement(field, lattice, 1, memory), 0.0
     m = first_refinement(field, lattice, rtol)
-    values, reached = None, math.inf
+    values, previous, change = None, math.inf, math.inf
     while True:
         try:
             finer = at_refinement(field, lattice, m, memory)
         except LatticeTooLarge as error:
-            raise NotResolved(_advice(field, rtol, m, reached, error)) from error
+            raise NotResolved(_advice(rtol, m, change, error)) from error
         if values is not None:
-            reached = relative_change(finer, values)
+            previous, change = change, relative_change(finer, values)
+            reached = remaining_error(change, previous)
             if reached <= rtol:
                 return finer, reached
             if math.isnan(reached):
@@ -73,9 +89,9 @@ def refined(
         values, m = finer, 2 * m
 
 
-def _advice(field: Field, rtol: float, m: int, reached: float, error: LatticeTooLarge) -> str:
-    if reached < math.inf:
-        said = f"the values still change by {reached:.1e} (relative) from refinement {m // 4} to {m // 2}"
+def _advice(rtol: float, m: int, change: float, error: LatticeTooLarge) -> str:
+    if change < math.inf:
+        said = f"the values still change by {change:.1e} (relative) from refinement {m // 4} to {m // 2}"
     else:
         said = "the coarsest two refinements that the field's band allows don't both fit, so that no change is known"
     return (

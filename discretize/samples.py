@@ -91,6 +91,7 @@ class Samples(FeatureMap):
         common remainder, ValueError.
         """
         check_kernel(kernel, self.channels, self.dtype)
+        kernel.reach(self.dim)  # raises where the kernel has other dimensions
         stencils = fitted(
             kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values
         )
@@ -99,6 +100,7 @@ class Samples(FeatureMap):
     def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Samples:
         """Mean or maximum over the samples in a window: n samples per axis for a box of n spacings."""
         check_window(window)
+        window.reach(self.dim)
         stencils = [
             s.to(self.values)
             for s in window.stencils(self.grid.spacing, self.grid.spacing, pooling_kind(kind))

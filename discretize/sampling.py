@@ -28,8 +28,9 @@ def sample(
         Its origin may be batched; batches of field and grid broadcast.
     rtol : float
         The quadratures of all layers in the field are put on the grid refined m times, m doubled from what the
-        bands of the leaves need, until the values change by at most `rtol`, relative, in the maximum norm and in
-        L2. The last change is the `accuracy` of the result; 0 where the field has no quadrature.
+        bands of leaves and kernels need, until the error, estimated from the last changes, is at most `rtol`,
+        relative, in the maximum norm and in L2. The estimate is the `accuracy` of the result; 0 where the field has no
+        quadrature.
     refinement : int, optional
         Take this m instead, without any promise: `accuracy` is None unless the field has no quadrature.
     memory : int

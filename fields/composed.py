@@ -253,6 +253,9 @@ class Convolved(_Stenciled):
     def is_quadrature(self) -> bool:
         return self.kernel.is_density
 
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        return self.kernel.bandwidth(rtol, self.dim) if self.kernel.is_density else None
+
     @property
     def _workspace(self) -> int:
         return 2

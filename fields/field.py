@@ -119,6 +119,10 @@ class Field(FeatureMap):
         """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
         return False
 
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
+        return None
+
     @property
     def has_quadrature(self) -> bool:
         """Whether this node, or one that it is composed of, is a quadrature."""

@@ -51,6 +51,10 @@ class MatrixKernel(ABC):
     def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """The taps on a lattice of spacing `pitch`, those of a density `node` apart."""
 
+    def bandwidth(self, rtol: float, dim: int) -> tuple[float, ...] | None:
+        """Frequency per axis beyond which the kernel's transform is below `rtol` of its maximum; None if unknown."""
+        return None
+
     def parameters(self) -> dict[str, Tensor | nn.Module]:
         """What can be learnt."""
         return {name: getattr(self, name) for name in self.learnt}
@@ -231,6 +235,11 @@ class GaussianKernel(_Separable):
     def reach(self, dim: int) -> tuple[float, ...]:
         """Seven widths."""
         return tuple(GAUSSIAN_REACH * w for w in checks.positive(self._size, dim, "width"))
+
+    def bandwidth(self, rtol: float, dim: int) -> tuple[float, ...]:
+        """Where the transform exp(−2π²w²f²) has fallen to `rtol`."""
+        fall = math.sqrt(-math.log(rtol) / 2) / math.pi
+        return tuple(fall / w for w in checks.positive(self._size, dim, "width"))
 
     def profile(self, nodes: Tensor, spacing: float, size: float) -> Tensor:
         """Normal density times the spacing: the trapezoidal rule, which converges spectrally here."""

@@ -279,14 +279,31 @@ def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
     axes = tuple(range(-dim, 0))
     length = [_fast_length(n) for n in values.shape[2:]]
     spectrum = torch.fft.rfftn(values, length, axes)
-    transfer = torch.fft.rfftn(kernel, length, axes).conj()
-    product = torch.einsum("oi...,ni...->no...", transfer, spectrum)
-    out = torch.fft.irfftn(product, length, axes)
+    # The flipped kernel's convolution is the correlation, S − 1 samples late. Padding it one axis at a time spares the
+    # transforms of rows that are zero.
+    transfer = torch.fft.rfft(kernel.flip(axes), length[-1])
+    for axis in axes[:-1]:
+        transfer = torch.fft.fft(transfer, length[axis], axis)
+    out = torch.fft.irfftn(_mixed_spectra(transfer, spectrum), length, axes)
     valid = (
-        slice(0, n - s + 1, p)
+        slice(s - 1, n, p)
         for n, s, p in zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
     )
     return take(out, valid)
+
+
+def _mixed_spectra(transfer: Tensor, spectrum: Tensor) -> Tensor:
+    """Σ_i transfer[o, i]·spectrum[n, i] at every frequency."""
+    outs, ins = transfer.shape[:2]
+    if outs * ins > 64:  # from here on a matrix product per frequency pays for its transposed copies
+        return torch.einsum("oi...,ni...->no...", transfer, spectrum)
+    rows = []
+    for o in range(outs):
+        row = transfer[o, 0] * spectrum[:, 0]
+        for i in range(1, ins):
+            row = torch.addcmul(row, transfer[o, i], spectrum[:, i])
+        rows.append(row)
+    return torch.stack(rows, dim=1)
 
 
 def _fast_length(n: int) -> int:

@@ -150,16 +150,20 @@ class Ball(Window):
 
     def _share(self, axes: list[Tensor], node: tuple[float, ...]) -> Tensor:
         gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(16))
-        inner = [(y[:, None] + q / 2 * gauss).flatten() for y, q in zip(axes, node, strict=True)][
-            :-1
-        ]
+        inner, halves = [], []
+        for y, q in zip(axes[:-1], node, strict=False):
+            low = torch.clamp(y - q / 2, min=-self.radius)  # a cell may hold the whole ball
+            high = torch.clamp(y + q / 2, max=self.radius)
+            inner.append(((low + high)[:, None] / 2 + (high - low)[:, None] / 2 * gauss).flatten())
+            halves.append((high - low) / 2)
         squares = torch.zeros((), dtype=torch.float64)
         for y in inner:
             squares = squares[..., None] + y**2
         half = torch.clamp(self.radius**2 - squares, min=0).sqrt()
         length = cell_overlap(axes[-1].expand(*half.shape, -1), node[-1], half[..., None])
-        for axis, y in enumerate(axes[:-1]):
-            length = (length.unflatten(axis, (len(y), 16)).movedim(axis + 1, -1) @ weight) / 2
+        for axis, h in enumerate(halves):
+            length = length.unflatten(axis, (len(h), 16)).movedim(axis + 1, -1) @ weight
+            length = length * h.reshape(-1, *(1,) * (len(axes) - 1 - axis))
         return length
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from discretize import NotResolved, Samples
-from discretize.refinement import at_refinement
+from discretize.refinement import at_refinement, remaining_error
 from fields import FeatureMap, Field, LatticeTooLarge, Window
 from fields.checks import integers
 from fields.composed import check_window
@@ -77,7 +77,7 @@ class GlobalPool(nn.Module):
         A number p ≥ 1 means (mean |F|^p)^{1/p}. Over the period of a periodic Field, or over the grid of Samples.
         "integral" and "max" are also defined for a Field that is known to decay on R^d; a mean over R^d raises.
     rtol : float
-        For a Field: the number of points per axis is doubled until the result changes by at most rtol·max|F|.
+        For a Field: the number of points per axis is doubled until the error is estimated to be at most rtol·max|F|.
     memory : int
         Bound on the values alive at once, in bytes.
 
@@ -117,7 +117,7 @@ class GlobalPool(nn.Module):
         return self.with_accuracy(f)[0]
 
     def with_accuracy(self, f: FeatureMap) -> tuple[Tensor, float]:
-        """Invariants (*batch, c), and their last change, relative to max|F|; 0 for Samples."""
+        """Invariants (*batch, c), and their estimated error relative to max|F|; 0 for Samples."""
         if isinstance(f, Samples):
             return self._pooled(f.values, f.grid.spacing), 0.0
         if not isinstance(f, Field):
@@ -125,7 +125,7 @@ class GlobalPool(nn.Module):
         corner, extent = self._domain(f)
         count = self._first_count(f, extent)
         last: Tensor | None = None
-        reached = math.inf
+        previous = change = math.inf
         while True:
             spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
             origin = torch.tensor(corner, dtype=torch.float64)
@@ -133,15 +133,16 @@ class GlobalPool(nn.Module):
                 values = at_refinement(f, Lattice(origin, spacing, count), 1, self.memory)
             except LatticeTooLarge as error:
                 raise NotResolved(
-                    f"rtol = {self.rtol:g} can't be reached: the invariant still changes by {reached:.1e} relative to "
+                    f"rtol = {self.rtol:g} can't be reached: the invariant still changes by {change:.1e} relative to "
                     f"max|F| with {'×'.join(str(n // 2) for n in count)} points, and with twice as many {error}. "
                     "What helps: a larger rtol, a larger memory=…"
                 ) from error
             pooled = self._pooled(values, spacing)
             if last is not None:
                 scale = float(values.detach().abs().amax())
-                change = float((pooled - last).detach().abs().amax())
-                reached = change / scale if scale else change
+                size = float((pooled - last).detach().abs().amax())
+                previous, change = change, size / scale if scale else size
+                reached = remaining_error(change, previous)
                 if reached <= self.rtol:
                     return pooled, reached
                 if math.isnan(reached):
