@@ -1,0 +1,4 @@
+"""What a stride does to translation equivariance.
+
+settings → fields and networks → sweep → verdicts → pictures, page and files.
+"""

@@ -1,0 +1,176 @@
+"""Pictures of equivariance errors, readable in print and by the colour-blind.
+
+Figures are made without pyplot: no global state, no display.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette without its yellow, which paper swallows, and a marker to go with each colour.
+STYLES = (
+    ("#000000", "o"),
+    ("#D55E00", "s"),
+    ("#E69F00", "^"),
+    ("#009E73", "D"),
+    ("#0072B2", "v"),
+    ("#CC79A7", "P"),
+    ("#56B4E9", "X"),
+)
+CONTINUOUS = "#777777"
+#: Bounds of the axis for round-off; nothing in float64 is below them but 0.
+LEAST = 1e-17
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the picture: the worst error over all translations of a length.
+
+    Attributes
+    ----------
+    label : str
+    x, error : array, shape (n,)
+        Length of the translation along its longest axis, in pixels, and the error.
+    style : dict
+        Colour, marker and the like, for matplotlib.
+    """
+
+    label: str
+    x: np.ndarray
+    error: np.ndarray
+    style: dict[str, Any]
+
+
+def error_curves(
+    sweep: xr.Dataset,
+    titles: dict[str, str],
+    stride: int,
+    tolerance: float,
+    spacing: float = 1.0,
+) -> Figure:
+    """Errors against translations, one column per field, in three bands.
+
+    Above the errors beyond round-off, on a log axis; below them round-off, on a log axis too, curves drawn a little
+    beside each other; at the bottom exact zeros, which no log axis has, each curve in a lane of its own.
+
+    Parameters
+    ----------
+    sweep : Dataset
+        As `equivariance.sweep` gives it, with grids "continuous" and "grid".
+    titles : dict
+        Title of each field's column.
+    stride : int
+        Its multiples are marked.
+    tolerance : float
+        Up to here errors are round-off.
+    spacing : float
+        Length of a pixel.
+    """
+    figure = Figure(figsize=(5.4 * len(titles), 6.6), layout="constrained")
+    axes = figure.subplots(
+        3, len(titles), sharex=True, sharey="row", squeeze=False, height_ratios=[3.2, 1.5, 1.1]
+    )
+    columns = [_curves(sweep.sel(field=field), spacing) for field in titles]
+    broken = [e for curves in columns for c in curves for e in c.error if e > tolerance]
+    axes[0, 0].set_ylim(*_decades(broken, tolerance))
+    for (upper, middle, lower), curves, title in zip(axes.T, columns, titles.values(), strict=True):
+        _draw_broken(upper, curves, tolerance)
+        _draw_round_off(middle, curves, tolerance)
+        _draw_zeros(lower, curves)
+        _mark_multiples((upper, middle, lower), curves[0].x, stride)
+        upper.set_title(title[:1].upper() + title[1:], fontsize=12)
+        lower.set_xlabel("translation (pixels)")
+    for row, label in enumerate(["relative error", "round-off", "exactly 0"]):
+        axes[row, 0].set_ylabel(label)
+    figure.align_ylabels(axes[:, 0])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _curves(sweep: xr.Dataset, spacing: float) -> list[Curve]:
+    """One curve for the worst of the continuous networks, and one for each discretization."""
+    lengths = np.abs(sweep["t"].transpose("translation", "axis").to_numpy()).max(1) / spacing
+    x, which = np.unique(lengths.round(9), return_inverse=True)
+
+    def worst(error: xr.DataArray) -> np.ndarray:
+        flat = error.transpose("translation", ...).to_numpy().reshape(len(which), -1)
+        out = np.zeros(len(x))
+        np.maximum.at(out, which, flat.max(1))
+        return out
+
+    error = sweep["error"]
+    style: dict[str, Any] = {"color": CONTINUOUS, "marker": "x", "markersize": 4, "linewidth": 1}
+    curves = [
+        Curve("continuous networks, the worst", x, worst(error.sel(grid="continuous")), style)
+    ]
+    for i, name in enumerate(sweep["layer"].to_numpy()):
+        colour, marker = STYLES[i % len(STYLES)]
+        style = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.1}
+        style["markerfacecolor"] = "white" if i % 2 else colour
+        curves.append(Curve(str(name), x, worst(error.sel(layer=name, grid="grid")), style))
+    return curves
+
+
+def _decades(errors: Sequence[float], tolerance: float) -> tuple[float, float]:
+    """Bounds of the upper axis: whole decades around the errors, two at least."""
+    if not errors:
+        return tolerance, 1.0
+    low, high = math.floor(math.log10(min(errors))), math.ceil(math.log10(max(errors)))
+    return 10.0 ** min(low, high - 2), 10.0**high
+
+
+def _draw_broken(axes: Axes, curves: Sequence[Curve], tolerance: float) -> None:
+    axes.set_yscale("log")
+    for curve in curves:
+        shown = np.where(curve.error > tolerance, curve.error, np.nan)
+        axes.plot(curve.x, shown, label=curve.label, **curve.style)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+
+
+def _draw_round_off(axes: Axes, curves: Sequence[Curve], tolerance: float) -> None:
+    axes.set_yscale("log")
+    axes.set_ylim(LEAST, tolerance)
+    axes.set_facecolor("#eef3f7")
+    step = 0.007 * float(np.ptp(curves[0].x))
+    for i, curve in enumerate(curves):
+        near = (curve.error > 0) & (curve.error <= tolerance)
+        beside = curve.x[near] + step * (i - (len(curves) - 1) / 2)
+        axes.plot(beside, curve.error[near], **(curve.style | {"linestyle": ""}))
+    axes.grid(axis="y", color="#d5dde3", linewidth=0.6)
+
+
+def _draw_zeros(axes: Axes, curves: Sequence[Curve]) -> None:
+    axes.set_facecolor("#f1f1f1")
+    axes.set_ylim(len(curves) - 0.3, -0.7)
+    axes.set_yticks([])
+    for lane, curve in enumerate(curves):
+        zero = curve.x[curve.error == 0]
+        axes.plot(zero, np.full_like(zero, lane), **(curve.style | {"linestyle": ""}))
+
+
+def _mark_multiples(column: Sequence[Axes], x: np.ndarray, stride: int) -> None:
+    whole = range(int(x.max()) + 1)
+    for axes in column:
+        axes.set_axisbelow(True)
+        axes.set_xlim(-0.04 * x.max(), 1.04 * x.max())
+        axes.set_xticks(whole)
+        for k in whole:
+            width = 1.1 if k % stride == 0 else 0.5
+            axes.axvline(k, color="#9a9a9a", linewidth=width, zorder=0)
