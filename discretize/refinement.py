@@ -31,22 +31,29 @@ def relative_change(new: Tensor, old: Tensor) -> float:
     return max(changes)
 
 
-def first_refinement(field: Field, lattice: Lattice, rtol: float) -> int:
-    """The least m for which nodes h/m apart can be trusted.
+def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
+    """Nodes per unit length, per axis, from which on a change under refinement can be trusted.
 
-    They must tell all waves that the leaves are made of, m/h ≥ 2f; and where a kernel's transform is known, they must
-    not fold these waves to where it isn't small, m/h ≥ f + f_K, with a margin of 100 for errors that add up.
+    They must tell all waves that the leaves are made of, 1/h ≥ 2f; where a kernel's transform is known, they must not
+    fold these waves to where it isn't small, 1/h ≥ f + f_K, with a margin of 100 for errors that add up; and they must
+    see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width.
     """
-    band, kernel = (0.0,) * field.dim, (0.0,) * field.dim
+    band = kernel = narrow = (0.0,) * field.dim
     for node in graph(field):
         own = node.bandwidth(rtol) if not node.parents else None
         band = tuple(map(max, band, own or band))
         kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
-    least = (
-        h * max(2 * f, f + g if g else 0)
-        for h, f, g in zip(lattice.spacing, band, kernel, strict=True)
+        reach = node._node_reach()
+        narrow = tuple(map(max, narrow, (1 / r for r in reach) if reach else narrow))
+    return tuple(
+        max(2 * f, f + g if g else 0, n) for f, g, n in zip(band, kernel, narrow, strict=True)
     )
-    return max(1, *(math.ceil(m * (1 - 1e-12)) for m in least))
+
+
+def first_refinement(field: Field, lattice: Lattice, rtol: float) -> int:
+    """The least m for which nodes h/m apart are as many as `node_rate` asks for."""
+    rates = zip(lattice.spacing, node_rate(field, rtol), strict=True)
+    return max(1, *(math.ceil(h * rate * (1 - 1e-12)) for h, rate in rates))
 
 
 def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_BOUND) -> Tensor:
@@ -55,15 +62,12 @@ def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_B
 
 
 def remaining_error(change: float, previous: float) -> float:
-    """Error that the last change leaves, from the last two changes under doubling.
+    """Error that the last two changes under doubling leave.
 
-    Changes that shrink by r leave change·r/(1 − r) if they go on so. r is taken to be at least 1/4, the rate of second
-    order: one change may be small by chance. Without a previous change the error is taken to be the change.
+    The change, or a quarter of the one before, the rate of second order, where that is more: a rule whose weights
+    depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
     """
-    if previous == math.inf:
-        return change
-    rate = max(change / previous if previous else 0.0, 0.25)
-    return change * min(1.0, rate / (1 - rate)) if rate < 1 else change
+    return max(change, previous / 4)
 
 
 def refined(
@@ -73,6 +77,7 @@ def refined(
     if not field.has_quadrature:
         return at_refinement(field, lattice, 1, memory), 0.0
     m = first_refinement(field, lattice, rtol)
+    smooth = all(n._kernel_bandwidth(rtol) for n in graph(field) if n.is_quadrature)
     values, previous, change = None, math.inf, math.inf
     while True:
         try:
@@ -81,7 +86,7 @@ def refined(
             raise NotResolved(_advice(rtol, m, change, error)) from error
         if values is not None:
             previous, change = change, relative_change(finer, values)
-            reached = remaining_error(change, previous)
+            reached = change if smooth else remaining_error(change, previous)
             if reached <= rtol:
                 return finer, reached
             if math.isnan(reached):

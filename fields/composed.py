@@ -14,7 +14,7 @@ from torch import Tensor
 from fields import checks
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
-from fields.lattice import Box, Frame, Lattice, Need, Plan, Task, evaluate
+from fields.lattice import Box, Frame, Lattice, Need, Plan, Task, evaluate, graph
 from fields.stencil import Stencil, convolve, maximum, mix
 from fields.window import Window, pooling_kind
 
@@ -256,6 +256,9 @@ class Convolved(_Stenciled):
     def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
         return self.kernel.bandwidth(rtol, self.dim) if self.kernel.is_density else None
 
+    def _node_reach(self) -> PerAxis | None:
+        return self.kernel.reach(self.dim) if self.kernel.is_density else None
+
     @property
     def _workspace(self) -> int:
         return 2
@@ -324,6 +327,9 @@ class Pooled(_Stenciled):
     def is_quadrature(self) -> bool:
         return self.window.is_region
 
+    def _node_reach(self) -> PerAxis | None:
+        return self.window.reach(self.dim) if self.window.is_region else None
+
     @property
     def _workspace(self) -> int:
         return 2
@@ -370,6 +376,14 @@ class Periodized(Field):
     def is_quadrature(self) -> bool:
         return self.source.has_quadrature
 
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        known = (node._kernel_bandwidth(rtol) for node in graph(self.source))
+        return functools.reduce(_widest, known, None)
+
+    def _node_reach(self) -> PerAxis | None:
+        known = (node._node_reach() for node in graph(self.source))
+        return functools.reduce(_narrowest, known, None)
+
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         lattice, origin = task.lattice, task.lattice.origin
         low, high = (origin.new_tensor(c) for c in self.corners)
@@ -396,6 +410,14 @@ class Periodized(Field):
 def _each(fn: Callable[[float, float], float], *bands: PerAxis | None) -> PerAxis | None:
     left, right = bands
     return None if left is None or right is None else tuple(map(fn, left, right))
+
+
+def _widest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
+    return tuple(map(max, left, right)) if left and right else left or right
+
+
+def _narrowest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
+    return tuple(map(min, left, right)) if left and right else left or right
 
 
 def _plus(a: float, b: float) -> float:

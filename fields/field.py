@@ -123,6 +123,10 @@ class Field(FeatureMap):
         """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
         return None
 
+    def _node_reach(self) -> PerAxis | None:
+        """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
+        return None
+
     @property
     def has_quadrature(self) -> bool:
         """Whether this node, or one that it is composed of, is a quadrature."""

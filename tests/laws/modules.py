@@ -1,0 +1,178 @@
+"""One list of all layers as modules: every law of tests/laws/test_modules.py runs over them.
+
+They take two channels, and fit grids of spacing SPACING and shape SHAPE, which strides by 2 divide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from discretize import BlurPool, EquivariantSubsampling, Grid, Stride
+from fields import Atoms, Ball, Box, BoxKernel, FeatureMap, GaussianKernel, Kernel, Mask
+from layers import AvgPool, Bias, Conv, MaxPool, Pointwise
+from tests.laws.registry import PERIOD
+
+SPACING = (0.5, 0.25, 0.5)
+SHAPE = tuple(round(p / h) for p, h in zip(PERIOD, SPACING, strict=True))
+
+
+class Weights:
+    """Random numbers for the weights of a module in `dim` dimensions."""
+
+    def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> None:
+        self.dim, self.dtype = dim, dtype
+        self.generator = torch.Generator().manual_seed(100 * dim + seed)
+        self.spacing = SPACING[:dim]
+
+    def __call__(self, *shape: int) -> Tensor:
+        numbers = torch.randn(*shape, generator=self.generator, dtype=torch.float64)
+        return (numbers / len(shape)).to(self.dtype)
+
+    def array(self, *sides: int) -> Tensor:
+        """A kernel array with the given sides, repeated over the axes as needed."""
+        return self(*(sides * self.dim)[: self.dim], 2, 2)
+
+
+class Density(nn.Module):
+    """y ↦ M exp(a·y), a and M learnt."""
+
+    def __init__(self, slope: Tensor, matrix: Tensor) -> None:
+        super().__init__()
+        self.slope, self.matrix = nn.Parameter(slope), nn.Parameter(matrix)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return torch.exp(y @ self.slope)[..., None, None] * self.matrix
+
+
+class Residual(nn.Module):
+    """F ↦ F + branch(F)."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, f: FeatureMap) -> FeatureMap:
+        return f + self.branch(f)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layer.
+
+    Attributes
+    ----------
+    step : int
+        On samples it commutes with translations by multiples of `step` spacings, and with no others.
+    exact : bool
+        Whether it is one and the same finite sum on a field and on its samples.
+    learnt : int
+        Number of its parameters.
+    """
+
+    name: str
+    build: Callable[[Weights], nn.Module]
+    step: int = 1
+    exact: bool = True
+    learnt: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def scattered(w: Weights) -> Conv:
+    """Atoms on one side only, up to three spacings away."""
+    steps = torch.tensor([[0, 0, 0], [1, 2, 1], [3, 1, 0]])[:, : w.dim]
+    return Conv(Atoms(steps * torch.tensor(w.spacing), w(3, 2, 2)))
+
+
+def gaussian(w: Weights) -> Conv:
+    return Conv(GaussianKernel([0.15, 0.1, 0.12][: w.dim], w(2, 2)), nodes=2)
+
+
+def box(w: Weights) -> Conv:
+    return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)), nodes=2)
+
+
+def density(w: Weights) -> Conv:
+    return Conv(Kernel(Density(w(w.dim), w(2, 2)), 2, 2, radius=0.7), nodes=1)
+
+
+def linear(w: Weights) -> Pointwise:
+    layer = nn.Linear(2, 2)
+    layer.weight, layer.bias = nn.Parameter(w(2, 2)), nn.Parameter(w(2))
+    return Pointwise(layer)
+
+
+def corner(w: Weights) -> Mask:
+    """A mask that its own mirror image doesn't cover."""
+    mask = torch.ones((3,) * w.dim)
+    mask[(0,) * w.dim] = 0
+    return Mask(mask, w.spacing)
+
+
+def two_points(w: Weights) -> Box:
+    """A box that holds two points of the grid per axis."""
+    return Box([2 * h for h in w.spacing])
+
+
+def conv(w: Weights, *sides: int, coarser: int = 1) -> Conv:
+    return Conv.from_array(w.array(*sides), [coarser * h for h in w.spacing])
+
+
+def relu() -> Pointwise:
+    return Pointwise(torch.relu)
+
+
+def deep(w: Weights) -> nn.Module:
+    """Kernels of all sorts, non-linearities, poolings and residual branches."""
+    return nn.Sequential(
+        conv(w, 3),
+        Bias(w(2)),
+        relu(),
+        Residual(nn.Sequential(density(w), Pointwise(torch.tanh), gaussian(w))),
+        MaxPool(Ball(0.5), nodes=1),
+        linear(w),
+        AvgPool(Box(1.0), nodes=1),
+    )
+
+
+def subsampled(layer: type[nn.Module]) -> Callable[[Weights], nn.Module]:
+    def build(w: Weights) -> nn.Module:
+        return nn.Sequential(conv(w, 3), relu(), layer(2), conv(w, 3, coarser=2), Bias(w(2)))
+
+    return build
+
+
+LAYERS = [
+    Kind("Conv, odd", lambda w: conv(w, 3, 1), learnt=1),
+    Kind("Conv, even", lambda w: conv(w, 2, 4), learnt=1),
+    Kind("Conv, one-sided", scattered, learnt=1),
+    Kind("Conv, Gaussian", gaussian, exact=False, learnt=1),
+    Kind("Conv, box", box, exact=False, learnt=1),
+    Kind("Conv, density", density, exact=False, learnt=2),
+    Kind("Bias", lambda w: Bias(w(2)), learnt=1),
+    Kind("Pointwise, relu", lambda _: relu()),
+    Kind("Pointwise, linear", linear, learnt=2),
+    Kind("AvgPool, box", lambda w: AvgPool(two_points(w), nodes=2), exact=False),
+    Kind("AvgPool, ball", lambda _: AvgPool(Ball(0.6), nodes=2), exact=False),
+    Kind("AvgPool, mask", lambda w: AvgPool(corner(w))),
+    Kind("MaxPool, box", lambda w: MaxPool(two_points(w), nodes=2), exact=False),
+    Kind("MaxPool, ball", lambda _: MaxPool(Ball(0.6), nodes=2), exact=False),
+    Kind("MaxPool, mask", lambda w: MaxPool(corner(w))),
+    Kind("Stride", lambda _: Stride(2), step=2),
+    Kind("BlurPool, odd", lambda w: BlurPool(2, 3, w.spacing), step=2),
+    Kind("BlurPool, even", lambda w: BlurPool(2, 4, w.spacing), step=2),
+    Kind("EquivariantSubsampling", lambda _: EquivariantSubsampling(2)),
+    Kind("deep", deep, exact=False, learnt=7),
+    Kind("residual", lambda w: Residual(nn.Sequential(conv(w, 3), relu())), learnt=1),
+    Kind("strided net", subsampled(Stride), step=2, learnt=3),
+    Kind("equivariant net", subsampled(EquivariantSubsampling), learnt=3),
+]
+
+
+def grid(dim: int, boundary: str = "periodic") -> Grid:
+    return Grid(SHAPE[:dim], SPACING[:dim], [0.1, -0.3, 2.0][:dim], boundary)
