@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ class Grid:
     def __init__(
         self, shape: Any, spacing: checks.VectorLike, origin: Any = 0.0, boundary: str = "periodic"
     ) -> None:
-        dim = 1 if isinstance(shape, int) else len(tuple(shape))
+        dim = 1 if isinstance(shape, Integral) else len(tuple(shape))
         if dim == 0 or dim > 3:
             raise ValueError(f"a grid has 1, 2 or 3 axes, got shape {shape!r}")
         self.shape = checks.integers(shape, dim, "the shape of a grid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def per_axis(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
     """Return one finite float per axis; a single number is repeated."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().double().tolist()
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Real):
         numbers = [float(value)] * dim
     else:
         try:
@@ -71,8 +72,8 @@ def lengths(value: VectorLike, name: str) -> float | tuple[float, ...]:
     """Return positive lengths whose number of axes is not known yet: a single number, or one per axis."""
     if isinstance(value, Tensor):
         value = value.tolist()
-    if isinstance(value, int | float):
-        return positive(value, 1, name)[0]
+    if isinstance(value, int | float | Real):
+        return positive(float(value), 1, name)[0]
     numbers = tuple(value)
     return positive(numbers, len(numbers), name)
 
@@ -139,3 +140,11 @@ def same_channels(left: int, right: int) -> int:
             "bring them to the same number with .mix(matrix)"
         )
     return max(left, right)
+
+
+def dimension(dim: Any) -> int:
+    """Check a number of dimensions."""
+    (whole,) = integers(dim, 1, "dim")
+    if whole > 3:
+        raise ValueError(f"fields live on R^1, R^2 or R^3, got dim = {whole}")
+    return whole

@@ -20,6 +20,8 @@ from fields.lattice import SNAP, split, take
 #: it, in ns: measured on two cores; only their ratio matters.
 DIRECT_COST = {torch.float64: 3.0, torch.float32: 0.08}
 FFT_COST = {torch.float64: 20.0, torch.float32: 10.0}
+#: Samples per temporary of a convolution by FFT.
+FFT_ELEMENTS = 1 << 19
 #: Outputs per block of a banded matrix product: enough for a fast product, few enough zeros.
 BAND_ROWS = 64
 
@@ -274,28 +276,54 @@ def _fft_pays(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> bool:
 
 
 def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
-    """The same correlation as torch's conv, by FFT: the circular wrap only reaches what is cut away."""
+    """The same correlation as torch's conv, by FFT, on overlapping tiles (overlap–save).
+
+    A tile's circular wrap only reaches what is cut away. Tiles of some eight kernel lengths, a few maps at a time, keep
+    every temporary small: on large arrays it is fresh memory that takes the time, not the transforms.
+    """
     dim = values.ndim - 2
-    axes = tuple(range(-dim, 0))
-    length = [_fast_length(n) for n in values.shape[2:]]
-    spectrum = torch.fft.rfftn(values, length, axes)
+    sizes = list(zip(values.shape[2:], kernel.shape[2:], strict=True))
+    length = [_fast_length(n if n <= 12 * s else max(8 * s, 64)) for n, s in sizes]
     # The flipped kernel's convolution is the correlation, S − 1 samples late. Padding it one axis at a time spares the
     # transforms of rows that are zero.
-    transfer = torch.fft.rfft(kernel.flip(axes), length[-1])
-    for axis in axes[:-1]:
+    transfer = torch.fft.rfft(kernel.flip(tuple(range(-dim, 0))), length[-1])
+    for axis in range(-dim, -1):
         transfer = torch.fft.fft(transfer, length[axis], axis)
-    out = torch.fft.irfftn(_mixed_spectra(transfer, spectrum), length, axes)
-    valid = (
-        slice(s - 1, n, p)
-        for n, s, p in zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
-    )
-    return take(out, valid)
+    maps = max(1, FFT_ELEMENTS // (math.prod(length) * max(kernel.shape[:2])))
+    parts = [_tiles(part, transfer, sizes, length) for part in values.split(maps)]
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return take(out, (slice(None, None, p) for p in stride))
+
+
+def _tiles(
+    values: Tensor, transfer: Tensor, sizes: list[tuple[int, int]], length: list[int]
+) -> Tensor:
+    """Correlation of a few maps, tile by tile, joined along one axis after the other."""
+    dim = len(sizes)
+
+    def joined(axis: int, corner: list[slice]) -> Tensor:
+        if axis == dim:
+            spectrum = torch.fft.rfftn(take(values, corner), length, tuple(range(-dim, 0)))
+            product = _mixed_spectra(transfer, spectrum)
+            tile = torch.fft.irfftn(product, length, tuple(range(-dim, 0)))
+            valid = (
+                slice(s - 1, c.stop - c.start) for (_, s), c in zip(sizes, corner, strict=True)
+            )
+            return take(tile, valid)
+        n, s = sizes[axis]
+        starts = range(0, n - s + 1, length[axis] - s + 1)
+        rows = [joined(axis + 1, [*corner, slice(a, min(n, a + length[axis]))]) for a in starts]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=axis - dim)
+
+    return joined(0, [])
 
 
 def _mixed_spectra(transfer: Tensor, spectrum: Tensor) -> Tensor:
     """Σ_i transfer[o, i]·spectrum[n, i] at every frequency."""
     outs, ins = transfer.shape[:2]
-    if outs * ins > 64:  # from here on a matrix product per frequency pays for its transposed copies
+    if (
+        outs * ins > 64
+    ):  # from here on a matrix product per frequency pays for its transposed copies
         return torch.einsum("oi...,ni...->no...", transfer, spectrum)
     rows = []
     for o in range(outs):
