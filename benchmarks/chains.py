@@ -47,7 +47,7 @@ def chain(depth: int, kernel: MatrixKernel, activation: bool) -> Field:
     """Convolutions, `depth` times, with or without ReLU behind each."""
     f: Field = gaussians()
     for _ in range(depth):
-        f = f.convolve(kernel)
+        f = f.convolve(kernel, exact=False)
         f = f.map(torch.relu) if activation else f
     return f
 
@@ -56,7 +56,7 @@ def residual(blocks: int, kernel: MatrixKernel) -> Field:
     """f ← f + ReLU(K*f), `blocks` times."""
     f: Field = gaussians()
     for _ in range(blocks):
-        f = f + f.convolve(kernel).map(torch.relu)
+        f = f + f.convolve(kernel, exact=False).map(torch.relu)
     return f
 
 

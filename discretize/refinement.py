@@ -14,10 +14,7 @@ from torch import Tensor
 
 from fields.field import Field
 from fields.lattice import MEMORY_BOUND, Lattice, LatticeTooLarge, evaluate, graph
-
-
-class NotResolved(ValueError):
-    """A tolerance can't be met within the memory bound; says what was reached and what would help."""
+from fields.resolved import NotResolved as NotResolved
 
 
 def relative_change(new: Tensor, old: Tensor) -> float:

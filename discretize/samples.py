@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,13 +13,17 @@ from discretize.grid import Grid
 from discretize.refinement import refined
 from fields import checks
 from fields.composed import affine_values, check_kernel, check_window, fitted, map_values
+from fields.correlation import convolve, maximum, mix
 from fields.feature_map import NODES, FeatureMap
 from fields.field import Field
 from fields.interpolated import Interpolated, gather
 from fields.kernel import MatrixKernel
 from fields.lattice import take
-from fields.stencil import Stencil, convolve, maximum, mix
+from fields.stencil import Stencil
 from fields.window import Window, pooling_kind
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Samples(FeatureMap):
@@ -84,7 +88,7 @@ class Samples(FeatureMap):
         """`fn` at every sample; it sees channels last, (…, c), and may change their number."""
         return self._with(map_values(fn, self.values, self.dim))
 
-    def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Samples:
+    def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Samples:
         """Σ_j w_j F(x − o_j): atoms, or a density with its nodes on this grid's spacing.
 
         Where offsets are no multiples of the spacing, their common remainder moves the origin; where they have no
@@ -281,6 +285,56 @@ class Samples(FeatureMap):
             moved = self._looked_up(steps, grid)
             values = torch.where(close.reshape(*close.shape, *(1,) * (self.dim + 1)), moved, values)
         return self._with(values, grid)
+
+    def to_xarray(
+        self, name: str = "feature_map", units: str = "1", length_units: str = "1"
+    ) -> xr.DataArray:
+        """A labelled copy on the CPU, dimensions (batch …, x1, …, xd, channel); gradients end here.
+
+        Coordinates x1, …, xd are positions; where origins differ over the batch they count from them, which are then
+        coordinates origin_x1, …, origin_xd, all spread over the common batch. Spacing, origin, boundary and accuracy
+        are attributes; `units` and `length_units` are written as CF has them.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from discretize import Grid, Samples
+        >>> f = Samples(torch.zeros(3, 8, 6), Grid((8, 6), 0.5))
+        >>> dict(f.to_xarray(length_units="m").sizes)
+        {'x1': 8, 'x2': 6, 'channel': 3}
+        """
+        from discretize.labelled import to_xarray
+
+        return to_xarray(self, name, units, length_units)
+
+    @classmethod
+    def from_xarray(
+        cls,
+        array: xr.DataArray,
+        space: Sequence[str] | None = None,
+        channel: str = "channel",
+        boundary: str | None = None,
+    ) -> Samples:
+        """What `to_xarray` gave, bit for bit, through NetCDF too; or any array with even, increasing coordinates.
+
+        Parameters
+        ----------
+        array : xarray.DataArray
+        space : sequence of str, optional
+            The dimensions of space, in order: x1, x2, x3, as far as there are, unless given.
+        channel : str
+            The dimension of channels; one channel where it is missing. All other dimensions are batch.
+        boundary : str, optional
+            As stored unless given; "none" where nothing is, or only a part is left of what was stored.
+
+        Raises
+        ------
+        ValueError
+            Where a coordinate is uneven, decreasing or missing: with the reason.
+        """
+        from discretize.labelled import from_xarray
+
+        return from_xarray(array, space, channel, boundary)
 
     def _looked_up(self, steps: Tensor, grid: Grid) -> Tensor:
         flat, known = torch.zeros((), dtype=torch.long, device=self.device), None

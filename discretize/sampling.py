@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 
 from discretize.grid import Grid
+from discretize.pair import check_pair
+from discretize.prefilter import Prefilter, as_prefilter, filtered
 from discretize.refinement import NotResolved, at_refinement, refined
 from discretize.samples import Samples
+from discretize.spectrum import warn_of_aliasing
 from fields import checks
 from fields.field import Field
 from fields.lattice import MEMORY_BOUND, LatticeTooLarge
@@ -17,6 +20,7 @@ def sample(
     grid: Grid,
     rtol: float = 1e-4,
     refinement: int | None = None,
+    prefilter: str | Prefilter | None = None,
     memory: int = MEMORY_BOUND,
 ) -> Samples:
     """Values of a field on a grid.
@@ -33,8 +37,18 @@ def sample(
         quadrature.
     refinement : int, optional
         Take this m instead, without any promise: `accuracy` is None unless the field has no quadrature.
+    prefilter : {"ideal", "gaussian", "bspline", "box", "none"} or Prefilter, optional
+        Convolve the field with this low-pass filter of the grid's spacing first; "none" doesn't, and says that it is
+        meant. Accuracy is then that of the filtered field.
     memory : int
         Bound on the values alive at once, in bytes.
+
+    Warns
+    -----
+    AliasingWarning
+        Without a prefilter, where the field has a band limit that is known, above the grid's Nyquist, and more than
+        rtol² of its energy lies there: with that share. To sample so on purpose, take prefilter="none", or filter this
+        class of warnings.
 
     Raises
     ------
@@ -54,38 +68,28 @@ def sample(
     """
     check_pair(field, grid)
     lattice = grid.lattice
+    if not 0 < rtol < 1:
+        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    if refinement is not None:
+        (refinement,) = checks.integers(refinement, 1, "refinement")
+    chosen, error, approximate = as_prefilter(prefilter), 0.0, field.has_quadrature
+    if chosen is None:
+        warn_of_aliasing(field, grid, rtol, memory, stacklevel=2)
+    else:
+        field, error = filtered(field, grid, chosen, rtol, refinement, memory)
     accuracy: float | None
     if refinement is None:
-        if not 0 < rtol < 1:
-            raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
         values, accuracy = refined(field, lattice, rtol, memory)
+        accuracy += error
     else:
-        (m,) = checks.integers(refinement, 1, "refinement")
         try:
-            values = at_refinement(field, lattice, m, memory)
-        except LatticeTooLarge as error:
+            values = at_refinement(field, lattice, refinement, memory)
+        except LatticeTooLarge as too_large:
             raise NotResolved(
-                f"refinement {m}: {error}; take a smaller refinement or grid, or a larger memory=…"
-            ) from error
-        accuracy = None if field.has_quadrature else 0.0
+                f"refinement {refinement}: {too_large}; take a smaller refinement or grid, or a larger memory=…"
+            ) from too_large
+        accuracy = None if approximate or field.has_quadrature else error
     if not bool(torch.isfinite(values).all()):
         raise ValueError("the field isn't finite on this grid: it has NaN or infinite values there")
     samples = Samples(values, grid, accuracy)
     return samples
-
-
-def check_pair(field: Field, grid: Grid) -> None:
-    """Raise where a field can't be sampled on a grid."""
-    if not isinstance(field, Field):
-        raise TypeError(f"only a Field can be sampled, got {type(field).__name__}")
-    if not isinstance(grid, Grid):
-        raise TypeError(f"grid must be a Grid, got {type(grid).__name__}")
-    if field.dim != grid.dim:
-        raise ValueError(
-            f"a field on R^{field.dim} can't be sampled on a grid with {grid.dim} axes"
-        )
-    if grid.boundary == "periodic" and not field.is_periodic(grid.extent):
-        raise ValueError(
-            f"the grid is periodic with period {grid.extent}, the field isn't, as far as is known: sum its images by "
-            f"field.periodize({grid.extent}), or take a grid with boundary 'none' (or 'zero', 'reflect', 'nearest')"
-        )

@@ -11,6 +11,7 @@ batch element where they depend on the input. A Field isn't sampled, so a stride
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, TypeVar
 
 import torch
@@ -33,7 +34,7 @@ class _Subsampling(nn.Module):
     def __init__(self, s: Any) -> None:
         super().__init__()
         self.s = s
-        checks.integers(s, 1 if isinstance(s, int) else len(tuple(s)), "stride")
+        checks.integers(s, 1 if isinstance(s, Real) else len(tuple(s)), "stride")
 
     def extra_repr(self) -> str:
         """The stride."""

@@ -2,11 +2,12 @@
 
 from fields.analytic import Constant as Constant
 from fields.analytic import Formula as Formula
-from fields.analytic import Gaussians as Gaussians
-from fields.analytic import PlaneWaves as PlaneWaves
-from fields.analytic import random_bandlimited as random_bandlimited
+from fields.analytic import Polynomial as Polynomial
 from fields.feature_map import FeatureMap as FeatureMap
+from fields.feature_map import stack as stack
 from fields.field import Field as Field
+from fields.gaussians import Gabors as Gabors
+from fields.gaussians import Gaussians as Gaussians
 from fields.interpolated import Interpolated as Interpolated
 from fields.kernel import Atoms as Atoms
 from fields.kernel import BoxKernel as BoxKernel
@@ -14,6 +15,14 @@ from fields.kernel import GaussianKernel as GaussianKernel
 from fields.kernel import Kernel as Kernel
 from fields.kernel import MatrixKernel as MatrixKernel
 from fields.lattice import LatticeTooLarge as LatticeTooLarge
+from fields.parts import local_translation as local_translation
+from fields.random import random_bandlimited as random_bandlimited
+from fields.random import random_gaussian as random_gaussian
+from fields.shapes import Balls as Balls
+from fields.shapes import Boxes as Boxes
+from fields.shapes import Bumps as Bumps
+from fields.sprites import Sprites as Sprites
+from fields.waves import PlaneWaves as PlaneWaves
 from fields.window import Ball as Ball
 from fields.window import Box as Box
 from fields.window import Mask as Mask

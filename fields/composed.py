@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.correlation import convolve, maximum, mix
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Box, Frame, Lattice, Need, Plan, Task, evaluate, graph
-from fields.stencil import Stencil, convolve, maximum, mix
+from fields.stencil import Stencil
 from fields.window import Window, pooling_kind
 
 Corners = tuple[PerAxis, PerAxis]
@@ -71,6 +72,21 @@ class Translated(_Composed):
         moves = self.t.detach().cpu().reshape(-1, self.dim)
         low, high = moves.amin(0).tolist(), moves.amax(0).tolist()
         return _add(corners[0], low), _add(corners[1], high)
+
+    def _integral(self) -> Tensor | None:
+        closed = self.parent._integral()
+        return None if closed is None else closed.expand(*self.batch, self.channels)
+
+    def _transform(self, frequencies: Tensor) -> Tensor | None:
+        closed = self.parent._transform(frequencies)
+        if closed is None:
+            return None
+        cycles = (self.t.to(frequencies)[..., None, :] * frequencies).sum(-1)
+        return closed * torch.exp(-2j * math.pi * cycles)[..., None].to(closed.dtype)
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        closed = self.parent._convolved(kernel)
+        return None if closed is None else Translated(closed, self.t)
 
 
 class Mapped(_Composed):
@@ -135,6 +151,12 @@ class Affine(_Composed):
         zero = not bool(torch.as_tensor(self.shift).any())
         return self.parent.support(rtol) if zero else None
 
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        number = isinstance(self.scale, float) or self.scale.ndim == 0
+        linear = number and isinstance(self.shift, float) and self.shift == 0.0
+        closed = self.parent._convolved(kernel) if linear else None
+        return None if closed is None else Affine(closed, self.scale, 0.0)
+
 
 def affine_values(values: Tensor, scale: Tensor | float, shift: Tensor | float, dim: int) -> Tensor:
     """a·values + b per channel, for values (*batch, c, X1, …, Xd)."""
@@ -184,6 +206,12 @@ class Sum(_Composed):
             return None
         low = tuple(map(min, left[0], right[0]))
         return low, tuple(map(max, left[1], right[1]))
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        if any(p.channels != self.channels for p in self.parents):
+            return None
+        left, right = (p._convolved(kernel) for p in self.parents)
+        return None if left is None or right is None else Sum(left, right)
 
 
 class Product(_Composed):

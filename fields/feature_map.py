@@ -7,13 +7,15 @@ FeatureMap
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from fields import checks
 from fields.checks import VectorLike
 from fields.kernel import MatrixKernel
 from fields.window import Window
@@ -50,11 +52,11 @@ class FeatureMap(ABC):
         """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
 
     @abstractmethod
-    def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Self:
+    def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Self:
         """(K*F)(x) = ∫ K(y) F(x − y) dy, or Σ_j w_j F(x − o_j) for atoms.
 
         A Field takes about `nodes` quadrature nodes per radius of a density (their spacing is the nearest power of
-        two); Samples take those of their grid.
+        two), or a closed form where it knows one and `exact` is True; Samples take the nodes of their grid.
         """
 
     @abstractmethod
@@ -98,6 +100,34 @@ class FeatureMap(ABC):
     def __rmul__(self, other: Any) -> Any:
         return self._times(other)
 
+    def __truediv__(self, other: Any) -> Any:
+        """Divide by a number, or by a tensor (c,), one number per channel."""
+        if isinstance(other, FeatureMap):
+            return NotImplemented
+        divisor = checks.as_tensor(other, "divisor")
+        if bool((divisor == 0).any()):
+            raise ZeroDivisionError("a feature map can't be divided by 0")
+        return self._times(1 / divisor if isinstance(other, Tensor) else (1 / divisor).tolist())
+
+    def __getitem__(self, channels: int | slice | Sequence[int]) -> Self:
+        """Some of the channels: an integer, a slice or a list of integers; the axis of channels stays."""
+        index = range(self.channels)[channels] if isinstance(channels, slice) else channels
+        try:
+            picked = [operator.index(i) for i in ([index] if isinstance(index, int) else index)]
+        except TypeError as error:
+            raise TypeError(
+                f"channels are chosen by an integer, a slice or a list of integers, got {channels!r}"
+            ) from error
+        if not picked or any(not -self.channels <= i < self.channels for i in picked):
+            raise IndexError(
+                f"channels {channels!r} of a feature map with {self.channels}: none, or out of range"
+            )
+        identity = torch.eye(self.channels, dtype=self.dtype, device=self.device)
+        return self.mix(identity[picked])
+
+    #: Channels can be picked, but a feature map is no sequence.
+    __iter__ = None
+
     #: Lets `tensor + feature_map` and `array * feature_map` reach the reflected operators above.
     __array_priority__ = 1000
 
@@ -107,3 +137,39 @@ class FeatureMap(ABC):
     ) -> Any:
         """Leave torch's operators on (tensor, feature map) to the reflected operators."""
         return NotImplemented
+
+
+def stack(maps: Sequence[FeatureMap]) -> Any:
+    """Put the channels of feature maps behind each other.
+
+    Parameters
+    ----------
+    maps : sequence of Field, or of Samples on one grid
+        Of one dtype. A Field beside Samples is sampled, as in a sum.
+
+    Returns
+    -------
+    FeatureMap
+        With as many channels as all of them together.
+
+    Examples
+    --------
+    >>> from fields import Constant, stack
+    >>> stack([Constant([1.0, 2.0], dim=1), Constant(3.0, dim=1)])([0.0]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    maps = list(maps)
+    if not maps:
+        raise ValueError("stack needs at least one feature map, got none")
+    for f in maps:
+        if not isinstance(f, FeatureMap):
+            raise TypeError(f"stack needs feature maps, got {type(f).__name__}")
+    total, first = sum(f.channels for f in maps), 0
+    out: Any = None
+    for f in maps:
+        place = torch.zeros(total, f.channels, dtype=f.dtype, device=f.device)
+        place[first : first + f.channels] = torch.eye(f.channels, dtype=f.dtype, device=f.device)
+        part = f.mix(place)
+        out = part if out is None else out + part
+        first += f.channels
+    return out

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import checks, integrals
 from fields.feature_map import NODES, FeatureMap
 from fields.kernel import MatrixKernel
 from fields.lattice import (
+    MEMORY_BOUND,
     Box,
     Frame,
     Lattice,
@@ -30,6 +31,7 @@ from fields.lattice import (
 from fields.window import Window
 
 if TYPE_CHECKING:
+    from fields.interpolated import Interpolated
     from fields.lattice import Task
     from fields.stencil import Stencil
 
@@ -157,7 +159,7 @@ class Field(FeatureMap):
             return None
         common = periods[0]
         for other in periods[1:]:
-            common = _common_period(common, other)
+            common = common_period(common, other)
         return common
 
     def is_periodic(self, period: checks.VectorLike) -> bool:
@@ -178,6 +180,93 @@ class Field(FeatureMap):
         """Corners of a box outside of which |F| < rtol·max|F|; None where it isn't known to decay."""
         return None
 
+    # --- integrals --------------------------------------------------------------------------------------------
+
+    def integrate(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
+        """∫F, shape (*batch, c): over one period of a periodic field, over R^d for one that decays.
+
+        Parameters
+        ----------
+        rtol : float
+            Where no closed form is known: estimated error of the quadrature, relative to ∫|F|.
+        memory : int
+            Bound on the values alive at once, in bytes.
+
+        Raises
+        ------
+        ValueError
+            Where the field has no known period and isn't known to decay.
+        LatticeTooLarge
+            Where `rtol` can't be met within `memory`.
+
+        Notes
+        -----
+        Along axes where a field is constant (period 0) the period is taken to be 1: the integral is a mean there.
+        Closed: Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, unsmoothed Sprites, and their translates.
+        """
+        closed = self._integral()
+        return integrals.integral(self, rtol, memory) if closed is None else closed
+
+    def inner(self, other: Field, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
+        """⟨F, G⟩ = ∫ Σ_c F_c G_c, shape (*batch,), over the common period, or R^d where one of them decays.
+
+        Parameters as for `integrate`, whose accuracy is relative to ∫|F_c G_c|. Closed for two PlaneWaves, Gaussians
+        or Gabors in any combination of these two, Balls, Boxes.
+        """
+        if not isinstance(other, Field):
+            raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
+        product = composed.Product(self, other)  # checks that they fit
+        if self.channels == other.channels:
+            for left, right in ((self, other), (other, self)):
+                closed = left._inner(right)
+                if closed is not None:
+                    return closed
+        return integrals.integral(product, rtol, memory).sum(-1)
+
+    def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
+        """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`."""
+        return self.inner(self, rtol, memory).clamp(min=0).sqrt()
+
+    def transform(self, frequencies: Any, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
+        """Fourier transform ∫F(x) exp(−2πi f·x) dx; of a periodic field its Fourier coefficients.
+
+        Parameters
+        ----------
+        frequencies : array-like, shape (k, d)
+            In cycles per unit length; for a periodic field multiples of 1/period. The coefficients are those of
+            F(x) = Σ_f F̂(f) exp(2πi f·x): means over the period, not integrals.
+        rtol, memory
+            As for `integrate`.
+
+        Returns
+        -------
+        complex Tensor, shape (*batch, k, c)
+            Closed for Constant, PlaneWaves, Gaussians (periodized too), Gabors, Balls, Boxes, and their translates.
+        """
+        f = checks.as_tensor(frequencies, "frequencies").to(self.device, torch.float64)
+        if f.ndim != 2 or f.shape[1] != self.dim or not len(f):
+            raise ValueError(
+                f"frequencies must have shape (k, {self.dim}), k ≥ 1, got {tuple(f.shape)}"
+            )
+        closed = self._transform(f)
+        return integrals.transform(self, f, rtol, memory) if closed is None else closed
+
+    def _integral(self) -> Tensor | None:
+        """`integrate` in closed form, if there is one."""
+        return None
+
+    def _inner(self, other: Field) -> Tensor | None:
+        """`inner` in closed form, if there is one, with a field of as many channels."""
+        return None
+
+    def _transform(self, frequencies: Tensor) -> Tensor | None:
+        """`transform` in closed form, if there is one."""
+        return None
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        """K*F in closed form, if there is one, with a kernel that fits."""
+        return None
+
     # --- the vocabulary ---------------------------------------------------------------------------------------
 
     def translate(self, t: checks.VectorLike) -> Field:
@@ -188,9 +277,17 @@ class Field(FeatureMap):
         """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
         return composed.Mapped(self, fn)
 
-    def convolve(self, kernel: MatrixKernel, nodes: int = NODES) -> Field:
-        """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j)."""
-        return composed.Convolved(self, kernel, nodes)
+    def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Field:
+        """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).
+
+        In closed form where one is known, unless `exact` is False: Constant with any but a `Kernel`; PlaneWaves with
+        GaussianKernel, BoxKernel and a few Atoms; Gaussians, Gabors and periodized Gaussians with GaussianKernel; their
+        translates, multiples and sums. A closed form ignores `nodes`, and the cut-off of a Gaussian kernel, which holds
+        3e-12 of it.
+        """
+        quadrature = composed.Convolved(self, kernel, nodes)
+        closed = self._convolved(kernel) if exact else None
+        return quadrature if closed is None else closed
 
     def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Field:
         """Mean or maximum over x − y, y in a centred window, with about `nodes` nodes per half-width."""
@@ -208,6 +305,42 @@ class Field(FeatureMap):
     def periodize(self, period: checks.VectorLike) -> Field:
         """Σ_n F(x − nP), the sum of the images of a decaying field, to rounding error."""
         return composed.Periodized(self, checks.positive(period, self.dim, "period"))
+
+    def resolve(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Interpolated:
+        """The coarsest band-limited field within a tolerance of a periodic one.
+
+        Parameters
+        ----------
+        rtol : float
+            Bound on the L2 norm over a period of what is left out, relative to the field's, per element of a batch.
+        memory : int
+            Bound on the values alive at once, in bytes.
+
+        Returns
+        -------
+        Interpolated
+            A trigonometric polynomial through 2K+1 samples per axis, K the highest mode that is needed. Its error was
+            measured between the samples, too, unless the band limit was known.
+
+        Raises
+        ------
+        NotResolved
+            A ValueError with the tail that is left (`.tail`), where it doesn't get below `rtol` within `memory`: a
+            spectrum that ends falls off at once, that of a field with kinks (ReLU) by powers only.
+        ValueError
+            Where no period is known.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from fields import PlaneWaves
+        >>> wave = PlaneWaves([[0.25]], [[1.0]])
+        >>> wave.map(torch.square).resolve(1e-9).bandlimit, wave.map(torch.tanh).resolve(1e-3).shape
+        ((0.5,), (11,))
+        """
+        from fields.resolved import resolve  # it makes a leaf, and leaves are made of this class
+
+        return resolve(self, rtol, memory)
 
     def _plus(self, other: Any, sign: float) -> Any:
         if isinstance(other, Field):
@@ -230,7 +363,7 @@ class Field(FeatureMap):
         return torch.empty((), dtype=self.dtype, device=self.device)
 
 
-def _common_period(a: PerAxis | None, b: PerAxis | None) -> PerAxis | None:
+def common_period(a: PerAxis | None, b: PerAxis | None) -> PerAxis | None:
     """The least common multiple of two periods per axis, 0 standing for any."""
     if a is None or b is None:
         return None

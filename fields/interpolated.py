@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import checks, coordinates, image, nonuniform
 from fields.analytic import dimension
 from fields.field import Field, PerAxis
-from fields.lattice import Lattice, split
+from fields.fourier import translated
+from fields.gathering import gather as gather
+from fields.lattice import MEMORY_BOUND, Lattice, split
 from fields.separable import contract
+from fields.splines import PIECEWISE, Table
 
 #: Ways to continue samples, and the boundaries that each method is defined for.
 METHODS: dict[str, tuple[str, ...]] = {
     "fourier": ("periodic", "zero"),
-    "linear": ("periodic", "zero"),
+    **dict.fromkeys(PIECEWISE, ("periodic", "zero", "reflect", "nearest")),
 }
+#: A batch of lattices of no more points each is evaluated point by point, all at once.
+FEW = 4096
 
 
 class Interpolated(Field):
@@ -35,10 +40,17 @@ class Interpolated(Field):
         `values.ndim − 1`, that is, no batch.
     origin : float or Tensor, shape (d,) or (*batch, d)
         Position of the first sample.
-    method : {"fourier", "linear"}
-        "fourier" is the exact trigonometric interpolant, or, with boundary "zero", the sinc series.
-    boundary : {"periodic", "zero"}
-        How the samples continue outside.
+    method : {"nearest", "linear", "cubic", "quintic", "lanczos3", "fourier"}
+        "fourier" is the exact trigonometric interpolant, or, with boundary "zero", the sinc series; "cubic" and
+        "quintic" are the interpolating B-splines; "lanczos3" is normalised to reproduce constants.
+    boundary : {"periodic", "zero", "reflect", "nearest"}
+        How the samples continue outside; the interpolant is that of the continued samples. "reflect" mirrors at the
+        first and the last sample, which are not repeated: the field has period 2(N − 1)·h. "nearest" repeats them for
+        ever. Splines of order 3 and 5 of zeros continued ring on outside by 0.27 and 0.43 per sample, to rounding.
+        "fourier" has "periodic" and "zero".
+    eps : float, optional
+        Relative accuracy of Fourier evaluation at scattered points: 1e-13 in double, 1e-7 in single precision, unless
+        given. Few points, and fields on devices other than the processor, are summed directly, to rounding.
 
     Notes
     -----
@@ -61,8 +73,11 @@ class Interpolated(Field):
         origin: Any = 0.0,
         method: str = "fourier",
         boundary: str = "periodic",
+        eps: float | None = None,
     ) -> None:
         self.values = checks.as_tensor(values, "values")
+        if self.values.is_complex():
+            raise TypeError("values must be real: give real and imaginary parts as two channels")
         self.origin = checks.as_tensor(origin, "origin").to(torch.float64)
         self.dim = dimension(_dimension_of(self.values, spacing, self.origin))
         self.spacing = checks.positive(spacing, self.dim, "spacing")
@@ -95,50 +110,85 @@ class Interpolated(Field):
                 (n // 2 / n if boundary == "periodic" else 0.5) / h
                 for n, h in zip(self.shape, self.spacing, strict=True)
             )
-        self._kept: Tensor | None = None
+        if eps is not None and not 0 < eps < 1:
+            raise ValueError(f"eps must lie between 0 and 1, got {eps}")
+        self.eps = eps or nonuniform.ACCURACY.get(self.dtype, 1e-7)
+        self._kept: dict[str, Any] = {}
 
     @classmethod
-    def from_image(cls, path: str | Path, spacing: checks.VectorLike = 1.0, **options: Any) -> Self:
+    def from_image(
+        cls,
+        path: str | Path,
+        spacing: checks.VectorLike = 1.0,
+        memory: int = MEMORY_BOUND,
+        **options: Any,
+    ) -> Self:
         """Field of an image file: rows along x1, columns along x2, values in [0, 1], one channel or three.
 
         Parameters
         ----------
         path : path
-            Any file that scikit-image reads.
+            Any file that scikit-image reads. Palettes are converted to colours, alpha is blended with white; a
+            warning says so.
         spacing : float
             Size of a pixel, in length units.
+        memory : int
+            Larger images, in bytes, are refused before they are decoded.
         **options
-            `origin`, `method`, `boundary`, as for the class.
+            `origin`, `method`, `boundary`, `eps`, as for the class.
         """
-        from skimage import io, util
+        spacing = checks.positive(spacing, 2, "spacing")
+        return cls(image.read(path, memory), spacing, **options)
 
-        try:
-            read: Any = io.imread(Path(path))
-            image = util.img_as_float64(read)  # type: ignore[no-untyped-call]
-        except Exception as error:  # the readers behind imread raise what they like
-            raise ValueError(f"{path} can't be read as an image: {error}") from error
-        if image.ndim == 2:
-            image = image[..., None]
-        if image.ndim != 3 or image.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"{path} must be a greyscale or RGB image, got an array of shape {image.shape}"
-            )
-        return cls(torch.from_numpy(image).movedim(-1, 0).contiguous(), (spacing,) * 2, **options)  # type: ignore[arg-type]
+    @classmethod
+    def from_xarray(
+        cls,
+        array: Any,
+        dims: Sequence[str] | None = None,
+        channel: str | None = None,
+        memory: int = MEMORY_BOUND,
+        **options: Any,
+    ) -> Self:
+        """Field of an xarray.DataArray; its coordinates give spacing and origin.
+
+        Parameters
+        ----------
+        array : xarray.DataArray, dimensions (x1, …, xd, channel) or any order
+            Coordinates are evenly spaced, to 1e-6 of a step or the rounding of their dtype; descending ones are
+            turned round; an axis without coordinates counts 0, 1, 2, ….
+        dims : sequence of str, optional
+            Dimensions that become x1, …, xd; all but the channels, in the array's order, unless given.
+        channel : str, optional
+            Dimension of the channels: "channel", if the array has it; none means one channel.
+        memory : int
+            Larger arrays, in bytes, are refused before they are loaded.
+        **options
+            `method`, `boundary`, `eps`, as for the class.
+        """
+        values, spacing, origin = coordinates.read(array, dims, channel, memory)
+        if values.dtype.kind in "iub" or values.dtype.itemsize not in (4, 8):
+            values = values.astype("float64")
+        data = torch.from_numpy(values.copy())
+        where = torch.tensor(origin, dtype=torch.float64)
+        return cls(data, spacing, origin=where, **options)
 
     @property
     def period(self) -> PerAxis | None:
-        """The extent of the samples, where they are continued periodically."""
+        """The extent of the samples where they are continued periodically, that of a mirrored pair for "reflect"."""
+        if self.boundary == "reflect":
+            return tuple(2 * (n - 1) * h for n, h in zip(self.shape, self.spacing, strict=True))
         if self.boundary != "periodic":
             return None
         return tuple(n * h for n, h in zip(self.shape, self.spacing, strict=True))
 
     def support(self, rtol: float) -> tuple[PerAxis, PerAxis] | None:
-        """One cell beyond the samples, for linear interpolation of samples continued by zeros."""
-        if self.boundary != "zero" or self.method != "linear":
+        """As many samples beyond the others as the method sees, for piecewise interpolants continued by zeros."""
+        if self.boundary != "zero" or self.method not in PIECEWISE:
             return None
+        reach = PIECEWISE[self.method].reach
         origins = self.origin.reshape(-1, self.dim)
-        low = (origins.amin(0) - origins.new_tensor(self.spacing)).tolist()
-        extent = [n * h for n, h in zip(self.shape, self.spacing, strict=True)]
+        low = (origins.amin(0) - reach * origins.new_tensor(self.spacing)).tolist()
+        extent = [(n - 1 + reach) * h for n, h in zip(self.shape, self.spacing, strict=True)]
         return tuple(low), tuple(
             a + e for a, e in zip(origins.amax(0).tolist(), extent, strict=True)
         )
@@ -148,8 +198,8 @@ class Interpolated(Field):
         return self.bandlimit or tuple(1 / h for h in self.spacing)
 
     def _values(self, lattice: Lattice) -> Tensor:
-        if self.method == "linear":
-            return self._gathered(lattice, linear_taps)
+        if self.method in PIECEWISE:
+            return self._by_table(lattice)
         if self.boundary == "zero":
             bases = [
                 torch.sinc(p[..., :, None] - k).to(self.dtype) for p, k in self._positions(lattice)
@@ -158,6 +208,11 @@ class Interpolated(Field):
         factors = self._commensurate(lattice)
         if factors is not None:
             return self._by_fft(lattice, *factors)
+        points = math.prod(lattice.origin.shape[:-1]) * math.prod(lattice.shape)
+        on_processor = self.device.type == "cpu"
+        modes = math.prod(self.shape)
+        if on_processor and nonuniform.pays(points, lattice.shape[0], modes):
+            return self._by_points(lattice, self._by_nufft)
         return self._by_waves(lattice)
 
     def _positions(self, lattice: Lattice) -> list[tuple[Tensor, Tensor]]:
@@ -197,62 +252,97 @@ class Interpolated(Field):
             stride.append(k if rest_m else 1)
         return refine, stride
 
-    def _spectrum(self) -> Tensor:
-        axes = tuple(range(-self.dim, 0))
+    def _keep(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is made of the values: kept, unless their gradient is asked for."""
         if self.values.requires_grad:
-            spectrum: Tensor = torch.fft.rfftn(self.values, dim=axes)
-            return spectrum
-        if self._kept is None:
+            return make()
+        if name not in self._kept:
             with torch.inference_mode(False):  # else no later evaluation could have gradients
-                self._kept = torch.fft.rfftn(self.values, dim=axes)
-        return self._kept
+                self._kept[name] = make()
+        return self._kept[name]
+
+    def _flat(self) -> Tensor:
+        """All maps of the batch, shape (n, X1, …, Xd)."""
+        return self.values.reshape(-1, *self.shape)
 
     def _by_fft(self, lattice: Lattice, refine: list[int], stride: list[int]) -> Tensor:
-        spectrum = self._spectrum()
-        sides = [n * m for n, m in zip(self.shape, refine, strict=True)]
-        phases: Tensor | float = 1.0
-        for i, (position, _) in enumerate(self._positions(lattice)):
-            half = i == self.dim - 1
-            if refine[i] > 1:
-                spectrum = _padded(spectrum, i - self.dim, self.shape[i], sides[i], half)
-            phase = _phase(position[..., 0] * refine[i], sides[i], half, refine[i] == 1)
-            lead = (*phase.shape[:-1], 1, *(1,) * i, phase.shape[-1], *(1,) * (self.dim - 1 - i))
-            phases = phases * phase.to(spectrum.dtype).reshape(lead)
         axes = tuple(range(-self.dim, 0))
-        values: Tensor = torch.fft.irfftn(spectrum * phases, sides, axes)
-        values = values if max(refine) == 1 else values * math.prod(refine)
+        spectrum = self._keep("spectrum", lambda: torch.fft.rfftn(self.values, dim=axes))
+        shifts = torch.stack([p[..., 0] for p, _ in self._positions(lattice)], dim=-1)
+        values = translated(spectrum, self.shape, refine, shifts)
         for i, (n, k) in enumerate(zip(lattice.shape, stride, strict=True)):
-            if n != sides[i] or k != 1:
-                index = (torch.arange(n, device=values.device) * k) % sides[i]
+            side = self.shape[i] * refine[i]
+            if n != side or k != 1:
+                index = (torch.arange(n, device=values.device) * k) % side
                 values = values.index_select(i - self.dim, index)
         return values
 
-    # --- interpolation from a few samples around ---------------------------------------------------------------
+    def _by_nufft(self, positions: Tensor, first: int, last: int) -> Tensor:
+        key = f"modes {first} {last}"
+        modes = self._keep(key, lambda: nonuniform.centred(self._flat()[first:last]))
+        turns = positions / positions.new_tensor(self.shape)
+        return nonuniform.waves_at(modes, turns, last - first, self.eps).to(self.dtype)
 
-    def _gathered(
-        self, lattice: Lattice, taps: Callable[[Tensor], list[tuple[int, Tensor]]]
+    # --- piecewise interpolants -------------------------------------------------------------------------------
+
+    def _by_table(self, lattice: Lattice) -> Tensor:
+        method = PIECEWISE[self.method]
+        table = self._keep("table", lambda: Table(self._flat(), method, self.boundary))
+        many = math.prod(lattice.origin.shape[:-1]) > 1
+        if math.prod(lattice.shape) == 1 or (many and math.prod(lattice.shape) <= FEW):
+            return self._by_points(lattice, table.at)
+        return self._by_element(lattice, table.on_axes)
+
+    def _by_points(self, lattice: Lattice, at: Callable[[Tensor, int, int], Tensor]) -> Tensor:
+        """Values at all points of the lattices, listed: `at` takes positions (Q, d) and a range of the n maps."""
+        shape, dim = lattice.shape, self.dim
+        columns = [
+            p.reshape(*p.shape[:-1], *(-1 if j == i else 1 for j in range(dim)))
+            for i, (p, _) in enumerate(self._positions(lattice))
+        ]
+        batch, lead = columns[0].shape[:-dim], self.values.shape[: -dim - 1]
+        full = torch.broadcast_shapes(batch, lead)
+        points = torch.stack(torch.broadcast_tensors(*columns), dim=-1)
+        if lead.numel() == 1:
+            out = at(points.reshape(-1, dim), 0, self.channels).reshape(*batch, *shape, -1)
+            return out.movedim(-1, -dim - 1).reshape(*full, self.channels, *shape)
+        points = points.expand(*full, *points.shape[len(batch) :])
+        inner = full[len(full) - len(lead) :]
+        outer = full[: len(full) - len(lead)]
+        if all(n == 1 for n in batch[-len(lead) :]) and len(batch) >= len(lead):
+            each = points[(slice(None),) * len(outer) + (0,) * len(lead)]
+            out = at(each.reshape(-1, dim), 0, lead.numel() * self.channels)
+            out = out.reshape(*outer, *shape, *lead, self.channels)
+            front = tuple(range(len(outer)))
+            middle = tuple(range(len(outer), len(outer) + dim))
+            return out.permute(*front, *range(len(outer) + dim, out.ndim), *middle)
+        parts = []
+        maps = torch.arange(lead.numel()).reshape(lead).expand(inner)
+        for index in itertools.product(*map(range, inner)):
+            each = points[(slice(None),) * len(outer) + index]
+            first = int(maps[index]) * self.channels
+            out = at(each.reshape(-1, dim), first, first + self.channels)
+            parts.append(out.reshape(*outer, *shape, -1).movedim(-1, len(outer)))
+        return torch.stack(parts, dim=len(outer)).reshape(*full, self.channels, *shape)
+
+    def _by_element(
+        self, lattice: Lattice, on_axes: Callable[[list[Tensor], int, int], Tensor]
     ) -> Tensor:
-        """Σ over the taps' product of weight × sample."""
-        zero = torch.zeros((), dtype=torch.long, device=self.device)
-        flat = [(zero, torch.ones((), dtype=self.dtype, device=self.device))]
-        for i, (position, _) in enumerate(self._positions(lattice)):
-            size = self.shape[i]
-            base = torch.floor(position.detach())
-            tail = (1,) * (self.dim - 1 - i)
-            grown = []
-            for offset, weight in taps(position - base):
-                index = base.long() + offset
-                if self.boundary == "periodic":
-                    index = index % size
-                else:
-                    weight = weight * ((index >= 0) & (index < size))
-                    index = index.clamp(0, size - 1)
-                lead = (*index.shape[:-1], *(1,) * i, index.shape[-1], *tail)
-                index, weight = index.reshape(lead), weight.to(self.dtype).reshape(lead)
-                grown += [(j * size + index, w * weight) for j, w in flat]
-            flat = grown
-        parts = (gather(self.values, j, self.dim) * w.unsqueeze(-self.dim - 1) for j, w in flat)
-        return functools.reduce(torch.add, parts)
+        """Values lattice by lattice, from the positions along the axes."""
+        positions = [p for p, _ in self._positions(lattice)]
+        batch, lead = positions[0].shape[:-1], self.values.shape[: -self.dim - 1]
+        full = torch.broadcast_shapes(batch, lead)
+        if batch.numel() == 1:
+            rows = [p.reshape(-1) for p in positions]
+            out = on_axes(rows, 0, lead.numel() * self.channels)
+            return out.reshape(*full, self.channels, *lattice.shape)
+        maps = torch.arange(lead.numel()).reshape(lead).expand(full).flatten().tolist()
+        rows = [p.expand(*full, p.shape[-1]).reshape(-1, p.shape[-1]) for p in positions]
+        parts = [
+            on_axes([row[b] for row in rows], m * self.channels, (m + 1) * self.channels)
+            for b, m in enumerate(maps)
+        ]
+        return torch.stack(parts).reshape(*full, self.channels, *lattice.shape)
 
 
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:
@@ -261,62 +351,3 @@ def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:
     if not isinstance(spacing, int | float | Tensor):
         return len(tuple(spacing))
     return origin.shape[-1] if origin.ndim else values.ndim - 1
-
-
-def linear_taps(fraction: Tensor) -> list[tuple[int, Tensor]]:
-    """The two samples around a position and their weights."""
-    return [(0, 1 - fraction), (1, fraction)]
-
-
-def gather(values: Tensor, index: Tensor, dim: int) -> Tensor:
-    """Values (*batch, c, X1, …, Xd) at flat indices (*batch', Y1, …, Yd), as (*batch'', c, Y1, …, Yd).
-
-    Batch shapes broadcast. Where no axis is shared by both, samples are looked up once for all, so that the memory,
-    and that of the gradient, is that of values plus result.
-    """
-    lead, outer = values.shape[: -dim - 1], index.shape[:-dim]
-    rank = max(len(lead), len(outer))
-    lead, outer = (1,) * (rank - len(lead)) + lead, (1,) * (rank - len(outer)) + outer
-    flat = values.flatten(-dim)
-    channels = flat.shape[-2]
-    if all(a == 1 or b == 1 for a, b in zip(lead, outer, strict=True)):
-        out = flat.reshape(*lead, channels, -1)[..., index.reshape(*outer, *index.shape[-dim:])]
-        # axes: lead, c, outer, Y → (lead_i, outer_i) pairs, c, Y
-        pairs = [axis for i in range(rank) for axis in (i, rank + 1 + i)]
-        out = out.permute(*pairs, rank, *range(2 * rank + 1, 2 * rank + 1 + dim))
-        batch = [a * b for a, b in zip(lead, outer, strict=True)]
-        return out.reshape(*batch, channels, *index.shape[-dim:])
-    batch = torch.broadcast_shapes(lead, outer)
-    where = index.reshape(*outer, 1, -1).expand(*batch, channels, -1)
-    out = flat.reshape(*lead, channels, -1).expand(*batch, channels, -1).gather(-1, where)
-    return out.reshape(*batch, channels, *index.shape[-dim:])
-
-
-def _padded(spectrum: Tensor, axis: int, n: int, longer: int, half: bool) -> Tensor:
-    """The spectrum of n samples as that of more: zeros above Nyquist, the wave at Nyquist split into ±n/2.
-
-    `half` says that the axis holds the non-negative frequencies only.
-    """
-    middle = (n + 1) // 2
-    parts = [spectrum.narrow(axis, 0, middle)]
-    if n % 2 == 0:
-        parts.append(spectrum.narrow(axis, n // 2, 1) / 2)
-    shape = list(spectrum.shape)
-    shape[axis] = (longer // 2 + 1 if half else longer - (n - 1) // 2 - (n % 2 == 0)) - (n // 2 + 1)
-    parts.append(spectrum.new_zeros(shape))
-    if not half:
-        if n % 2 == 0:
-            parts.append(parts[1])
-        parts.append(spectrum.narrow(axis, n // 2 + 1, (n - 1) // 2))
-    return torch.cat(parts, dim=axis)
-
-
-def _phase(shift: Tensor, n: int, half: bool, nyquist: bool) -> Tensor:
-    """exp(2πi k·shift/n) for the bins of n samples, shape (*batch, bins); at Nyquist its real part, if `nyquist`."""
-    freq = torch.fft.rfftfreq if half else torch.fft.fftfreq
-    cycles = shift[..., None] * freq(n, dtype=torch.float64, device=shift.device)
-    phase = torch.exp(2j * math.pi * (cycles - cycles.detach().round()))
-    if nyquist and n % 2 == 0:
-        real = torch.arange(cycles.shape[-1], device=shift.device) == n // 2
-        phase = torch.where(real, phase.real + 0j, phase)
-    return phase

@@ -10,6 +10,7 @@ from fields import Atoms, FeatureMap
 from fields.checks import VectorLike, integers
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
+from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -25,6 +26,8 @@ class Conv(nn.Module):
     nodes : int
         Quadrature nodes per radius of a density on a Field; their spacing is the nearest power of two. `sample`
         replaces it by the spacing that its tolerance needs; Samples take that of their grid.
+    exact : bool
+        Whether a Field that knows a closed form takes it in place of the nodes; see `Field.convolve`.
 
     Notes
     -----
@@ -41,7 +44,7 @@ class Conv(nn.Module):
     2
     """
 
-    def __init__(self, kernel: MatrixKernel, nodes: int = NODES) -> None:
+    def __init__(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> None:
         super().__init__()
         if not isinstance(kernel, MatrixKernel):
             raise TypeError(
@@ -49,7 +52,7 @@ class Conv(nn.Module):
                 "an array becomes a layer by Conv.from_array(array, spacing)"
             )
         (self.nodes,) = integers(nodes, 1, "nodes")
-        self._kernel = kernel
+        self._kernel, self.exact = kernel, exact
         for name, value in kernel.parameters().items():
             if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
                 value = nn.Parameter(value.detach().clone())
@@ -68,4 +71,5 @@ class Conv(nn.Module):
 
     def forward(self, f: Map) -> Map:
         """Convolve a Field or Samples."""
-        return f.convolve(self.kernel, self.nodes)
+        check_feature_map(f)
+        return f.convolve(self.kernel, self.nodes, self.exact)

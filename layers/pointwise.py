@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fields import FeatureMap
 from fields.checks import as_tensor
+from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -41,6 +42,7 @@ class Bias(nn.Module):
 
     def forward(self, f: Map) -> Map:
         """Add the bias to a Field or Samples."""
+        check_feature_map(f)
         if len(self.bias) != f.channels:
             raise ValueError(
                 f"the bias has {len(self.bias)} channels, the feature map {f.channels}"
@@ -74,6 +76,7 @@ class Pointwise(nn.Module):
 
     def forward(self, f: Map) -> Map:
         """Apply the function to a Field or Samples."""
+        check_feature_map(f)
         return f.map(self.fn)
 
     def extra_repr(self) -> str:

@@ -137,7 +137,8 @@ def bad_image(request, tmp_path):
             path = path.with_suffix(".tif")
             io.imsave(path, np.full((16, 16), np.nan, np.float32), check_contrast=False)
         case "channels":
-            io.imsave(path, np.zeros((16, 16, 4), np.uint8), check_contrast=False)
+            path = path.with_suffix(".tif")
+            io.imsave(path, np.zeros((16, 16, 7), np.uint8), check_contrast=False)
         case "broken":
             whole = tmp_path / "whole.png"
             io.imsave(whole, np.arange(4096, dtype=np.uint8).reshape(64, 64), check_contrast=False)

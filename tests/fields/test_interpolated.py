@@ -240,16 +240,83 @@ def test_bad_input(build, message: str) -> None:
 
 
 def test_unreadable_images(tmp_path: Path) -> None:
-    import skimage.io
-
-    broken, layered = tmp_path / "broken.png", tmp_path / "layered.png"
+    broken = tmp_path / "broken.png"
     broken.write_bytes(b"this is no image")
-    skimage.io.imsave(layered, np.zeros((4, 4, 4), np.uint8), check_contrast=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # imageio leaves what it can't read open
         for path in (broken, tmp_path / "missing.png"):
             with pytest.raises(ValueError, match=f"{path.name} can't be read as an image"):
                 Interpolated.from_image(path)
         gc.collect()
-    with pytest.raises(ValueError, match="must be a greyscale or RGB image"):
-        Interpolated.from_image(layered)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_and_palettes_are_converted_aloud(tmp_path: Path, mode: str) -> None:
+    """Alpha is blended with white, a palette becomes its colours."""
+    from PIL import Image
+
+    path = tmp_path / "image.png"
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    raw = np.random.default_rng(0).integers(0, 256, (5, 6, channels), np.uint8)
+    picture = Image.fromarray(raw[..., 0] if channels == 1 else raw)
+    if mode == "P":
+        colours = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+        picture = picture.convert("P")
+        picture.putpalette(colours.flatten().tolist())
+        expected = np.asarray(picture.convert("RGB")) / 255
+    else:
+        alpha = raw[..., -1:] / 255
+        expected = alpha * raw[..., :-1] / 255 + (1 - alpha)
+    picture.save(path)
+    with pytest.warns(UserWarning, match="palette" if mode == "P" else "alpha"):
+        field = Interpolated.from_image(path, method="nearest")
+    assert_close(field.values.movedim(0, -1), expected, 10, 1.0)
+
+
+def test_too_large_images_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    import skimage.io
+
+    path = tmp_path / "image.png"
+    skimage.io.imsave(path, np.zeros((512, 512), np.uint8), check_contrast=False)
+    with pytest.raises(ValueError, match=r"512 × 512 pixels and would take 2 MiB, the bound is 1"):
+        Interpolated.from_image(path, memory=1 << 20)
+
+
+# --- labelled arrays ----------------------------------------------------------------------------
+
+
+def labelled(**coords: object):
+    xarray = pytest.importorskip("xarray")
+    return xarray.DataArray(noise(4, 6, 2).numpy(), coords, ("x1", "x2", "channel"))
+
+
+def test_from_xarray() -> None:
+    """Coordinates give spacing and origin; the channels are last; no coordinates count from 0."""
+    array = labelled(x1=0.5 * np.arange(4) + 3)
+    field = Interpolated.from_xarray(array, method="linear")
+    assert (field.dim, field.channels, field.shape) == (2, 2, (4, 6))
+    assert field.spacing == (0.5, 1.0)
+    assert field.origin.tolist() == [3.0, 0.0]
+    assert_close(field([4.0, 5.0]), array.values[2, 5], 10)
+    turned = Interpolated.from_xarray(array.isel(x1=slice(None, None, -1)), method="linear")
+    assert torch.equal(turned.values, field.values)
+    swapped = Interpolated.from_xarray(array.transpose("channel", "x2", "x1"), ("x1", "x2"))
+    assert torch.equal(swapped.values, field.values)
+    single = Interpolated.from_xarray(array.isel(channel=0).astype("float32"))
+    assert (single.channels, single.dtype) == (1, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("coords", "options", "message"),
+    [
+        ({"x1": [0.0, 1.0, 2.5, 3.0]}, {}, "'x1' are uneven: steps lie between 0.5 and 1.5"),
+        ({"x1": list("abcd")}, {}, "'x1' must be numbers"),
+        ({"x1": [0.0, 1.0, np.nan, 3.0]}, {}, "must be finite"),
+        ({}, {"channel": "colour"}, "no dimension 'colour'"),
+        ({}, {"dims": ("x1",)}, "don't name each once"),
+        ({}, {"memory": 100}, "the bound is"),
+    ],
+)
+def test_labelled_arrays_that_are_refused(coords, options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Interpolated.from_xarray(labelled(**coords), **options)

@@ -90,11 +90,11 @@ def scattered(w: Weights) -> Conv:
 
 
 def gaussian(w: Weights) -> Conv:
-    return Conv(GaussianKernel([0.15, 0.1, 0.12][: w.dim], w(2, 2)), nodes=2)
+    return Conv(GaussianKernel([0.15, 0.1, 0.12][: w.dim], w(2, 2)), nodes=2, exact=False)
 
 
 def box(w: Weights) -> Conv:
-    return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)), nodes=2)
+    return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)), nodes=2, exact=False)
 
 
 def density(w: Weights) -> Conv:

@@ -16,18 +16,27 @@ from torch import Tensor
 from fields import (
     Atoms,
     Ball,
+    Balls,
     Box,
+    Boxes,
     BoxKernel,
+    Bumps,
     Constant,
     Field,
     Formula,
+    Gabors,
     GaussianKernel,
     Gaussians,
     Interpolated,
     Kernel,
     Mask,
     PlaneWaves,
+    Polynomial,
+    Sprites,
+    local_translation,
     random_bandlimited,
+    random_gaussian,
+    stack,
 )
 
 DIMS = (1, 2, 3)
@@ -89,6 +98,7 @@ class Kind:
     periodic: bool = False
     decays: bool = False
     batched: bool = True
+    dims: tuple[int, ...] = DIMS
 
     def __str__(self) -> str:
         return self.name
@@ -114,6 +124,61 @@ def gaussians_covariance(draw: Draw) -> Field:
     root = 0.3 * draw.normal(3, draw.dim, draw.dim)
     covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype)
     return Gaussians(draw.normal(3, draw.dim), draw.normal(3, 2), covariance)
+
+
+def gabors(draw: Draw) -> Field:
+    amplitudes = torch.complex(draw.normal(3, 2), draw.normal(3, 2))
+    frequencies = 0.4 * torch.tanh(draw.normal(3, draw.dim))
+    return Gabors(draw.normal(3, draw.dim), amplitudes, 0.7 + 0.2 * draw.shared(3), frequencies)
+
+
+def gabors_covariance(draw: Draw) -> Field:
+    root = 0.3 * draw.normal(3, draw.dim, draw.dim)
+    covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype)
+    frequencies = 0.4 * draw.shared(3, draw.dim)
+    return Gabors(draw.normal(3, draw.dim), draw.normal(3, 2), covariance, frequencies)
+
+
+def bumps(draw: Draw) -> Field:
+    radii = 1.6 + 0.2 * torch.tanh(draw.normal(3))
+    return Bumps(draw.normal(3, draw.dim), draw.normal(3, 2), radii)
+
+
+def balls(draw: Draw) -> Field:
+    return Balls(draw.normal(3, draw.dim), draw.normal(3, 2), 1.4 + 0.4 * draw.shared(3))
+
+
+def boxes(draw: Draw) -> Field:
+    return Boxes(draw.normal(3, draw.dim), draw.normal(3, 2), 2.4 + 0.4 * draw.shared(3, draw.dim))
+
+
+def polynomial(draw: Draw) -> Field:
+    exponents = [[0, 0, 0], [1, 0, 2], [2, 1, 0], [0, 3, 1]]
+    return Polynomial([k[: draw.dim] for k in exponents], draw.normal(4, 2))
+
+
+def sprites(shape: str, width: float) -> Callable[[Draw], Field]:
+    """Sprites live on R² only."""
+
+    def build(draw: Draw) -> Field:
+        scales, angles = 2 + 0.5 * torch.tanh(draw.normal(2)), draw.normal(2)
+        return Sprites(shape, draw.normal(2, 2), draw.normal(2, 2), scales, angles, width)
+
+    return build
+
+
+def random_field(draw: Draw) -> Field:
+    field = random_gaussian(
+        draw.dim,
+        2,
+        lambda f: torch.exp(-10 * (f**2).sum(-1)),
+        [1.01 / p for p in period(draw)],
+        period(draw),
+        seed=3,
+        dtype=draw.dtype,
+    )
+    factor = draw.normal(1, 1)
+    return PlaneWaves(field.frequencies, field.amplitudes * factor, field.period)
 
 
 def plane_waves(draw: Draw) -> Field:
@@ -230,16 +295,42 @@ LAYERS = [
     Layer("biased", lambda f, d: f + d.shared(2), keeps_band=True, keeps_decay=False),
     Layer("mixed", _mixed, linear=True, keeps_band=True),
     Layer("relu", lambda f, _: f.map(torch.relu)),
-    Layer("atoms, odd", lambda f, d: f.convolve(atoms(d, 3)), linear=True, keeps_band=True),
-    Layer("atoms, even", lambda f, d: f.convolve(atoms(d, 2)), linear=True, keeps_band=True),
     Layer(
-        "atoms, scattered",
-        lambda f, d: f.convolve(scattered_atoms(d)),
+        "atoms, odd",
+        lambda f, d: f.convolve(atoms(d, 3), exact=False),
         linear=True,
         keeps_band=True,
     ),
-    Layer("Gaussian", lambda f, d: f.convolve(blur(d), nodes=3), linear=True, keeps_band=True),
-    Layer("box", lambda f, d: f.convolve(average(d), nodes=2), linear=True, keeps_band=True),
+    Layer(
+        "atoms, even",
+        lambda f, d: f.convolve(atoms(d, 2), exact=False),
+        linear=True,
+        keeps_band=True,
+    ),
+    Layer(
+        "atoms, scattered",
+        lambda f, d: f.convolve(scattered_atoms(d), exact=False),
+        linear=True,
+        keeps_band=True,
+    ),
+    Layer(
+        "Gaussian",
+        lambda f, d: f.convolve(blur(d), nodes=3, exact=False),
+        linear=True,
+        keeps_band=True,
+    ),
+    Layer(
+        "box",
+        lambda f, d: f.convolve(average(d), nodes=2, exact=False),
+        linear=True,
+        keeps_band=True,
+    ),
+    Layer(
+        "Gaussian, closed",
+        lambda f, d: f.convolve(blur(d), nodes=3),
+        linear=True,
+        keeps_band=True,
+    ),
     Layer(
         "density",
         lambda f, d: f.convolve(Kernel(spiral, 2, 2, 0.7), nodes=2),
@@ -292,11 +383,44 @@ def periodized(draw: Draw) -> Field:
     return field.convolve(atoms(draw, 2)).periodize(period(draw))
 
 
+def periodic_gaussians(draw: Draw) -> Field:
+    widths = 0.8 + 0.2 * torch.tanh(draw.normal(3, draw.dim))
+    return Gaussians(draw.normal(3, draw.dim), draw.normal(3, 2), widths).periodize(period(draw))
+
+
+def stacked(draw: Draw) -> Field:
+    """Channels of two fields, in another order."""
+    return stack([gaussians(draw), gabors(draw) / 2])[[3, 0]]
+
+
+def scene(draw: Draw) -> Field:
+    """A disc and a patch that move on their own, the disc in front of a background."""
+    mask = Bumps(draw.normal(1, draw.dim), draw.shared(1, 1) + 1.2, 1.5 + 0.1 * draw.shared(1))
+    t = draw.shared(3, draw.dim).double()
+    return local_translation([gaussians(draw), (formula(draw), mask), gabors(draw)], list(t))
+
+
 LEAVES = [
     Kind("Constant", constant, bandlimited=True, periodic=True),
     Kind("Gaussians", gaussians, decays=True),
     Kind("Gaussians, widths per axis", gaussians_per_axis, decays=True),
     Kind("Gaussians, covariances", gaussians_covariance, decays=True),
+    Kind("Gabors", gabors, decays=True),
+    Kind("Gabors, covariances", gabors_covariance, decays=True),
+    Kind("Bumps", bumps, decays=True),
+    Kind("Balls", balls, decays=True),
+    Kind("Boxes", boxes, decays=True),
+    Kind("Polynomial", polynomial),
+    *(
+        Kind(
+            f"Sprites, {shape}, {'smoothed' if w else 'sharp'}",
+            sprites(shape, w),
+            decays=True,
+            dims=(2,),
+        )
+        for shape, w in (("square", 0.0), ("square", 0.3), ("ellipse", 0.3), ("heart", 0.3))
+    ),
+    Kind("random_gaussian", random_field, bandlimited=True, periodic=True),
     Kind("PlaneWaves", plane_waves, bandlimited=True),
     Kind("PlaneWaves, all of a period", waves_on_a_grid, bandlimited=True, periodic=True),
     Kind("Formula", formula, bandlimited=True, periodic=True, batched=False),
@@ -324,6 +448,9 @@ COMPOSED = [
     Kind("product", product, bandlimited=True, periodic=True),
     Kind("product that decays", product_that_decays, decays=True),
     Kind("periodized", periodized, periodic=True),
+    Kind("periodized, per axis", periodic_gaussians, periodic=True),
+    Kind("stacked", stacked, decays=True),
+    Kind("local translation", scene, decays=True),
     *(
         Kind(f"{layer.name} of waves", after(layer, waves_on_a_grid), layer.keeps_band, True)
         for layer in LAYERS

@@ -1,0 +1,284 @@
+"""Stencils applied to arrays that know the values all around: convolution and running maximum.
+
+(K*F)(x) = Σ_j w_j F(x − o_j). The flip between this true convolution and torch's correlation happens in `convolve`
+and below it, nowhere else. Everything here is about speed: which of five ways computes the same sum.
+
+    rows of taps, one per axis        banded matrix products
+    few taps                          torch's direct convolution; in float64 and dilated, tap by tap
+    many taps                         FFT on overlapping tiles
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from fields.lattice import take
+from fields.stencil import Stencil
+
+#: Time of one multiplication and addition of a direct convolution, and of one sample's share of the FFTs that replace
+#: it, in ns: measured on two cores; only their ratio matters.
+DIRECT_COST = {torch.float64: 3.0, torch.float32: 0.08}
+FFT_COST = {torch.float64: 20.0, torch.float32: 10.0}
+#: Samples per temporary of a convolution by FFT.
+FFT_ELEMENTS = 1 << 19
+#: Outputs per block of a banded matrix product: enough for a fast product, few enough zeros.
+BAND_ROWS = 64
+#: Rows of more taps than this go by FFT: the band would grow with the square of their number.
+BAND_TAPS = 512
+
+
+def convolve(
+    values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
+    """Apply a stencil where all its taps are known.
+
+    Parameters
+    ----------
+    values : Tensor, shape (*batch, c_in, N1, …, Nd)
+    stencil : Stencil
+    dilation, stride : sequence of int
+        Distance of the taps, and of the outputs, in samples of `values`.
+
+    Returns
+    -------
+    Tensor, shape (*batch, c_out, M1, …, Md), with M = (N − dilation·(S − 1) − 1)//stride + 1
+    """
+    taps, matrix = stencil.taps, stencil.matrix
+    if matrix is not None and matrix.shape[0] <= matrix.shape[1]:
+        values, matrix = mix(values, matrix, len(stencil.first)), None
+    if isinstance(taps, tuple):
+        for axis, profile in enumerate(taps):
+            values = _along(values, profile, axis - len(taps), dilation[axis], stride[axis])
+    else:
+        values = _dense(values, taps, dilation, stride)
+    return values if matrix is None else mix(values, matrix, len(stencil.first))
+
+
+def mix(values: Tensor, matrix: Tensor, dim: int) -> Tensor:
+    """Apply a channel matrix (out, in) to values (*batch, in, X1, …, Xd)."""
+    flat = torch.matmul(matrix, values.flatten(-dim))
+    return flat.reshape(*flat.shape[:-1], *values.shape[-dim:])
+
+
+def _along(values: Tensor, profile: Tensor, axis: int, dilation: int, stride: int) -> Tensor:
+    """Convolve every channel along one axis with the same scalar taps: banded matrix products, block by block.
+
+    A product with a band of 64 rows does at most twice the necessary work, and matrix products are several times
+    faster than torch's depthwise convolution, above all in float64.
+    """
+    if len(profile) > BAND_TAPS and dilation == 1:
+        lines = values.movedim(axis, -1)
+        flat = lines.reshape(-1, 1, lines.shape[-1])
+        out = _by_fft(flat, profile.flip(0)[None, None], [stride])
+        return out.reshape(*lines.shape[:-1], -1).movedim(-1, axis)
+    size, length = values.shape[axis], dilation * (len(profile) - 1) + 1
+    count = (size - length) // stride + 1
+    block = min(count, max(BAND_ROWS, 2 * length // stride))
+    band = _band(profile, block, dilation, stride)
+    last = axis == -1
+    lead, tail = values.shape[: values.ndim + axis], values.shape[values.ndim + axis + 1 :]
+    rows = values.reshape(-1, size) if last else values.reshape(lead.numel(), size, tail.numel())
+    parts = []
+    for first in range(0, count, block):
+        outputs = min(block, count - first)
+        inputs = (outputs - 1) * stride + length
+        part, cut = rows.narrow(1, first * stride, inputs), band[:outputs, :inputs]
+        parts.append(part @ cut.T if last else cut @ part)
+    return torch.cat(parts, dim=1).reshape(*lead, count, *tail)
+
+
+def _band(profile: Tensor, rows: int, dilation: int, stride: int) -> Tensor:
+    """Matrix whose row i holds the flipped taps from column i·stride on."""
+    length = dilation * (len(profile) - 1) + 1
+    band = profile.new_zeros(rows, (rows - 1) * stride + length)
+    row = torch.arange(rows, device=profile.device)[:, None]
+    column = row * stride + dilation * torch.arange(len(profile), device=profile.device)
+    return band.index_put((row, column), profile.flip(0).expand(rows, -1))
+
+
+def _dense(values: Tensor, taps: Tensor, dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+    dim = len(dilation)
+    shape = values.shape
+    kernel = taps.flip(tuple(range(dim)))
+    if taps.ndim == dim:
+        flat, kernel = values.reshape(-1, 1, *shape[-dim:]), kernel[None, None]
+    else:
+        flat, kernel = values.reshape(-1, *shape[-dim - 1 :]), kernel.movedim((-2, -1), (0, 1))
+    if all(d == 1 for d in dilation) and _fft_pays(flat, kernel, stride):
+        out = _by_fft(flat, kernel, stride)
+    elif max(dilation) > 1 and flat.dtype == torch.float64:
+        out = _tap_by_tap(flat, kernel, dilation, stride)
+    else:
+        conv: Callable[..., Tensor] = (torch.conv1d, torch.conv2d, torch.conv3d)[dim - 1]
+        out = conv(flat, kernel, stride=tuple(stride), dilation=tuple(dilation))
+    batch = shape[:-dim] if taps.ndim == dim else (*shape[: -dim - 1], kernel.shape[0])
+    return out.reshape(*batch, *out.shape[-dim:])
+
+
+def _tap_by_tap(
+    values: Tensor, kernel: Tensor, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
+    """The same correlation as torch's conv as a sum of matrix products, which is 20 times as fast in float64."""
+    counts = [
+        (n - d * (s - 1) - 1) // p + 1
+        for n, s, d, p in zip(values.shape[2:], kernel.shape[2:], dilation, stride, strict=True)
+    ]
+    total = None
+    taps = itertools.product(*map(range, kernel.shape[2:]))
+    for tap, weights in zip(taps, kernel.flatten(2).unbind(-1), strict=True):
+        cut = (
+            slice(i * d, i * d + p * (n - 1) + 1, p)
+            for i, d, p, n in zip(tap, dilation, stride, counts, strict=True)
+        )
+        part = torch.matmul(weights, take(values, cut).flatten(2))
+        total = part if total is None else total + part
+    assert total is not None
+    return total.reshape(*total.shape[:-1], *counts)
+
+
+def _fft_pays(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> bool:
+    """Whether an FFT is faster than the direct sum, from the sizes alone."""
+    if values.dtype not in FFT_COST:
+        return False
+    sizes = zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
+    outputs = math.prod((n - s) // p + 1 for n, s, p in sizes)
+    direct = outputs * kernel.numel() * DIRECT_COST[values.dtype]
+    return direct > values[0, 0].numel() * sum(kernel.shape[:2]) * FFT_COST[values.dtype]
+
+
+def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
+    """The same correlation as torch's conv, by FFT, on overlapping tiles (overlap–save).
+
+    A tile's circular wrap only reaches what is cut away. Tiles of some eight kernel lengths, a few maps at a time, keep
+    every temporary small: on large arrays it is fresh memory that takes the time, not the transforms.
+    """
+    dim = values.ndim - 2
+    sizes = list(zip(values.shape[2:], kernel.shape[2:], strict=True))
+    length = [_fast_length(n if n <= 12 * s else max(8 * s, 64)) for n, s in sizes]
+    # The flipped kernel's convolution is the correlation, S − 1 samples late. Padding it one axis at a time spares the
+    # transforms of rows that are zero.
+    transfer = torch.fft.rfft(kernel.flip(tuple(range(-dim, 0))), length[-1])
+    for axis in range(-dim, -1):
+        transfer = torch.fft.fft(transfer, length[axis], axis)
+    maps = max(1, FFT_ELEMENTS // (math.prod(length) * max(kernel.shape[:2])))
+    parts = [_tiles(part, transfer, sizes, length) for part in values.split(maps)]
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return take(out, (slice(None, None, p) for p in stride))
+
+
+def _tiles(
+    values: Tensor, transfer: Tensor, sizes: list[tuple[int, int]], length: list[int]
+) -> Tensor:
+    """Correlation of a few maps, tile by tile, joined along one axis after the other."""
+    dim = len(sizes)
+
+    def joined(axis: int, corner: list[slice]) -> Tensor:
+        if axis == dim:
+            spectrum = torch.fft.rfftn(take(values, corner), length, tuple(range(-dim, 0)))
+            product = _mixed_spectra(transfer, spectrum)
+            tile = torch.fft.irfftn(product, length, tuple(range(-dim, 0)))
+            valid = (
+                slice(s - 1, c.stop - c.start) for (_, s), c in zip(sizes, corner, strict=True)
+            )
+            return take(tile, valid)
+        n, s = sizes[axis]
+        starts = range(0, n - s + 1, length[axis] - s + 1)
+        rows = [joined(axis + 1, [*corner, slice(a, min(n, a + length[axis]))]) for a in starts]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=axis - dim)
+
+    return joined(0, [])
+
+
+def _mixed_spectra(transfer: Tensor, spectrum: Tensor) -> Tensor:
+    """Σ_i transfer[o, i]·spectrum[n, i] at every frequency."""
+    outs, ins = transfer.shape[:2]
+    if (
+        outs * ins > 64
+    ):  # from here on a matrix product per frequency pays for its transposed copies
+        return torch.einsum("oi...,ni...->no...", transfer, spectrum)
+    rows = []
+    for o in range(outs):
+        row = transfer[o, 0] * spectrum[:, 0]
+        for i in range(1, ins):
+            row = torch.addcmul(row, transfer[o, i], spectrum[:, i])
+        rows.append(row)
+    return torch.stack(rows, dim=1)
+
+
+def _fast_length(n: int) -> int:
+    """The least integer ≥ n whose prime factors are 2, 3 and 5."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
+
+
+def maximum(
+    values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
+    """The largest value under the taps that aren't zero, with the arguments of `convolve`.
+
+    Maxima over 2^k neighbours come by doubling, and any run of taps is the union of two such: the cost grows with
+    the logarithm of the window's length along the last axis, and with the number of its rows.
+    """
+    taps = stencil.taps
+    if isinstance(taps, tuple):
+        for axis, row in enumerate(taps, start=-len(taps)):
+            runs = [((0,), len(row))]
+            values = _maximum(
+                values.movedim(axis, -1), runs, [dilation[axis]], [stride[axis]], (len(row),)
+            )
+            values = values.movedim(-1, axis)
+        return values
+    flipped = taps.flip(tuple(range(taps.ndim)))
+    return _maximum(values, _runs(flipped), dilation, stride, taps.shape)
+
+
+def _maximum(
+    values: Tensor,
+    runs: Sequence[tuple[tuple[int, ...], int]],
+    dilation: Sequence[int],
+    stride: Sequence[int],
+    size: Sequence[int],
+) -> Tensor:
+    """Maximum over runs of taps, each given by the index of its first tap and its length along the last axis."""
+    if not runs:
+        raise ValueError("a pooling window needs at least one tap: make it larger than the spacing")
+    counts = [
+        (n - d * (s - 1) - 1) // p + 1
+        for n, d, s, p in zip(values.shape[-len(size) :], dilation, size, stride, strict=True)
+    ]
+    best, length = None, 1
+    for begin, run in sorted(runs, key=lambda item: item[1]):
+        while 2 * length <= run:
+            step = length * dilation[-1]
+            values = torch.maximum(values[..., :-step], values[..., step:])
+            length *= 2
+        for last in {0, run - length}:
+            corner = (*begin[:-1], begin[-1] + last)
+            cut = (
+                slice(b * d, b * d + p * (n - 1) + 1, p)
+                for b, d, p, n in zip(corner, dilation, stride, counts, strict=True)
+            )
+            part = take(values, cut)
+            best = part if best is None else torch.maximum(best, part)
+    assert best is not None
+    return best
+
+
+def _runs(mask: Tensor) -> list[tuple[tuple[int, ...], int]]:
+    """(index of its first tap, length) of every run of taps along the last axis."""
+    inside = mask.detach().cpu() != 0
+    before = torch.nn.functional.pad(inside, (1, 0))[..., :-1]
+    after = torch.nn.functional.pad(inside, (0, 1))[..., 1:]
+    first, last = (inside & ~before).nonzero(), (inside & ~after).nonzero()
+    return [(tuple(f.tolist()), int(e[-1] - f[-1]) + 1) for f, e in zip(first, last, strict=True)]

@@ -1,0 +1,226 @@
+"""Gaussians, alone, periodized, or times a plane wave (Gabors).
+
+Everything Gaussian stays Gaussian: transforms, products, and convolutions with Gaussian kernels are closed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fields import checks
+from fields.envelopes import Envelopes
+from fields.field import Field, PerAxis
+from fields.integrals import TAIL, check_multiples
+from fields.kernel import GaussianKernel, MatrixKernel
+from fields.lattice import Lattice
+from fields.separable import separable_sum
+
+
+class Gaussians(Envelopes):
+    """F(x) = Σ_m a_m exp(−½ (x − c_m)ᵀ Σ_m⁻¹ (x − c_m)), of unit peak.
+
+    Parameters
+    ----------
+    centers : Tensor, shape (m, d) or (*batch, m, d)
+        In length units.
+    amplitudes : Tensor, shape (m, c) or (*batch, m, c)
+    widths : Tensor, shape (m,), (m, d) or (m, d, d), or with the batch in front
+        Standard deviations, Σ = w² or diag(w²), or the covariances Σ themselves. Where a shape could be read with or
+        without the batch, it is read with it.
+
+    Raises
+    ------
+    ValueError
+        For widths that aren't positive, or covariances that aren't symmetric and positive definite.
+
+    Notes
+    -----
+    The Fourier transform is Σ_m a_m (2π)^{d/2} √det Σ_m exp(−2π² fᵀΣ_m f − 2πi f·c_m). Integral, norm, inner products
+    with Gaussians and Gabors, and convolutions with a GaussianKernel are closed. On lattices, per-axis widths
+    cost m·(sum of sides) exponentials and one matrix product.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fields import Gaussians
+    >>> F = Gaussians([[0.0, 0.0]], [[2.0]], [1.0])
+    >>> F(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))[:, 0].tolist()
+    [2.0, 1.2130613194252668]
+    """
+
+    def __init__(self, centers: Any, amplitudes: Any, widths: Any) -> None:
+        super().__init__(centers, amplitudes, widths)
+        if self.amplitudes.is_complex():
+            raise TypeError("amplitudes of Gaussians must be real; complex ones are for Gabors")
+
+    def bandwidth(self, rtol: float) -> PerAxis:
+        """Frequency at which the narrowest term's spectrum, exp(−2π²w²f²), is `rtol`."""
+        return tuple(self._bands(rtol).reshape(-1, self.dim).amax(0).tolist())
+
+    def periodize(self, period: checks.VectorLike) -> Field:
+        """Σ_n F(x − nP): for per-axis widths by sums of images per axis, which stay separable."""
+        if self._covariance:
+            return super().periodize(period)
+        return PeriodicGaussians(self, checks.positive(period, self.dim, "period"))
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        if not self._covariance:
+            factors = [self._factors(lattice, i)[1].to(self.dtype) for i in range(self.dim)]
+            return separable_sum(self.amplitudes, factors)
+        whiten = self._whitening()
+        return self._summed(lattice, lambda m, z: self._whitened(m, z, whiten))
+
+    def _integral(self) -> Tensor:
+        return (self._volumes[..., None, :] @ self.amplitudes).squeeze(-2)
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        if type(kernel) is not GaussianKernel:
+            return None
+        widths, peaks = self._blurred(kernel)
+        return Gaussians(
+            self.centers, peaks[..., None] * (self.amplitudes @ kernel.matrix.mT), widths
+        )
+
+
+class Gabors(Envelopes):
+    """F(x) = Re Σ_m a_m exp(−½ zᵀ Σ_m⁻¹ z + 2πi f_m·z), z = x − c_m: Gaussian envelopes times plane waves.
+
+    Parameters
+    ----------
+    centers : Tensor, shape (m, d) or (*batch, m, d)
+        In length units.
+    amplitudes : real or complex Tensor, shape (m, c) or (*batch, m, c)
+        The argument of a complex amplitude is the wave's phase at the centre: real ones are even, imaginary ones odd.
+    widths : Tensor, shape (m,), (m, d) or (m, d, d), or with the batch in front
+        Of the envelopes, as for `Gaussians`.
+    frequencies : Tensor, shape (m, d) or (*batch, m, d)
+        In cycles per unit length.
+
+    Raises
+    ------
+    ValueError
+        For widths that aren't positive, or covariances that aren't symmetric and positive definite.
+
+    Examples
+    --------
+    >>> from fields import Gabors
+    >>> F = Gabors([[0.0]], [[1.0]], [2.0], [[0.25]])
+    >>> [round(v, 6) for v in F([[0.0], [1.0], [2.0]])[:, 0].tolist()]
+    [1.0, 0.0, -0.606531]
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, centers: Any, amplitudes: Any, widths: Any, frequencies: Any) -> None:
+        super().__init__(centers, amplitudes, widths, frequencies=frequencies)
+        self._tail("frequencies", (self.dim,))
+
+    def bandwidth(self, rtol: float) -> PerAxis:
+        """Frequency of the waves plus that at which their envelopes' spectra are `rtol`."""
+        bands = self._bands(rtol) + self.frequencies.detach().abs()
+        return tuple(bands.reshape(-1, self.dim).amax(0).tolist())
+
+    def _waves(self) -> Tensor:
+        return self.frequencies
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        if not self._covariance:
+            factors = []
+            for i in range(self.dim):
+                z, bump = self._factors(lattice, i)
+                wave = 2j * math.pi * self.frequencies[..., None, :, i].double() * z
+                factors.append((bump * torch.exp(wave)).to(kind))
+            return separable_sum(self.amplitudes.to(kind), factors)
+        whiten = self._whitening()
+
+        def profile(m: int, z: Tensor) -> Tensor:
+            f = self.frequencies[..., m, :]
+            turns = (z * f.reshape(*f.shape[:-1], *(1,) * self.dim, self.dim)).sum(-1)
+            return self._whitened(m, z, whiten) * torch.exp(2j * math.pi * turns)
+
+        return self._summed(lattice, profile)
+
+    def _integral(self) -> Tensor:
+        sizes = self._spectra(self.frequencies[..., None, :, :])
+        return (sizes.to(self.amplitudes.dtype) @ self.amplitudes).squeeze(-2).real
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        f, phases = self.frequencies[..., None, :, :], self._phases(frequencies)
+        ahead = self._weighted(self._spectra(frequencies[:, None] - f) * phases)
+        # Re u = (u + ū)/2, and the transform of ū at f is the conjugate of that of u at −f.
+        behind = self._weighted(self._spectra(-frequencies[:, None] - f) * phases.conj())
+        return 0.5 * (ahead + behind.conj())
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        if type(kernel) is not GaussianKernel:
+            return None
+        widths, peaks = self._blurred(kernel)
+        f = self.frequencies
+        # The product of two Gaussian spectra peaks at Σ'⁻¹Σf, where it is exp(−2π²(fᵀΣf − f'ᵀΣ'f')).
+        if self._covariance:
+            moved = torch.linalg.solve(widths, (self.widths @ f[..., None]))[..., 0]
+            rest = ((self.widths @ f[..., None])[..., 0] * (f - moved)).sum(-1)
+        else:
+            moved = f * self.widths**2 / widths**2
+            rest = (self.widths**2 * f * (f - moved)).sum(-1)
+        peaks = peaks * torch.exp(-2 * math.pi**2 * rest)
+        matrix = kernel.matrix.to(self.amplitudes.dtype)
+        amplitudes = peaks[..., None] * (self.amplitudes @ matrix.mT)
+        return Gabors(self.centers, amplitudes, widths, moved)
+
+
+class PeriodicGaussians(Field):
+    """x ↦ Σ_n F(x − nP) for Gaussians F with widths per axis: a sum of products of theta functions.
+
+    Made by `Gaussians.periodize`. Per axis, the images that reach the period are summed, so that m terms on N^d points
+    cost as much as they do without a period.
+    """
+
+    def __init__(self, source: Gaussians, period: PerAxis) -> None:
+        self.source, self._period = source, period
+        self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
+        self.dtype, self.device = source.dtype, source.device
+
+    @property
+    def period(self) -> PerAxis:
+        """As given."""
+        return self._period
+
+    def bandwidth(self, rtol: float) -> PerAxis:
+        """That of the Gaussians."""
+        return self.source.bandwidth(rtol)
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        factors = []
+        for i, (x, p) in enumerate(zip(lattice.axes(), self._period, strict=True)):
+            centers = self.source.centers[..., i].double()
+            widths = self.source.widths[..., i].double()[..., None, :]
+            z = x[..., :, None] - centers[..., None, :]
+            z = z - p * (z.detach() / p).round()
+            reach = math.sqrt(-2 * math.log(TAIL)) * float(widths.detach().amax())
+            images = math.floor(reach / p + 0.5)
+            total = torch.exp(-0.5 * (z / widths) ** 2)
+            for n in range(1, images + 1):
+                total = total + torch.exp(-0.5 * ((z - n * p) / widths) ** 2)
+                total = total + torch.exp(-0.5 * ((z + n * p) / widths) ** 2)
+            factors.append(total.to(self.dtype))
+        return separable_sum(self.source.amplitudes, factors)
+
+    def _integral(self) -> Tensor:
+        return self.source._integral()
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        check_multiples(frequencies, self._period)
+        return self.source._transform(frequencies) / math.prod(self._period)
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        closed = self.source._convolved(kernel)
+        return None if closed is None else closed.periodize(self._period)

@@ -1,0 +1,158 @@
+"""Integrals, inner products and Fourier transforms by quadrature, for fields without a closed form.
+
+Over one period of a periodic field, or over the support of a decaying one, equal weights on a lattice are the
+trapezoidal rule: spectrally accurate for smooth fields, first order for fields with jumps. The number of points is
+doubled until the result settles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fields.lattice import Lattice, LatticeTooLarge, evaluate, graph, split
+
+if TYPE_CHECKING:
+    from fields.field import Field
+
+#: Where a decaying field counts as zero, relative to its peak.
+TAIL = 1e-17
+
+Corner = tuple[float, ...]
+
+
+def domain(field: Field) -> tuple[Corner, Corner] | None:
+    """Corner and extent of one period (1 along axes where the field is constant), or of the support; or None."""
+    period = field.period
+    if period is not None:
+        return (0.0,) * field.dim, tuple(p or 1.0 for p in period)
+    support = field.support(TAIL)
+    if support is None:
+        return None
+    low, high = support
+    return low, tuple(b - a for a, b in zip(low, high, strict=True))
+
+
+def first_count(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
+    """Points per axis that tell all waves of the leaves, on a lattice that holds the atoms' spacings."""
+    band = field.bandwidth(rtol)
+    counts = []
+    for axis, length in enumerate(extent):
+        needed = max(8, 2 * math.ceil(band[axis] * length) + 1 if band else 0)
+        atoms = (n._spacings(None)[axis] for n in graph(field) if not n.is_quadrature)
+        base = 1
+        for spacing in (h for h in atoms if h is not None):
+            cells, rest = split(length / spacing)
+            base = math.lcm(base, cells) if not rest else base
+        while base % 2 == 0 and base // 2 >= needed:
+            base //= 2
+        counts.append(base * 2 ** max(0, math.ceil(math.log2(needed / base))))
+    return tuple(counts)
+
+
+def integral(field: Field, rtol: float, memory: int) -> Tensor:
+    """∫F over its domain, shape (*batch, c), to `rtol` of ∫|F|."""
+
+    def total(values: Tensor, lattice: Lattice) -> Tensor:
+        return values.flatten(-field.dim).sum(-1) * math.prod(lattice.spacing)
+
+    return _settled(field, total, rtol, memory)
+
+
+def transform(field: Field, frequencies: Tensor, rtol: float, memory: int) -> Tensor:
+    """∫F(x) exp(−2πi f·x) dx, shape (*batch, k, c), to `rtol` of ∫|F|; divided by the period's volume, if any."""
+    period = field.period
+    volume = 1.0
+    if period is not None:
+        check_multiples(frequencies, period)
+        volume = math.prod(p or 1.0 for p in period)
+
+    def total(values: Tensor, lattice: Lattice) -> Tensor:
+        parts = [_waves_sum(values, lattice, f) for f in frequencies.split(64)]
+        return torch.cat(parts, dim=-2) * (math.prod(lattice.spacing) / volume)
+
+    return _settled(field, total, rtol, memory, 1 / volume)
+
+
+def check_multiples(frequencies: Tensor, period: Corner) -> None:
+    """Raise where frequencies (k, d) aren't those of a period; 0 stands for constant along an axis."""
+    lengths = frequencies.new_tensor([p or 1.0 for p in period])
+    cycles = frequencies.detach() * lengths
+    if bool(((cycles - cycles.round()).abs() > 1e-9 * (1 + cycles.abs())).any()):
+        raise ValueError(
+            f"a field of period {period} has Fourier coefficients at multiples of 1/period only"
+        )
+
+
+def _waves_sum(values: Tensor, lattice: Lattice, frequencies: Tensor) -> Tensor:
+    """Σ_x F(x) exp(−2πi f·x), shape (*batch, k, c)."""
+    lead = values.shape[: values.ndim - lattice.dim]
+    out = values.to(torch.complex64 if values.dtype == torch.float32 else torch.complex128)
+    out = out.reshape(lead.numel(), 1, *lattice.shape)
+    for x, f in zip(lattice.axes(), frequencies.T, strict=True):
+        waves = torch.exp(-2j * torch.pi * f[:, None] * x).to(out)  # (k, X)
+        rest = out.shape[3:]
+        if out.shape[1] == 1:
+            out = torch.matmul(waves, out[:, 0].flatten(2) if rest else out[:, 0].unsqueeze(-1))
+        else:
+            out = torch.einsum("kx,bkxr->bkr", waves, out.reshape(*out.shape[:3], -1))
+        out = out.reshape(lead.numel(), len(f), *rest)
+    return out.reshape(*lead, -1).mT
+
+
+def _settled(
+    field: Field,
+    reduce: Callable[[Tensor, Lattice], Tensor],
+    rtol: float,
+    memory: int,
+    weight: float = 1.0,
+) -> Tensor:
+    """What `reduce` makes of the values on finer and finer lattices, once two doublings change it little."""
+    if not 0 < rtol < 1:
+        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    region = domain(field)
+    if region is None:
+        raise ValueError(
+            "an integral needs a field of known period, or one that is known to decay on R^d: this "
+            f"{type(field).__name__} is neither; use field.periodize(period), or multiply it by a decaying field"
+        )
+    corner, extent = region
+    count = first_count(field, extent, rtol)
+    smooth = field.bandwidth(rtol) is not None
+    last: Tensor | None = None
+    changes = [math.inf] * 3
+    while True:
+        spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
+        lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
+        try:
+            values = evaluate(field, lattice, spacing, memory)
+        except LatticeTooLarge as error:
+            raise LatticeTooLarge(
+                f"rtol = {rtol:g} can't be reached: the integral still changes by {changes[-1]:.1e} relative to ∫|F|, "
+                f"and on {'×'.join(map(str, count))} points {error}. What helps: a larger rtol, a larger memory=…"
+            ) from error
+        now = reduce(values, lattice)
+        if last is not None:
+            sizes = values.detach().abs().flatten(-field.dim).sum(-1)
+            scale = float(sizes.amax()) * math.prod(spacing) * weight
+            difference = float((now - last).detach().abs().amax())
+            change = difference / scale if scale else difference
+            if math.isnan(change):
+                raise ValueError("the field isn't finite: it has no integral")
+            changes = [*changes[1:], change]
+            if _remaining(changes, smooth) <= rtol:
+                return now
+        last, count = now, tuple(2 * n for n in count)
+
+
+def _remaining(changes: list[float], smooth: bool) -> float:
+    """Error that the last three changes under doubling leave.
+
+    Where the band is known, the points tell all waves from the start, and the last change is trusted. Otherwise an
+    earlier one counts too, by the first order of a rule with jumps: a change may be small by chance.
+    """
+    return changes[-1] if smooth else max(changes[-1], changes[-2] / 2, changes[-3] / 4)

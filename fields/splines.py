@@ -1,0 +1,301 @@
+"""Piecewise interpolants: a table of methods, their coefficients, and their sums over a few taps.
+
+F(x) = Σ_i c_i ∏_a w(u_a − i_a), u = (x − origin)/h, where w has the support of `taps` samples. Where w(i) is not that
+of the unit pulse, as for B-splines of order 3 and 5, the coefficients c are the samples with the inverse of the filter
+w(i) applied (Unser, Aldroubi, Eden 1993), so that the samples are interpolated.
+
+Boundaries say how samples continue to all of Z^d; the spline is that through the continued samples. Periodic and
+mirrored sequences are filtered by one FFT, exactly. Zeros and repeated edges are continued by so many samples that
+what the filter spreads beyond them is below 1e-17 of the largest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+#: Samples gathered at once: they stay in cache, and torch doesn't split sums this short over threads, whose start
+#: costs more than they save, the more so on a machine that is shared.
+CHUNK = 32000
+#: Bytes up to which a table is kept with the taps of its last axis but one side by side.
+WIDE = 1 << 28
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table of piecewise interpolants.
+
+    Attributes
+    ----------
+    taps : int
+        Samples that a value depends on, per axis.
+    weights : callable
+        Their weights (…, taps) at a fraction (…,) in [0, 1] behind the sample at the floor of the position.
+    filter : tuple of float
+        w(0), w(1), …, where the coefficients are not the samples themselves.
+    pole : float
+        Modulus by which the inverse filter falls off, per sample.
+    """
+
+    taps: int
+    weights: Callable[[Tensor], Tensor]
+    filter: tuple[float, ...] = ()
+    pole: float = 0.0
+
+    @property
+    def before(self) -> int:
+        """Taps before the sample at the floor of the position."""
+        return (self.taps - 1) // 2
+
+    @property
+    def reach(self) -> int:
+        """Samples beyond the first and the last one from where zeros, or repeated edges, are all that is seen."""
+        tail = math.ceil(math.log(1e-17) / math.log(self.pole)) if self.pole else 0
+        return max(1, self.taps // 2) + tail
+
+
+def nearest(t: Tensor) -> Tensor:
+    """One sample, whole."""
+    return torch.ones_like(t)[..., None]
+
+
+def linear(t: Tensor) -> Tensor:
+    """The two samples around a position."""
+    return torch.stack([1 - t, t], dim=-1)
+
+
+def cubic(t: Tensor) -> Tensor:
+    """B-spline of order 3 at 1 + t, t, 1 − t, 2 − t."""
+    s = 1 - t
+    inner = [2 / 3 - x * x * (1 - x / 2) for x in (t, s)]
+    return torch.stack([s * s * s / 6, *inner, t * t * t / 6], dim=-1)
+
+
+def quintic(t: Tensor) -> Tensor:
+    """B-spline of order 5 at 2 + t, 1 + t, t, 1 − t, 2 − t, 3 − t."""
+    s = 1 - t
+    inner, middle, outer = [], [], []
+    for x in (t, s):
+        square, y = x * x, 1 - x
+        inner.append(11 / 20 - square * (1 / 2 - square * (1 / 4 - x / 12)))
+        # at 1 + x, in powers of y = 1 − x
+        middle.append((1 + y * (5 + y * (10 + y * (10 + y * (5 - 5 * y))))) / 120)
+        outer.append(y**5 / 120)
+    return torch.stack([outer[0], middle[0], *inner, middle[1], outer[1]], dim=-1)
+
+
+def lanczos3(t: Tensor) -> Tensor:
+    """sinc(x)·sinc(x/3) at six samples, divided by their sum, so that constants are reproduced."""
+    x = t[..., None] - torch.arange(-2, 4, dtype=t.dtype, device=t.device)
+    raw = torch.sinc(x) * torch.sinc(x / 3)
+    return raw / raw.sum(-1, keepdim=True)
+
+
+#: Every piecewise interpolant.
+PIECEWISE: dict[str, Method] = {
+    "nearest": Method(1, nearest),
+    "linear": Method(2, linear),
+    "cubic": Method(4, cubic, (4 / 6, 1 / 6), 2 - math.sqrt(3)),
+    "quintic": Method(6, quintic, (66 / 120, 26 / 120, 1 / 120), 0.430575347099974),
+    "lanczos3": Method(6, lanczos3),
+}
+
+
+def continued(index: Tensor, size: int, boundary: str) -> Tensor:
+    """Index of the sample that continues at `index`; −1 where zero does."""
+    if boundary == "periodic":
+        return index % size
+    if boundary == "reflect":
+        period = max(1, 2 * (size - 1))
+        folded = index % period
+        return torch.where(folded < size, folded, period - folded)
+    if boundary == "nearest":
+        return index.clamp(0, size - 1)
+    return torch.where((index >= 0) & (index < size), index, torch.full_like(index, -1))
+
+
+def widened(values: Tensor, axis: int, before: int, after: int, boundary: str) -> Tensor:
+    """Samples with so many more along one axis, counted from its front, as the boundary continues them."""
+    size = values.shape[axis]
+    if not before and not after:
+        return values
+    index = torch.arange(-before, size + after, device=values.device)
+    source = continued(index, size, boundary)
+    out = values.index_select(axis, source.clamp(min=0))
+    if boundary == "zero":
+        known = (source >= 0).to(out.dtype)
+        out = out * known.reshape(-1, *(1,) * (values.ndim - 1 - axis))
+    return out
+
+
+def filtered(values: Tensor, axis: int, taps: Sequence[float], mirrored: bool) -> Tensor:
+    """The sequence c with Σ_j w(j) c[i − j] = values[i], on the circle of the values, or of a mirrored pair."""
+    size = values.shape[axis]
+    if mirrored and size > 2:
+        values = torch.cat([values, values.narrow(axis, 1, size - 2).flip(axis)], dim=axis)
+    length = values.shape[axis]
+    angle = 2 * math.pi * torch.fft.rfftfreq(length, dtype=torch.float64, device=values.device)
+    symbol = torch.full_like(angle, taps[0])
+    for j, w in enumerate(taps[1:], start=1):
+        symbol = symbol + 2 * w * torch.cos(j * angle)
+    symbol = symbol.to(values.dtype).reshape(-1, *(1,) * (values.ndim - 1 - axis))
+    spectrum = torch.fft.rfft(values, dim=axis) / symbol
+    out: Tensor = torch.fft.irfft(spectrum, length, dim=axis).narrow(axis, 0, size)
+    return out
+
+
+class Table:
+    """The coefficients of a piecewise interpolant, laid out for gathering.
+
+    Parameters
+    ----------
+    values : Tensor, shape (n, X1, …, Xd)
+        Samples, n maps on one grid.
+    method : Method
+    boundary : {"periodic", "zero", "reflect", "nearest"}
+
+    Notes
+    -----
+    `padded`, (M1, …, Md, n), has the coefficients continued by so many that no tap needs its index wrapped. `wide` has
+    the taps of axis d − 1 side by side, (…, M_{d−1}, Md, taps, n): the taps² samples around a point of a plane are one
+    run of memory.
+    """
+
+    def __init__(self, values: Tensor, method: Method, boundary: str) -> None:
+        self.method, self.boundary = method, boundary
+        self.sizes = tuple(values.shape[1:])
+        self.margin = method.reach if boundary in ("zero", "nearest") else 0
+        self.differentiable = values.requires_grad
+        for axis in range(1, values.ndim):
+            values = widened(values, axis, self.margin, self.margin, boundary)
+            if method.filter:
+                values = filtered(values, axis, method.filter, boundary != "periodic")
+        self.lengths = tuple(values.shape[1:])
+        for axis in range(1, values.ndim):
+            values = widened(values, axis, method.before, method.taps // 2, boundary)
+        self.padded = values.movedim(0, -1).contiguous()
+        self._wide: Tensor | None = None
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.sizes)
+
+    def folded(self, position: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Index of the first tap, and weights (…, taps), at positions counted in samples from the first one."""
+        size, length = self.sizes[axis], self.lengths[axis]
+        if self.boundary == "periodic":
+            position = position - size * torch.floor(position.detach() / size)
+        elif self.boundary == "reflect":
+            period = max(1, 2 * (size - 1))
+            position = position - period * torch.floor(position.detach() / period)
+            mirrored = torch.where(position > size - 1, period - position, position)
+            position = mirrored if size > 1 else 0 * position
+        else:
+            position = (position + self.margin).clamp(0, length - 1)
+        half = 0.5 if self.method.taps == 1 else 0.0
+        base = torch.floor(position.detach() + half)
+        index = base.long()
+        if self.method.taps == 1:  # rounded up to the sample behind the last one
+            index = index % length if self.boundary == "periodic" else index.clamp(max=length - 1)
+        else:
+            base = base.clamp(0, length - 1)
+            index = base.long()
+        return index, self.method.weights((position - base).to(self.padded.dtype))
+
+    def at(self, positions: Tensor, first: int, last: int) -> Tensor:
+        """Maps first ≤ m < last at positions (Q, d), as (Q, last − first)."""
+        run = self.method.taps ** min(self.dim, 2) * self.padded.shape[-1]
+        chunks = positions.split(max(256, CHUNK // run))
+        if self.differentiable or self._too_wide:
+            parts = [self._by_taps(p, first, last) for p in chunks]
+        else:
+            parts = [self._by_runs(p)[:, first:last] for p in chunks]
+        return torch.cat(parts)
+
+    def on_axes(self, positions: Sequence[Tensor], first: int, last: int) -> Tensor:
+        """Maps first ≤ m < last on the lattice with positions (X_i,) along each axis, as (last − first, X1, …, Xd)."""
+        out = self.padded[..., first:last]
+        for axis, position in enumerate(positions):
+            index, weights = self.folded(position, axis)
+            tail = (1,) * (self.dim - axis)
+            total = None
+            for k in range(self.method.taps):
+                part = out.index_select(axis, index + k) * weights[:, k].reshape(-1, *tail)
+                total = part if total is None else total + part
+            assert total is not None
+            out = total
+        return out.movedim(-1, 0)
+
+    # --- sums over the taps -----------------------------------------------------------------------------------
+
+    @property
+    def _too_wide(self) -> bool:
+        return self.padded.numel() * self.padded.itemsize * self.method.taps > WIDE
+
+    def _by_taps(self, positions: Tensor, first: int, last: int) -> Tensor:
+        """Σ over all taps, looked up one by one: differentiable in the coefficients, too."""
+        flat = self.padded[..., first:last].reshape(-1, last - first)
+        index, weight = positions.new_zeros(len(positions), 1, dtype=torch.long), None
+        taps = torch.arange(self.method.taps, device=positions.device)
+        for axis in range(self.dim):
+            start, own = self.folded(positions[:, axis], axis)
+            index = index[..., None] * self.padded.shape[axis] + (start[:, None] + taps)[:, None, :]
+            index = index.flatten(1)
+            weight = own if weight is None else (weight[..., None] * own[:, None, :]).flatten(1)
+        assert weight is not None
+        found = flat.index_select(0, index.flatten()).reshape(*index.shape, -1)
+        return torch.einsum("qkn,qk->qn", found, weight)
+
+    def _runs(self) -> Tensor:
+        """All runs of samples that a point needs, overlapping in memory: (starts, run)."""
+        taps, maps = self.method.taps, self.padded.shape[-1]
+        if self._wide is None:
+            source = self.padded
+            if self.dim > 1:
+                axis = self.dim - 2
+                count = source.shape[axis] - taps + 1
+                moved = [source.narrow(axis, k, count) for k in range(taps)]
+                source = torch.stack(moved, dim=-2)
+            self._wide = source.contiguous()
+        step = maps * (taps if self.dim > 1 else 1)
+        starts = self._wide.numel() // step - taps + 1
+        return self._wide.as_strided((starts, step * taps), (step, 1))
+
+    def _by_runs(self, positions: Tensor) -> Tensor:
+        """Σ over all taps, those of the last two axes looked up as one run."""
+        taps, maps, count = self.method.taps, self.padded.shape[-1], len(positions)
+        found = [self.folded(p, axis) for axis, p in enumerate(positions.t().contiguous())]
+        runs = self._runs()
+        if self.dim == 1:
+            (index, weight), *_ = found
+            block = runs.index_select(0, index).reshape(count, taps, maps)
+            return torch.einsum("qbn,qb->qn", block, weight)
+        *front, (row, row_weight), (column, column_weight) = found
+        shape = self.padded.shape
+        rows = shape[self.dim - 2] - taps + 1
+        weight = (column_weight[:, :, None] * row_weight[:, None, :]).flatten(1)
+        total = None
+        for offsets in itertools.product(range(taps), repeat=len(front)):
+            start = row
+            for (index, _), k in zip(front, offsets, strict=True):
+                start = start + (index + k) * rows
+            block = runs.index_select(0, start * shape[self.dim - 1] + column)
+            part = summed(block, weight, maps)
+            for (_, own), k in zip(front, offsets, strict=True):
+                part = part * own[:, k, None]
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+
+def summed(block: Tensor, weight: Tensor, maps: int) -> Tensor:
+    """Σ_k block[q, k·maps + n] weight[q, k], as (q, maps)."""
+    if maps == 1:
+        return (block * weight).sum(-1, keepdim=True)
+    return torch.einsum("qkn,qk->qn", block.reshape(len(block), -1, maps), weight)

@@ -1,0 +1,117 @@
+"""Sums of terms, each with a centre and an amplitude: what Gaussians, Gabors, Bumps, Balls, Boxes and Sprites share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fields import checks
+from fields.field import Field, PerAxis
+from fields.lattice import Lattice
+
+
+class Terms(Field):
+    """Abstract: F(x) = Σ_m a_m p_m(x − c_m), p_m real or the real part of a complex profile.
+
+    Parameters
+    ----------
+    centers : Tensor, shape (m, d) or (*batch, m, d)
+    amplitudes : Tensor, shape (m, c) or (*batch, m, c)
+    others : array-like
+        Further tensors, which must have the same dtype; they become attributes of these names.
+    """
+
+    def __init__(self, centers: Any, amplitudes: Any, **others: Any) -> None:
+        self.centers = checks.as_tensor(centers, "centers")
+        self.amplitudes = checks.as_tensor(amplitudes, "amplitudes", self.centers)
+        if self.centers.ndim < 2 or self.amplitudes.ndim < 2:
+            raise ValueError(
+                "centers must have shape (m, d) and amplitudes (m, c), got "
+                f"{tuple(self.centers.shape)} and {tuple(self.amplitudes.shape)}"
+            )
+        terms, dim = self.centers.shape[-2:]
+        if terms == 0 or self.amplitudes.shape[-2] != terms:
+            raise ValueError(
+                f"centers and amplitudes must have the same number m ≥ 1 of terms, "
+                f"got {terms} and {self.amplitudes.shape[-2]}"
+            )
+        for name, value in others.items():
+            setattr(self, name, checks.as_tensor(value, name, self.centers))
+        for name in ("amplitudes", *others):
+            found = getattr(self, name)
+            found = found.real if found.is_complex() else found
+            if found.dtype != self.centers.dtype:
+                raise TypeError(
+                    f"{name} are {found.dtype}, centers {self.centers.dtype}: use one dtype"
+                )
+        self.dim, self.channels = checks.dimension(dim), self.amplitudes.shape[-1]
+        self.dtype, self.device = self.centers.dtype, self.centers.device
+        self.batch = tuple(
+            torch.broadcast_shapes(self.centers.shape[:-2], self.amplitudes.shape[:-2])
+        )
+
+    def _tail(self, name: str, *tails: tuple[int, ...]) -> tuple[int, ...]:
+        """Which shape per term a tensor has, batch in front or not; with the batch where both fit."""
+        shape = tuple(getattr(self, name).shape)
+        terms = self.centers.shape[-2]
+        for lead in (self.batch, ()):
+            for tail in tails:
+                if shape == (*lead, terms, *tail):
+                    return tail
+        choices = [str((terms, *tail)) for tail in tails]
+        allowed = " or ".join([", ".join(choices[:-1]), choices[-1]] if choices[1:] else choices)
+        raise ValueError(f"{name} must have shape {allowed}, batch in front or not, got {shape}")
+
+    def _positive(self, name: str, *tails: tuple[int, ...]) -> tuple[int, ...]:
+        """The same for lengths, which have to be positive."""
+        tail = self._tail(name, *tails)
+        value = getattr(self, name)
+        if not bool((value > 0).all()):
+            raise ValueError(f"{name} must be positive, the least is {float(value.min())}")
+        return tail
+
+    @abstractmethod
+    def _reach(self, rtol: float) -> Tensor:
+        """Half-widths (…, m, d) of the boxes outside of which the profiles are below `rtol`."""
+
+    def support(self, rtol: float) -> tuple[PerAxis, PerAxis]:
+        """Box around all terms, each cut off where it falls to `rtol` of its peak."""
+        reach, centers = self._reach(rtol).detach(), self.centers.detach()
+        low = (centers - reach).reshape(-1, self.dim).amin(0).tolist()
+        high = (centers + reach).reshape(-1, self.dim).amax(0).tolist()
+        return tuple(low), tuple(high)
+
+    def _summed(self, lattice: Lattice, profile: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Σ_m Re(a_m p_m(x − c_m)), term by term; `profile` takes m and x − c_m (*batch, X1, …, Xd, d)."""
+        points = lattice.points()
+        total: Tensor | None = None
+        for m in range(self.centers.shape[-2]):
+            center = self.centers[..., m, :].double()
+            lead = (*center.shape[:-1], *(1,) * self.dim, self.dim)
+            values = profile(m, (points - center.reshape(lead)).to(self.dtype))
+            peak = self.amplitudes[..., m, :]
+            peak = peak.reshape(*peak.shape, *(1,) * self.dim)
+            part = values.unsqueeze(-self.dim - 1) * peak
+            part = part.real if part.is_complex() else part
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    def _of_term(self, value: Tensor, m: int) -> Tensor:
+        """Entry m of numbers (…, m), to broadcast against the points' axes."""
+        one = value[..., m]
+        return one.reshape(*one.shape, *(1,) * self.dim)
+
+    def _phases(self, frequencies: Tensor) -> Tensor:
+        """exp(−2πi f·c_m), shape (…, k, m)."""
+        cycles = frequencies @ self.centers.double().mT
+        return torch.exp(-2j * torch.pi * (cycles - cycles.detach().round()))
+
+    def _weighted(self, transforms: Tensor) -> Tensor:
+        """Σ_m a_m p̂_m(f) exp(−2πi f·c_m) in the field's precision from (…, k, m)."""
+        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        return transforms.to(kind) @ self.amplitudes.to(kind)

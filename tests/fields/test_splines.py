@@ -1,0 +1,162 @@
+"""Piecewise interpolants: their samples, scipy's splines, orders of convergence, derivatives."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from fields import Interpolated
+from fields.interpolated import METHODS
+from fields.lattice import Lattice, evaluate
+from fields.splines import PIECEWISE, Table
+from tests.compare import assert_close
+from tests.laws.registry import DIMS, points
+
+BOUNDARIES = ("periodic", "zero", "reflect", "nearest")
+SIZES = (6, 5, 4)
+ORDERS = {"nearest": 0, "linear": 1, "cubic": 3, "quintic": 5}
+every_dim = pytest.mark.parametrize("dim", DIMS)
+every_method = pytest.mark.parametrize("method", PIECEWISE)
+every_boundary = pytest.mark.parametrize("boundary", BOUNDARIES)
+
+
+def noise(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(math.prod(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def built(dim: int, method: str, boundary: str, *lead: int) -> Interpolated:
+    spacing, origin = (0.5, 0.3, 0.7)[:dim], [0.1, -0.2, 5.0][:dim]
+    return Interpolated(noise(*lead, 2, *SIZES[:dim]), spacing, origin, method, boundary)
+
+
+@every_dim
+@every_method
+@every_boundary
+def test_interpolates_its_samples(dim: int, method: str, boundary: str) -> None:
+    """F(origin + h·i) = values[i]; lattices and points give the same off the samples, too."""
+    field = built(dim, method, boundary)
+    own = Lattice(field.origin, field.spacing, field.shape)
+    assert_close(evaluate(field, own), field.values, 200)
+    off = Lattice(field.origin - 1.03, tuple(0.37 * h for h in field.spacing), (9, 8, 7)[:dim])
+    assert_close(field(off.points()).movedim(-1, 0), evaluate(field, off), 500, 3.0)
+
+
+@every_dim
+@pytest.mark.parametrize("method", ORDERS)
+@every_boundary
+def test_against_scipy(dim: int, method: str, boundary: str) -> None:
+    """The spline through the samples continued; scipy is given them continued by 60 a side."""
+    values = noise(1, *SIZES[:dim])
+    pad = {1: 60, 2: 60, 3: 50}[dim]
+    mode = {"periodic": "wrap", "zero": "constant", "reflect": "reflect", "nearest": "edge"}
+    wide = np.pad(values[0].numpy(), pad, mode=mode[boundary])
+    x = 4 * points(dim, 30)
+    oracle = scipy.ndimage.map_coordinates(
+        wide, (x + pad).numpy().T, order=ORDERS[method], mode="mirror"
+    )
+    field = Interpolated(values, (1.0,) * dim, method=method, boundary=boundary)
+    assert_close(field(x)[:, 0], oracle, 2000)
+
+
+@pytest.mark.parametrize(("boundary", "mode"), [("periodic", "grid-wrap"), ("reflect", "mirror")])
+@pytest.mark.parametrize("method", ["linear", "cubic", "quintic"])
+def test_against_scipy_boundaries(method: str, boundary: str, mode: str) -> None:
+    values, x = noise(1, 12, 9), 9 * torch.rand(50, 2, generator=torch.manual_seed(0)).double()
+    oracle = scipy.ndimage.map_coordinates(
+        values[0].numpy(), x.numpy().T, order=ORDERS[method], mode=mode
+    )
+    field = Interpolated(values, (1.0, 1.0), method=method, boundary=boundary)
+    assert_close(field(x)[:, 0], oracle, 500)
+
+
+@pytest.mark.parametrize(("method", "order"), [("linear", 1), ("cubic", 3), ("quintic", 5)])
+def test_order_of_convergence(method: str, order: int) -> None:
+    """The error falls by 2^(p+1) at each of four halvings."""
+    x = torch.linspace(0, 1, 2001, dtype=torch.float64)[:, None]
+    errors = []
+    for n in (16, 32, 64, 128, 256):
+        samples = torch.sin(2 * math.pi * torch.arange(n, dtype=torch.float64) / n)
+        field = Interpolated(samples[None], 1 / n, method=method)
+        errors.append(float((field(x) - torch.sin(2 * math.pi * x)).abs().max()))
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
+    assert all(abs(s - (order + 1)) < 0.15 for s in slopes), slopes
+
+
+@every_method
+@every_boundary
+def test_batches(method: str, boundary: str) -> None:
+    """Values (3, 1) and origins (3, 2) broadcast, at points, on small lattices and large."""
+    values, origins, x = noise(3, 1, 2, 6, 5), noise(3, 2, 2), points(2)
+    options = {"spacing": (0.5, 0.5), "method": method, "boundary": boundary}
+    field = Interpolated(values, origin=origins, **options)
+    lattices = [Lattice(noise(3, 2, 2), (0.2, 0.2), s) for s in ((4, 3), (70, 71))]
+    on_grids = [evaluate(field, lattice) for lattice in lattices]
+    for i, j in np.ndindex(3, 2):
+        alone = Interpolated(values[i, 0], origin=origins[i, j], **options)
+        assert_close(field(x)[i, j], alone(x), 200, 1.0)
+        for lattice, on_grid in zip(lattices, on_grids, strict=True):
+            own = Lattice(lattice.origin[i, j], lattice.spacing, lattice.shape)
+            assert_close(on_grid[i, j], evaluate(alone, own), 500, 1.0)
+
+
+@every_dim
+@every_method
+def test_constants_are_reproduced(dim: int, method: str) -> None:
+    for boundary in ("periodic", "reflect", "nearest"):
+        field = Interpolated(
+            torch.ones(1, *SIZES[:dim]).double(), (0.5,) * dim, 0.0, method, boundary
+        )
+        assert_close(field(3 * points(dim)), torch.ones(5, 1), 100)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@every_method
+def test_single_samples(method: str, boundary: str) -> None:
+    field = Interpolated(torch.full((1, 1), 2.0).double(), 1.0, method=method, boundary=boundary)
+    assert_close(field([0.0]), torch.tensor([2.0]), 100)
+
+
+@every_method
+def test_group_law(method: str) -> None:
+    """t▷(s▷F) = (t + s)▷F."""
+    field, x = built(2, method, "periodic"), points(2)
+    s, t = torch.tensor([0.31, 0.17]).double(), torch.tensor([-0.23, 0.59]).double()
+    assert_close(field.translate(s).translate(t)(x), field.translate(s + t)(x), 1000)
+
+
+@every_dim
+@pytest.mark.parametrize("boundary", METHODS["cubic"])
+@pytest.mark.parametrize("method", ["linear", "cubic", "quintic", "lanczos3"])
+def test_derivatives(dim: int, method: str, boundary: str) -> None:
+    """In values and points, backward and forward."""
+    sizes = (3, 2, 2)[:dim]
+    values = noise(1, *sizes).requires_grad_()
+    x = (0.77 * points(dim, 2) + 0.13).requires_grad_()
+
+    def at(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return Interpolated(values, (0.5,) * dim, 0.0, method, boundary)(x)
+
+    assert torch.autograd.gradcheck(at, (values, x), fast_mode=True)
+    kept = Interpolated(values.detach(), (0.5,) * dim, 0.0, method, boundary)
+    (backward,) = torch.autograd.grad(kept(x).sum(), x)
+    assert_close(kept.gradient(x.detach())[:, 0], backward, 1000, 10.0)
+
+
+@every_dim
+@every_method
+def test_runs_and_single_taps_agree(dim: int, method: str) -> None:
+    table = Table(noise(3, *SIZES[:dim]), PIECEWISE[method], "periodic")
+    x = 10 * points(dim, 20)
+    assert_close(table._by_runs(x), table._by_taps(x, 0, 3), 50)
+
+
+def test_single_precision() -> None:
+    field = built(2, "cubic", "reflect")
+    low = Interpolated(field.values.float(), field.spacing, field.origin, "cubic", "reflect")
+    x = points(2)
+    assert low(x).dtype == torch.float32
+    assert_close(low(x), field(x), 50)
