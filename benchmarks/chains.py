@@ -76,10 +76,10 @@ def main() -> None:
     with torch.no_grad():
         for name, k in kernels().items():
             race(
-                f"6 against 3 convolutions, {name}, rtol 1e-3",
+                f"6 against 3 convolutions, {name}, refinement 4",
                 chain(6, k, False),
                 chain(3, k, False),
-                rtol=1e-3,
+                refinement=4,
             )
             race(
                 f"6 against 3 with ReLU, {name}, refinement 2",
