@@ -11,7 +11,7 @@ batch element where they depend on the input. A Field isn't sampled, so a stride
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -34,7 +34,7 @@ class _Subsampling(nn.Module):
     def __init__(self, s: Any) -> None:
         super().__init__()
         self.s = s
-        checks.integers(s, 1 if isinstance(s, Real) else len(tuple(s)), "stride")
+        checks.integers(s, len(tuple(s)) if isinstance(s, Iterable) else 1, "stride")
 
     def extra_repr(self) -> str:
         """The stride."""

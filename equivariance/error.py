@@ -105,12 +105,15 @@ def equivariance_error(
             f"the layer's output is a {type(left).__name__}: give grid=… to measure its discretization, or points=… to "
             "measure it as a function"
         )
-    x = checks.as_tensor(points, "points").to(t).reshape(-1, field.dim)
+    x = checks.as_tensor(points, "points").to(t)
+    if x.ndim == 0 or x.shape[-1] != field.dim:
+        raise ValueError(
+            f"points of a field on R^{field.dim} have shape (*points, {field.dim}), got {tuple(x.shape)}"
+        )
+    x = x.reshape(-1, field.dim)
     # Every element of the batch has points x − t of its own: L(F) is asked there, not moved.
-    values, expected = (
-        left(x),
-        evaluate_points(right, x.reshape(-1, *(1,) * (t.ndim - 1), field.dim) - t),
-    )
+    batch = (1,) * max(t.ndim - 1, len(right.batch))
+    values, expected = left(x), evaluate_points(right, x.reshape(-1, *batch, field.dim) - t)
     return relative(values - expected, expected, 2, norm)
 
 
