@@ -129,10 +129,8 @@ class GlobalPool(nn.Module):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
         corner, extent = self._domain(f)
         smooth = _is_smooth(f, self.rtol)
-        linear = smooth and self.kind in (
-            "mean",
-            "integral",
-        )  # exact where the lattice tells all waves
+        # Means of waves are exact on a lattice that tells them all.
+        linear = smooth and self.kind in ("mean", "integral")
         count = self._first_count(f, extent, 2 if smooth and not linear else 1)
         last: Tensor | None = None
         previous = reached = math.inf
@@ -155,7 +153,7 @@ class GlobalPool(nn.Module):
             last, count = pooled, tuple(2 * n for n in count)
 
     def _error(
-        self, values: Tensor, spacing: tuple[float, ...], change: Tensor, all_waves: bool
+        self, values: Tensor, spacing: tuple[float, ...], change: Tensor, linear: bool
     ) -> float:
         """Estimated relative error: the last change, or a quarter of what a lattice 4 times as coarse can miss.
 
@@ -164,7 +162,7 @@ class GlobalPool(nn.Module):
         there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
         """
         size = float(change.abs().amax())
-        if not all_waves:
+        if not linear:
             size = max(size, self._spread(values, spacing) / 4)
         scale = float(values.abs().amax())
         if self.kind == "integral":

@@ -93,6 +93,11 @@ def gaussian(w: Weights) -> Conv:
     return Conv(GaussianKernel([0.15, 0.1, 0.12][: w.dim], w(2, 2)), nodes=2, exact=False)
 
 
+def closed_form(w: Weights) -> Conv:
+    """Without nodes on waves, whose convolution with a box is known."""
+    return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)))
+
+
 def box(w: Weights) -> Conv:
     return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)), nodes=2, exact=False)
 
@@ -153,6 +158,7 @@ LAYERS = [
     Kind("Conv, one-sided", scattered, learnt=1),
     Kind("Conv, Gaussian", gaussian, exact=False, learnt=1),
     Kind("Conv, box", box, exact=False, learnt=1),
+    Kind("Conv, closed form", closed_form, exact=False, learnt=1),
     Kind("Conv, density", density, exact=False, learnt=2),
     Kind("Bias", lambda w: Bias(w(2)), learnt=1),
     Kind("Pointwise, relu", lambda _: relu()),
