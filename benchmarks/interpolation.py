@@ -1,11 +1,12 @@
 """Interpolation: splines against scipy.ndimage, Fourier against bare FINUFFT, real translations against a bare FFT.
 
-A 512×512 periodic image, 262,144 scattered points, float64, everything that can be kept kept. torch-interpol is not
-compared: it is no dependency of the project.
+A 512×512 periodic image, 262,144 scattered points, float64, everything that can be kept kept. torch-interpol is
+compared where it is installed (`pip install --no-deps torch-interpol`): it is no dependency of the project.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import finufft
@@ -15,7 +16,8 @@ from scipy import ndimage
 
 from benchmarks.harness import alternate, show
 from fields import Interpolated, random_bandlimited
-from fields.lattice import Lattice, evaluate
+from fields.evaluation import evaluate
+from fields.lattice import Lattice
 
 SIZE, POINTS, MOVES = 512, 262_144, 16
 
@@ -51,6 +53,37 @@ def splines(x: torch.Tensor) -> None:
         medians = alternate({"ours": ours, "map_coordinates": theirs})
         show(f"{method} at {POINTS} points", medians, bound=1.0 if order == 3 else None)
         print(f"  largest difference {np.abs(ours()[:, 0].numpy() - theirs()).max():.1e}")
+        if order > 1:
+            against_interpol(field, values, x, order)
+
+
+def against_interpol(
+    field: Interpolated, values: torch.Tensor, x: torch.Tensor, order: int
+) -> None:
+    """The same spline by torch-interpol."""
+    try:
+        interpol = importlib.import_module("interpol")
+    except ImportError:
+        print("  torch-interpol is not installed: not compared")
+        return
+    kept = interpol.spline_coeff_nd(values[None], interpolation=order, bound="dft", dim=2)
+
+    def theirs() -> torch.Tensor:
+        out: torch.Tensor = interpol.grid_pull(
+            kept,
+            x[None, :, None],
+            interpolation=order,
+            bound="dft",
+            prefilter=False,
+            extrapolate=True,
+        )
+        return out
+
+    medians = alternate({"ours": lambda: field(x), "torch-interpol": theirs}, rounds=5)
+    show(f"order {order} at {POINTS} points", medians, bound=0.5 if order == 3 else None)
+    print(
+        f"  largest difference {float((field(x).flatten() - theirs().flatten()).abs().max()):.1e}"
+    )
 
 
 def fourier(x: torch.Tensor, channels: int) -> None:
@@ -81,21 +114,35 @@ def accuracy() -> None:
 
 
 def translations() -> None:
-    """Sixteen real translations of one image, the spectrum kept."""
+    """Real translations of one image, the spectrum kept: one by one, and as one batch, whose results are all kept."""
     values = samples()
     field = Interpolated(values, (1.0, 1.0))
     moves = 10 * torch.rand(MOVES, 2, generator=torch.Generator().manual_seed(2)).double()
     lattice = Lattice(torch.zeros(2, dtype=torch.float64), (1.0, 1.0), (SIZE, SIZE))
-    moved = field.translate(moves)
     spectrum = torch.fft.rfft2(values)
     phase = torch.polar(torch.ones_like(spectrum.real), spectrum.real)
 
-    def theirs() -> None:
-        for _ in range(MOVES):
-            torch.fft.irfft2(spectrum * phase, (SIZE, SIZE))
+    def bare() -> torch.Tensor:
+        out: torch.Tensor = torch.fft.irfft2(spectrum * phase, (SIZE, SIZE))
+        return out
 
-    medians = alternate({"ours": lambda: evaluate(moved, lattice), "irfft2": theirs})
-    show(f"{MOVES} real translations of {SIZE}×{SIZE}", medians, bound=1.15)
+    def one_by_one() -> None:
+        for t in moves:
+            evaluate(field.translate(t), lattice)
+
+    def bare_one_by_one() -> None:
+        for _ in range(MOVES):
+            bare()
+
+    medians = alternate({"ours": one_by_one, "irfft2": bare_one_by_one})
+    show(f"{MOVES} real translations of {SIZE}×{SIZE}, each asked for alone", medians)
+    medians = alternate(
+        {
+            "ours": lambda: evaluate(field.translate(moves), lattice),
+            "irfft2": lambda: torch.stack([bare() for _ in range(MOVES)]),
+        }
+    )
+    show(f"{MOVES} real translations of {SIZE}×{SIZE} as one array", medians, bound=1.15)
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.separable import separable_sum
-from fields.symbols import symbol
 
 
 class Constant(Field):
@@ -66,8 +65,12 @@ class Constant(Field):
         still = (frequencies == 0).all(-1)
         return (still[:, None] * self.value[..., None, :]).to(kind)
 
+    def _moved(self, t: Tensor) -> Field:
+        batch = torch.broadcast_shapes(self.batch, t.shape[:-1])
+        return Constant(self.value.expand(*batch, self.channels), self.dim)
+
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        total = symbol(kernel, torch.zeros(1, self.dim, dtype=torch.float64))
+        total = kernel.transform(torch.zeros(1, self.dim, dtype=torch.float64))
         if total is None:
             return None
         total = total.real if total.is_complex() else total

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch._C import _functorch as functorch
 
 #: Whatever a number or one number per axis can be given as.
 VectorLike = float | Iterable[float] | Tensor
@@ -31,9 +33,33 @@ def as_tensor(value: Any, name: str, like: Tensor | None = None) -> Tensor:
     return require_finite(value, name)
 
 
+def all_finite(value: Tensor) -> bool:
+    """Whether `value` has neither a NaN nor an infinity; taken for granted under torch.vmap and torch.compile."""
+    plain = None if torch.compiler.is_compiling() else _plain(value.detach())
+    if plain is None:
+        return True  # there are no values to look at
+    inside = functorch.maybe_current_level() is not None  # of a transform, which wraps whatever is done
+    if inside or plain.device.type != "cpu" or plain.dtype == torch.bfloat16 or plain.is_conj():
+        return bool(torch.isfinite(plain).all())
+    # A finite sum has finite terms, and needs no temporaries; one that overflows says nothing. numpy's sum leaves
+    # torch's threads asleep, which go on spinning for a while once they are woken.
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(plain.numpy().sum())
+    return bool(finite) or bool(torch.isfinite(plain).all())
+
+
+def _plain(value: Tensor) -> Tensor | None:
+    """The tensor inside of those that torch.func wraps around it; None where torch.vmap is among them."""
+    while functorch.is_functorch_wrapped_tensor(value):
+        if functorch.is_batchedtensor(value):
+            return None
+        value = functorch.get_unwrapped(value)
+    return value
+
+
 def require_finite(value: Tensor, name: str) -> Tensor:
     """Raise ValueError where `value` has a NaN or an infinity."""
-    if not bool(torch.isfinite(value).all()):
+    if not all_finite(value):
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(
             f"{name} must be finite, got {bad} NaN or infinite of {value.numel()} values: "

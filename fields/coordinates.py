@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fields.lattice import MEMORY_BOUND
+from fields.evaluation import MEMORY_BOUND
 
 #: Coordinates may deviate from even steps by this share of a step, or by rounding of their own dtype.
 EVEN = 1e-6

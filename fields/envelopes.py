@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fields import checks
 from fields.field import Field
-from fields.kernel import GaussianKernel
 from fields.lattice import Lattice
+from fields.product_kernels import GaussianKernel
 from fields.terms import Terms
 
 #: Pairs of terms whose overlaps are computed at once.

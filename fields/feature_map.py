@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.aggregation import Aggregate
 from fields.checks import VectorLike
 from fields.kernel import MatrixKernel
 from fields.window import Window
@@ -60,8 +61,13 @@ class FeatureMap(ABC):
         """
 
     @abstractmethod
-    def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Self:
-        """Mean or maximum over x − y, y in a centred window."""
+    def pool(
+        self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
+    ) -> Self:
+        """Aggregate over x − y, y in a centred window.
+
+        `kind` is "mean", "max", a number p ≥ 1 for the power mean (mean |F|^p)^{1/p}, or `soft_maximum(temperature)`.
+        """
 
     @abstractmethod
     def mix(self, matrix: Any) -> Self:

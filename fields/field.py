@@ -1,45 +1,36 @@
 """Field: a feature map F: R^d → R^c as a function, evaluated anywhere.
 
 Leaves give values on a lattice (`_values`). Everything done to a field makes a new node over its parents
-(`fields.composed`); `fields.lattice` evaluates the graph.
+(`fields.composed`, `fields.stenciled`, `fields.periodized`); `fields.plan` and `fields.evaluation` evaluate the graph.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from fields import checks, integrals
+from fields.aggregation import Aggregate
+from fields.evaluation import MEMORY_BOUND, evaluate_points
 from fields.feature_map import NODES, FeatureMap
 from fields.kernel import MatrixKernel
-from fields.lattice import (
-    MEMORY_BOUND,
-    Box,
-    Frame,
-    Lattice,
-    Need,
-    Plan,
-    common_spacing,
-    evaluate_points,
-    graph,
-    split,
-)
+from fields.lattice import split
+from fields.node import Node
+from fields.node import PerAxis as PerAxis
+from fields.periods import common_period
+from fields.plan import graph
+from fields.torus import check_period
 from fields.window import Window
 
 if TYPE_CHECKING:
     from fields.interpolated import Interpolated
-    from fields.lattice import Task
-    from fields.stencil import Stencil
-
-#: Frequencies or lengths, one per axis.
-PerAxis = tuple[float, ...]
 
 
-class Field(FeatureMap):
+class Field(Node):
     """A continuous feature map F: R^d → R^c.
 
     A new kind of field implements `_values` and sets `dim`, `channels`, `dtype`, `device`, `batch`; what it knows of
@@ -53,9 +44,7 @@ class Field(FeatureMap):
         The fields that this one is composed of.
     """
 
-    parents: tuple[Field, ...] = ()
     bandlimit: PerAxis | None = None
-    batch: tuple[int, ...] = ()
 
     # --- evaluation -------------------------------------------------------------------------------------------
 
@@ -96,38 +85,7 @@ class Field(FeatureMap):
         ]
         return torch.stack(columns, dim=-1)
 
-    def _values(self, lattice: Lattice) -> Tensor:
-        """Values (*batch, c, X1, …, Xd) on a lattice whose origin broadcasts against `batch`."""
-        raise NotImplementedError(f"{type(self).__name__} doesn't say its values on a lattice")
-
-    def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
-        """What this node asks of its parents for its own values on `box`."""
-        return [Need(parent, frame, box) for parent in self.parents]
-
-    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        """Values on the task's box from the values that `_needs` asked for, in that order."""
-        return self._values(task.lattice)
-
-    def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
-        """Spacing of this node's taps per axis, where it has any."""
-        return (None,) * self.dim
-
-    def _stencils(self, plan: Plan) -> list[Stencil]:
-        """Taps of the node on the plan's lattice."""
-        return []
-
-    @property
-    def is_quadrature(self) -> bool:
-        """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
-        return False
-
-    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
-        """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
-        return None
-
-    def _node_reach(self) -> PerAxis | None:
-        """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
-        return None
+    # --- what is known of the function ------------------------------------------------------------------------
 
     @property
     def has_quadrature(self) -> bool:
@@ -135,32 +93,10 @@ class Field(FeatureMap):
         return any(node.is_quadrature for node in graph(self))
 
     @property
-    def _workspace(self) -> int:
-        """Temporaries of `_compute`, in multiples of its output."""
-        return 1
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes per value."""
-        return self.dtype.itemsize
-
-    @property
-    def batch_size(self) -> int:
-        """Number of maps in the batch."""
-        return math.prod(self.batch)
-
-    # --- what is known of the function ------------------------------------------------------------------------
-
-    @property
     def period(self) -> PerAxis | None:
         """A period per axis, 0 where the field is constant along it; None where none is known."""
         periods = [parent.period for parent in self.parents]
-        if not periods or any(p is None for p in periods):
-            return None
-        common = periods[0]
-        for other in periods[1:]:
-            common = common_period(common, other)
-        return common
+        return functools.reduce(common_period, periods) if periods else None
 
     def is_periodic(self, period: checks.VectorLike) -> bool:
         """Whether F(x + P_i e_i) = F(x) for every axis i is known to hold."""
@@ -190,7 +126,7 @@ class Field(FeatureMap):
         rtol : float
             Where no closed form is known: estimated error of the quadrature, relative to ∫|F|.
         memory : int
-            Bound on the values alive at once, in bytes.
+            Bound on the values alive at once, in bytes; summed in tiles, up to twice as many. Gradients keep them all.
 
         Raises
         ------
@@ -204,24 +140,18 @@ class Field(FeatureMap):
         Along axes where a field is constant (period 0) the period is taken to be 1: the integral is a mean there.
         Closed: Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, unsmoothed Sprites, and their translates.
         """
-        closed = self._integral()
-        return integrals.integral(self, rtol, memory) if closed is None else closed
+        known = self._integral()
+        return integrals.integral(self, rtol, memory) if known is None else known
 
     def inner(self, other: Field, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """⟨F, G⟩ = ∫ Σ_c F_c G_c, shape (*batch,), over the common period, or R^d where one of them decays.
 
         Parameters as for `integrate`, whose accuracy is relative to ∫|F_c G_c|. Closed for two PlaneWaves, Gaussians
-        or Gabors in any combination of these two, Balls, Boxes.
+        or Gabors in any combination of these two, Balls, Boxes, Bumps (to 1e-9), their translates, multiples and sums.
         """
         if not isinstance(other, Field):
             raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
-        product = composed.Product(self, other)  # checks that they fit
-        if self.channels == other.channels:
-            for left, right in ((self, other), (other, self)):
-                closed = left._inner(right)
-                if closed is not None:
-                    return closed
-        return integrals.integral(product, rtol, memory).sum(-1)
+        return closed.inner(self, other, rtol, memory)
 
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`."""
@@ -248,8 +178,8 @@ class Field(FeatureMap):
             raise ValueError(
                 f"frequencies must have shape (k, {self.dim}), k ≥ 1, got {tuple(f.shape)}"
             )
-        closed = self._transform(f)
-        return integrals.transform(self, f, rtol, memory) if closed is None else closed
+        known = self._transform(f)
+        return integrals.transform(self, f, rtol, memory) if known is None else known
 
     def _integral(self) -> Tensor | None:
         """`integrate` in closed form, if there is one."""
@@ -261,6 +191,10 @@ class Field(FeatureMap):
 
     def _transform(self, frequencies: Tensor) -> Tensor | None:
         """`transform` in closed form, if there is one."""
+        return None
+
+    def _moved(self, t: Tensor) -> Field | None:
+        """The translate as another leaf of this kind, if it can be one."""
         return None
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
@@ -280,18 +214,24 @@ class Field(FeatureMap):
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Field:
         """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).
 
-        In closed form where one is known, unless `exact` is False: Constant with any but a `Kernel`; PlaneWaves with
-        GaussianKernel, BoxKernel and a few Atoms; Gaussians, Gabors and periodized Gaussians with GaussianKernel; their
-        translates, multiples and sums. A closed form ignores `nodes`, and the cut-off of a Gaussian kernel, which holds
-        3e-12 of it.
+        In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but `Kernel`
+        (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and periodized
+        Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`, and the
+        cut-off of a Gaussian kernel, which holds 3e-12 of it.
         """
-        quadrature = composed.Convolved(self, kernel, nodes)
-        closed = self._convolved(kernel) if exact else None
-        return quadrature if closed is None else closed
+        quadrature = stenciled.Convolved(self, kernel, nodes)
+        if kernel.period is not None:
+            check_period(
+                kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"
+            )
+        known = self._convolved(kernel) if exact else None
+        return quadrature if known is None else known
 
-    def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Field:
-        """Mean or maximum over x − y, y in a centred window, with about `nodes` nodes per half-width."""
-        return composed.Pooled(self, window, kind, nodes)
+    def pool(
+        self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
+    ) -> Field:
+        """Aggregate over x − y, y in a centred window, with about `nodes` nodes per half-width."""
+        return stenciled.Pooled(self, window, kind, nodes)
 
     def mix(self, matrix: Any) -> Field:
         """X ↦ M F(x), M of shape (c_out, c_in)."""
@@ -304,7 +244,7 @@ class Field(FeatureMap):
 
     def periodize(self, period: checks.VectorLike) -> Field:
         """Σ_n F(x − nP), the sum of the images of a decaying field, to rounding error."""
-        return composed.Periodized(self, checks.positive(period, self.dim, "period"))
+        return periodized.Periodized(self, checks.positive(period, self.dim, "period"))
 
     def resolve(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Interpolated:
         """The coarsest band-limited field within a tolerance of a periodic one.
@@ -363,20 +303,4 @@ class Field(FeatureMap):
         return torch.empty((), dtype=self.dtype, device=self.device)
 
 
-def common_period(a: PerAxis | None, b: PerAxis | None) -> PerAxis | None:
-    """The least common multiple of two periods per axis, 0 standing for any."""
-    if a is None or b is None:
-        return None
-    common = []
-    for p, q in zip(a, b, strict=True):
-        if p and q:
-            divisor = common_spacing(p, q)
-            if divisor is None:
-                return None
-            common.append(p * q / divisor)
-        else:
-            common.append(p or q)
-    return tuple(common)
-
-
-from fields import composed  # noqa: E402  (its nodes are Fields: the two files are one subject, split by length)
+from fields import closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)

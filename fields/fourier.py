@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+
+from fields.allocation import empty
 
 #: Bytes of spectra that are moved and transformed at once: larger temporaries cost page faults.
 CHUNK = 1 << 22
@@ -32,7 +36,7 @@ def translated(
     Returns
     -------
     Tensor, shape (*batch, c, m1·N1, …, md·Nd)
-        Batch shapes broadcast; a large batch goes through reused buffers, a few elements at a time.
+        Batch shapes broadcast; what is large goes through one reused buffer, some maps at a time.
     """
     dim = len(sizes)
     sides = [n * m for n, m in zip(sizes, refine, strict=True)]
@@ -50,28 +54,34 @@ def translated(
     lead = spectrum.shape[: -dim - 1]
     batch = torch.broadcast_shapes(lead, shifts.shape[:-1])
     axes = tuple(range(-dim, 0))
-    each = spectrum[(0,) * len(lead)]
-    count = max(1, CHUNK // (each.numel() * each.itemsize))
-    if batch.numel() <= count or _tracked(spectrum, shifts):
-        for p in phases:
-            spectrum = spectrum * p
-        out: Tensor = torch.fft.irfftn(spectrum, sides, axes)
+    channels, size = spectrum.shape[-dim - 1], spectrum[(0,) * (len(lead) + 1)].numel()
+    at_once = max(1, CHUNK // (size * spectrum.itemsize))
+    followed = tracked(spectrum, shifts)
+    if followed or batch.numel() * channels <= at_once:
+        moved = spectrum * phases[0]
+        for p in phases[1:]:
+            moved = moved * p if followed else moved.mul_(p)
+        out: Tensor = torch.fft.irfftn(moved, sides, axes)
         return out
-    values = spectrum.real.new_empty(batch.numel(), spectrum.shape[-dim - 1], *sides)
     factors = [p.expand(*batch, *p.shape[-dim - 1 :]).flatten(0, len(batch) - 1) for p in phases]
-    element = torch.arange(lead.numel()).reshape(lead).expand(batch).flatten().tolist()
-    buffer = torch.empty_like(each)
+    spectra = spectrum.reshape(-1, *spectrum.shape[-dim - 1 :])
+    element = torch.arange(len(spectra)).reshape(lead).expand(batch).flatten().tolist()
+    values = empty((len(element), channels, *sides), spectrum.real)
+    buffer = torch.empty_like(spectra[0, :at_once])
     for b, e in enumerate(element):
-        source = spectrum if not lead else spectrum.reshape(-1, *each.shape)[e]
-        torch.mul(source, factors[0][b], out=buffer)
-        for factor in factors[1:]:
-            buffer *= factor[b]
-        torch.fft.irfftn(buffer, sides, axes, out=values[b])
+        parts = zip(spectra[e].split(at_once), values[b].split(at_once), strict=True)
+        for source, target in parts:
+            moved = torch.mul(source, factors[0][b], out=buffer[: len(source)])
+            for factor in factors[1:]:
+                moved *= factor[b]
+            target.copy_(torch.fft.irfftn(moved, sides, axes))
     return values.reshape(*batch, *values.shape[1:])
 
 
-def _tracked(*tensors: Tensor) -> bool:
-    """Whether derivatives are taken through any of the tensors."""
+def tracked(*tensors: Tensor) -> bool:
+    """Whether derivatives are taken through any of the tensors, or torch.func transforms them."""
+    if any(is_functorch_wrapped_tensor(t) for t in tensors):
+        return True
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return True
     return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in tensors)
@@ -98,10 +108,25 @@ def padded(spectrum: Tensor, axis: int, n: int, longer: int, half: bool) -> Tens
 
 def phase(shift: Tensor, n: int, half: bool, nyquist: bool) -> Tensor:
     """exp(2πi k·shift/n) for the bins of n samples, shape (*batch, bins); at Nyquist its real part, if `nyquist`."""
-    freq = torch.fft.rfftfreq if half else torch.fft.fftfreq
-    cycles = shift[..., None] * freq(n, dtype=torch.float64, device=shift.device)
-    phase = torch.exp(2j * math.pi * (cycles - cycles.detach().round()))
+    cycles = shift[..., None] * _frequencies(n, half, shift.device)
+    angle = 2 * math.pi * (cycles - cycles.detach().round())
+    sine = torch.sin(angle)
     if nyquist and n % 2 == 0:
-        real = torch.arange(cycles.shape[-1], device=shift.device) == n // 2
-        phase = torch.where(real, phase.real + 0j, phase)
-    return phase
+        sine = sine * _below_nyquist(n, half, shift.device)
+    return torch.complex(torch.cos(angle), sine)
+
+
+@functools.lru_cache(64)
+def _frequencies(n: int, half: bool, device: torch.device) -> Tensor:
+    """Bins of n samples, in cycles per sample."""
+    with torch.inference_mode(False):
+        freq = torch.fft.rfftfreq if half else torch.fft.fftfreq
+        out: Tensor = freq(n, dtype=torch.float64, device=device)
+        return out
+
+
+@functools.lru_cache(64)
+def _below_nyquist(n: int, half: bool, device: torch.device) -> Tensor:
+    """One for every bin of n samples but that at Nyquist, which gets zero."""
+    with torch.inference_mode(False):
+        return (_frequencies(n, half, device).abs() != 0.5).double()

@@ -15,8 +15,9 @@ from fields import checks
 from fields.envelopes import Envelopes
 from fields.field import Field, PerAxis
 from fields.integrals import TAIL, check_multiples
-from fields.kernel import GaussianKernel, MatrixKernel
+from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
+from fields.product_kernels import GaussianKernel
 from fields.separable import separable_sum
 
 
@@ -183,6 +184,8 @@ class PeriodicGaussians(Field):
     Made by `Gaussians.periodize`. Per axis, the images that reach the period are summed, so that m terms on N^d points
     cost as much as they do without a period.
     """
+
+    source: Gaussians
 
     def __init__(self, source: Gaussians, period: PerAxis) -> None:
         self.source, self._period = source, period

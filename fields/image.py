@@ -1,4 +1,8 @@
-"""Reading images: sizes checked before anything is decoded, alpha and palettes converted aloud."""
+"""Reading images: sizes checked before anything is decoded, all that is converted said aloud.
+
+Pillow decodes what it knows; other files go through scikit-image. That one guesses from an array's shape which axis
+holds the channels, and guesses wrong for grey images with alpha and three or four rows.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,23 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from fields.lattice import MEMORY_BOUND
+from fields.evaluation import MEMORY_BOUND
+
+#: Pillow's modes whose arrays are values as they are, and the value of white.
+PLAIN = {
+    "1": 1.0,
+    "L": 255.0,
+    "LA": 255.0,
+    "RGB": 255.0,
+    "RGBA": 255.0,
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), 65535.0),
+}
+#: Modes of wide numbers, whose white depends on the format: scikit-image knows.
+WIDE = ("I", "F")
 
 
 def read(path: str | Path, memory: int = MEMORY_BOUND) -> Tensor:
@@ -18,35 +35,35 @@ def read(path: str | Path, memory: int = MEMORY_BOUND) -> Tensor:
     Raises
     ------
     ValueError
-        Where the file is no image, has other numbers of channels, or would take more than `memory` bytes: that is
-        found from its header, before it is decoded.
+        Where the file is no image, has several frames or other numbers of channels, or would take more than `memory`
+        bytes: that is found from its header, before it is decoded.
     """
-    from skimage import io, util
-
     try:
-        _check_header(path, memory)
-        image: Any = util.img_as_float64(io.imread(Path(path)))  # type: ignore[no-untyped-call]
-    except TooLarge:
+        image, said = _decoded(Path(path), memory)
+    except Refused:
         raise
-    except Exception as error:  # the readers behind imread raise what they like
+    except Exception as error:  # the readers raise what they like
         raise ValueError(f"{path} can't be read as an image: {error}") from error
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim == 3 and image.shape[-1] in (2, 4):
-        warnings.warn(f"{path} has an alpha channel: it was blended with white", stacklevel=3)
+        said.append("has an alpha channel: it was blended with white")
         image = 1 + image[..., -1:] * (image[..., :-1] - 1)
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise ValueError(
             f"{path} must be a greyscale or RGB image, got an array of shape {image.shape}"
         )
+    for what in said:
+        warnings.warn(f"{path} {what}", stacklevel=3)
     return torch.from_numpy(image).movedim(-1, 0).contiguous()
 
 
-class TooLarge(ValueError):
-    """An image needs more memory than it may use."""
+class Refused(ValueError):
+    """An image that could be decoded, but isn't: it is too large, or there are several."""
 
 
-def _check_header(path: str | Path, memory: int) -> None:
+def _decoded(path: Path, memory: int) -> tuple[Any, list[str]]:
+    """Values in [0, 1] (rows, columns[, channels]) with alpha, and what was converted."""
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
@@ -54,14 +71,67 @@ def _check_header(path: str | Path, memory: int) -> None:
         try:
             header = Image.open(path)
         except UnidentifiedImageError:
-            return  # scikit-image reads more formats
+            return _by_skimage(path), []
     with header:
-        size = header.width * header.height * len(header.getbands()) * 8
-        if size > memory:
-            raise TooLarge(
-                f"{path} has {header.height} × {header.width} pixels and would take "
-                f"{size / 2**20:.0f} MiB, the bound is {memory / 2**20:.0f} MiB: "
-                "crop or shrink it, or give a larger `memory`"
-            )
-        if header.mode in ("P", "PA"):
-            warnings.warn(f"{path} has a palette: it was converted to colours", stacklevel=4)
+        _check_header(header, path, memory)
+        wide = header.mode in WIDE or (header.format == "TIFF" and _rounded(header))
+        return (_by_skimage(path), []) if wide else _by_pillow(header)
+
+
+def _check_header(header: Any, path: Path, memory: int) -> None:
+    bands = 4 if header.mode in ("P", "PA") else len(header.getbands())
+    size = header.width * header.height * bands * 8
+    if size > memory:
+        raise Refused(
+            f"{path} has {header.height} × {header.width} pixels and would take "
+            f"{size / 2**20:.0f} MiB, the bound is {memory / 2**20:.0f} MiB: "
+            "crop or shrink it, or give a larger `memory`"
+        )
+    frames = getattr(header, "n_frames", 1)
+    if frames > 1:
+        raise Refused(f"{path} has {frames} frames, a field is made of one: save it on its own")
+
+
+def _by_pillow(image: Any) -> tuple[Any, list[str]]:
+    said = []
+    raw = _raw_mode(image)
+    if _rounded(image):
+        said.append("has 16 bits per colour: they were cut to 8")
+    if raw.startswith("LA") and image.mode == "RGBA":
+        image = image.convert("LA")  # Pillow repeats the grey of such files three times
+    if image.mode in ("P", "PA"):
+        said.append("has a palette: it was converted to colours")
+        through = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if through else "RGB")
+    elif image.mode not in PLAIN:
+        said.append(f"has colours of the kind {image.mode}: they were converted to RGB")
+        image = image.convert("RGB")
+    values = np.asarray(image).astype(np.float64)
+    key = image.info.get("transparency")
+    if key is not None and image.mode not in ("LA", "RGBA"):
+        values = _with_key(values, key, PLAIN[image.mode])
+    return values / PLAIN[image.mode], said
+
+
+def _raw_mode(image: Any) -> str:
+    """How the file holds its colours, as far as Pillow says."""
+    tiles = getattr(image, "tile", None) or []
+    return str(tiles[0][3] if isinstance(tiles[0][3], str) else tiles[0][3][0]) if tiles else ""
+
+
+def _rounded(image: Any) -> bool:
+    """Whether Pillow makes 8 bits of 16."""
+    return ";16" in _raw_mode(image) and not image.mode.startswith("I;16")
+
+
+def _with_key(values: Any, key: Any, white: float) -> Any:
+    """Values with an alpha channel: 0 where a pixel has the colour `key`, as PNG's transparent colour."""
+    layers = values if values.ndim == 3 else values[..., None]
+    opaque = (layers != np.asarray(key, np.float64)).any(-1, keepdims=True)
+    return np.concatenate([layers, white * opaque], axis=-1)
+
+
+def _by_skimage(path: Path) -> Any:
+    from skimage import io, util
+
+    return util.img_as_float64(io.imread(path))  # type: ignore[no-untyped-call]

@@ -2,11 +2,12 @@
 
 Over one period of a periodic field, or over the support of a decaying one, equal weights on a lattice are the
 trapezoidal rule: spectrally accurate for smooth fields, first order for fields with jumps. The number of points is
-doubled until the result settles.
+doubled until the result settles. Values are summed tile by tile, so that memory stays bounded whatever their number.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,18 +15,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fields.lattice import Lattice, LatticeTooLarge, evaluate, graph, split
+from fields.evaluation import evaluate
+from fields.lattice import Lattice, split
+from fields.plan import LatticeTooLarge, Plan, graph
 
 if TYPE_CHECKING:
     from fields.field import Field
 
 #: Where a decaying field counts as zero, relative to its peak.
 TAIL = 1e-17
+#: Bytes of values that one tile of a lattice may take.
+TILE = 1 << 24
+#: A lattice whose values would take this many times the memory bound is taken for one too many.
+MOST = 2
 
 Corner = tuple[float, ...]
+Region = tuple[Corner, Corner]
 
 
-def domain(field: Field) -> tuple[Corner, Corner] | None:
+def domain(field: Field) -> Region | None:
     """Corner and extent of one period (1 along axes where the field is constant), or of the support; or None."""
     period = field.period
     if period is not None:
@@ -54,13 +62,13 @@ def first_count(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def integral(field: Field, rtol: float, memory: int) -> Tensor:
-    """∫F over its domain, shape (*batch, c), to `rtol` of ∫|F|."""
+def integral(field: Field, rtol: float, memory: int, region: Region | None = None) -> Tensor:
+    """∫F over its domain, or a region (corner, extent) that holds its support, shape (*batch, c), to `rtol` of ∫|F|."""
 
     def total(values: Tensor, lattice: Lattice) -> Tensor:
         return values.flatten(-field.dim).sum(-1) * math.prod(lattice.spacing)
 
-    return _settled(field, total, rtol, memory)
+    return _settled(field, total, rtol, memory, region=region)
 
 
 def transform(field: Field, frequencies: Tensor, rtol: float, memory: int) -> Tensor:
@@ -110,11 +118,12 @@ def _settled(
     rtol: float,
     memory: int,
     weight: float = 1.0,
+    region: Region | None = None,
 ) -> Tensor:
-    """What `reduce` makes of the values on finer and finer lattices, once two doublings change it little."""
+    """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little."""
     if not 0 < rtol < 1:
         raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
-    region = domain(field)
+    region = region or domain(field)
     if region is None:
         raise ValueError(
             "an integral needs a field of known period, or one that is known to decay on R^d: this "
@@ -129,16 +138,14 @@ def _settled(
         spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
         lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
         try:
-            values = evaluate(field, lattice, spacing, memory)
+            now, size = _by_tiles(field, lattice, reduce, memory)
         except LatticeTooLarge as error:
             raise LatticeTooLarge(
                 f"rtol = {rtol:g} can't be reached: the integral still changes by {changes[-1]:.1e} relative to ∫|F|, "
                 f"and on {'×'.join(map(str, count))} points {error}. What helps: a larger rtol, a larger memory=…"
             ) from error
-        now = reduce(values, lattice)
         if last is not None:
-            sizes = values.detach().abs().flatten(-field.dim).sum(-1)
-            scale = float(sizes.amax()) * math.prod(spacing) * weight
+            scale = size * math.prod(spacing) * weight
             difference = float((now - last).detach().abs().amax())
             change = difference / scale if scale else difference
             if math.isnan(change):
@@ -149,10 +156,55 @@ def _settled(
         last, count = now, tuple(2 * n for n in count)
 
 
+def _by_tiles(
+    field: Field,
+    lattice: Lattice,
+    reduce: Callable[[Tensor, Lattice], Tensor],
+    memory: int,
+) -> tuple[Tensor, float]:
+    """The sum that `reduce` stands for over all points, and the largest Σ|F| of any channel and element."""
+    values = math.prod(lattice.shape) * field.channels * field.batch_size * field.itemsize
+    if values > MOST * memory:
+        raise LatticeTooLarge(
+            f"this needs {values / 2**20:.3g} MiB of values, the bound is {MOST * memory / 2**20:.3g} MiB"
+        )
+    total: Tensor | None = None
+    size: Tensor | None = None
+    side = _tile(field, lattice, min(TILE, memory))
+    starts = itertools.product(*map(range, [0] * lattice.dim, lattice.shape, side))
+    for start in starts:
+        ends = map(min, map(int.__add__, start, side), lattice.shape)
+        shape = tuple(b - a for a, b in zip(start, ends, strict=True))
+        moved = [a * h for a, h in zip(start, lattice.spacing, strict=True)]
+        tile = Lattice(lattice.origin + lattice.origin.new_tensor(moved), lattice.spacing, shape)
+        found = evaluate(field, tile, lattice.spacing, memory)
+        part, sizes = reduce(found, tile), found.detach().abs().flatten(-field.dim).sum(-1)
+        total = part if total is None else total + part
+        size = sizes if size is None else size + sizes
+    assert total is not None
+    assert size is not None
+    return total, float(size.amax())
+
+
+def _tile(field: Field, lattice: Lattice, memory: int) -> tuple[int, ...]:
+    """Sides of tiles whose evaluation needs at most `memory` bytes, or of single points."""
+    side = list(lattice.shape)
+    while Plan(field, lattice.spacing, tuple(side), lattice.spacing).peak() > memory:
+        first = next((i for i, n in enumerate(side) if n > 1), None)
+        if first is None:
+            break
+        side[first] = -(-side[first] // 2)
+    return tuple(side)
+
+
 def _remaining(changes: list[float], smooth: bool) -> float:
     """Error that the last three changes under doubling leave.
 
     Where the band is known, the points tell all waves from the start, and the last change is trusted. Otherwise an
-    earlier one counts too, by the first order of a rule with jumps: a change may be small by chance.
+    earlier one counts too, by the first order of a rule with jumps: a change may be small by chance. Two alone count
+    in full.
     """
-    return changes[-1] if smooth else max(changes[-1], changes[-2] / 2, changes[-3] / 4)
+    *_, third, second, last = changes
+    if smooth:
+        return last
+    return max(last, second) if math.isinf(third) else max(last, second / 2, third / 4)

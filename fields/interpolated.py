@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +12,18 @@ from torch import Tensor
 
 from fields import checks, coordinates, image, nonuniform
 from fields.analytic import dimension
+from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
 from fields.fourier import translated
+from fields.gathering import Maps, by_element, by_points
 from fields.gathering import gather as gather
-from fields.lattice import MEMORY_BOUND, Lattice, split
+from fields.kernel import MatrixKernel
+from fields.lattice import Lattice, split
+from fields.piecewise import PIECEWISE
+from fields.product_kernels import ProfileKernel
 from fields.separable import contract
-from fields.splines import PIECEWISE, Table
+from fields.splines import Table
+from fields.torus import convolved
 
 #: Ways to continue samples, and the boundaries that each method is defined for.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -50,7 +55,8 @@ class Interpolated(Field):
         "fourier" has "periodic" and "zero".
     eps : float, optional
         Relative accuracy of Fourier evaluation at scattered points: 1e-13 in double, 1e-7 in single precision, unless
-        given. Few points, and fields on devices other than the processor, are summed directly, to rounding.
+        given. Few points are summed directly, to rounding, and so are fields on a device without a non-uniform FFT
+        (CUDA has one with the extra `gpu`).
 
     Notes
     -----
@@ -202,34 +208,39 @@ class Interpolated(Field):
             return self._by_table(lattice)
         if self.boundary == "zero":
             bases = [
-                torch.sinc(p[..., :, None] - k).to(self.dtype) for p, k in self._positions(lattice)
+                torch.sinc(p[..., :, None] - torch.arange(n).to(p)).to(self.dtype)
+                for p, n in zip(self._maps.positions(lattice), self.shape, strict=True)
             ]
             return contract(self.values, bases)
         factors = self._commensurate(lattice)
         if factors is not None:
             return self._by_fft(lattice, *factors)
-        points = math.prod(lattice.origin.shape[:-1]) * math.prod(lattice.shape)
-        on_processor = self.device.type == "cpu"
-        modes = math.prod(self.shape)
-        if on_processor and nonuniform.pays(points, lattice.shape[0], modes):
-            return self._by_points(lattice, self._by_nufft)
+        lattices = math.prod(lattice.origin.shape[:-1])
+        if nonuniform.pays(lattices, lattice.shape, self.shape, self.device):
+            return by_points(lattice, self._maps, self._by_nufft)
         return self._by_waves(lattice)
 
-    def _positions(self, lattice: Lattice) -> list[tuple[Tensor, Tensor]]:
-        """Per axis: positions in samples (*batch, X_i), and the indices of the samples."""
-        return [
-            ((x - self.origin[..., i, None]) / h, torch.arange(n, dtype=x.dtype, device=x.device))
-            for i, (x, h, n) in enumerate(
-                zip(lattice.axes(), self.spacing, self.shape, strict=True)
-            )
-        ]
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:
+            return None
+        values, spacing = self.values, self.spacing
+        if not isinstance(kernel, ProfileKernel):
+            # A kernel that isn't even makes a sine of the cosine at Nyquist, which twice the samples can tell.
+            refine = [2 if n % 2 == 0 else 1 for n in self.shape]
+            axes, start = tuple(range(-self.dim, 0)), self.origin.new_zeros(self.dim)
+            values = translated(torch.fft.rfftn(values, dim=axes), self.shape, refine, start)
+            spacing = tuple(h / m for h, m in zip(spacing, refine, strict=True))
+        found = convolved(values, spacing, kernel)
+        if found is None:
+            return None
+        return Interpolated(found, spacing, self.origin, "fourier", "periodic", self.eps)
 
     # --- Fourier ----------------------------------------------------------------------------------------------
 
     def _by_waves(self, lattice: Lattice) -> Tensor:
         kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
         bases = []
-        for (position, _), n in zip(self._positions(lattice), self.shape, strict=True):
+        for position, n in zip(self._maps.positions(lattice), self.shape, strict=True):
             k = torch.fft.fftfreq(n, 1.0, dtype=position.dtype, device=position.device)
             cycles = position[..., :, None] * k
             wave = torch.exp(2j * math.pi * (cycles - cycles.detach().round()))
@@ -261,6 +272,12 @@ class Interpolated(Field):
                 self._kept[name] = make()
         return self._kept[name]
 
+    @property
+    def _maps(self) -> Maps:
+        """Where the samples of all maps lie."""
+        lead = self.values.shape[: -self.dim - 1]
+        return Maps(lead, self.channels, self.origin, self.spacing)
+
     def _flat(self) -> Tensor:
         """All maps of the batch, shape (n, X1, …, Xd)."""
         return self.values.reshape(-1, *self.shape)
@@ -268,7 +285,7 @@ class Interpolated(Field):
     def _by_fft(self, lattice: Lattice, refine: list[int], stride: list[int]) -> Tensor:
         axes = tuple(range(-self.dim, 0))
         spectrum = self._keep("spectrum", lambda: torch.fft.rfftn(self.values, dim=axes))
-        shifts = torch.stack([p[..., 0] for p, _ in self._positions(lattice)], dim=-1)
+        shifts = torch.stack([p[..., 0] for p in self._maps.positions(lattice)], dim=-1)
         values = translated(spectrum, self.shape, refine, shifts)
         for i, (n, k) in enumerate(zip(lattice.shape, stride, strict=True)):
             side = self.shape[i] * refine[i]
@@ -277,11 +294,17 @@ class Interpolated(Field):
                 values = values.index_select(i - self.dim, index)
         return values
 
-    def _by_nufft(self, positions: Tensor, first: int, last: int) -> Tensor:
+    def _by_nufft(
+        self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int
+    ) -> Tensor:
         key = f"modes {first} {last}"
         modes = self._keep(key, lambda: nonuniform.centred(self._flat()[first:last]))
-        turns = positions / positions.new_tensor(self.shape)
-        return nonuniform.waves_at(modes, turns, last - first, self.eps).to(self.dtype)
+        # One axis after the other, and in place: fresh memory is what takes time.
+        columns = points.t().clone(memory_format=torch.contiguous_format)
+        extent = spacing * spacing.new_tensor(self.shape)
+        columns.sub_(origin[:, None]).div_(extent[:, None]).frac_()
+        angles = columns.mul_(2 * math.pi).t()
+        return nonuniform.waves_at(modes, angles, last - first, self.eps).to(self.dtype)
 
     # --- piecewise interpolants -------------------------------------------------------------------------------
 
@@ -290,59 +313,8 @@ class Interpolated(Field):
         table = self._keep("table", lambda: Table(self._flat(), method, self.boundary))
         many = math.prod(lattice.origin.shape[:-1]) > 1
         if math.prod(lattice.shape) == 1 or (many and math.prod(lattice.shape) <= FEW):
-            return self._by_points(lattice, table.at)
-        return self._by_element(lattice, table.on_axes)
-
-    def _by_points(self, lattice: Lattice, at: Callable[[Tensor, int, int], Tensor]) -> Tensor:
-        """Values at all points of the lattices, listed: `at` takes positions (Q, d) and a range of the n maps."""
-        shape, dim = lattice.shape, self.dim
-        columns = [
-            p.reshape(*p.shape[:-1], *(-1 if j == i else 1 for j in range(dim)))
-            for i, (p, _) in enumerate(self._positions(lattice))
-        ]
-        batch, lead = columns[0].shape[:-dim], self.values.shape[: -dim - 1]
-        full = torch.broadcast_shapes(batch, lead)
-        points = torch.stack(torch.broadcast_tensors(*columns), dim=-1)
-        if lead.numel() == 1:
-            out = at(points.reshape(-1, dim), 0, self.channels).reshape(*batch, *shape, -1)
-            return out.movedim(-1, -dim - 1).reshape(*full, self.channels, *shape)
-        points = points.expand(*full, *points.shape[len(batch) :])
-        inner = full[len(full) - len(lead) :]
-        outer = full[: len(full) - len(lead)]
-        if all(n == 1 for n in batch[-len(lead) :]) and len(batch) >= len(lead):
-            each = points[(slice(None),) * len(outer) + (0,) * len(lead)]
-            out = at(each.reshape(-1, dim), 0, lead.numel() * self.channels)
-            out = out.reshape(*outer, *shape, *lead, self.channels)
-            front = tuple(range(len(outer)))
-            middle = tuple(range(len(outer), len(outer) + dim))
-            return out.permute(*front, *range(len(outer) + dim, out.ndim), *middle)
-        parts = []
-        maps = torch.arange(lead.numel()).reshape(lead).expand(inner)
-        for index in itertools.product(*map(range, inner)):
-            each = points[(slice(None),) * len(outer) + index]
-            first = int(maps[index]) * self.channels
-            out = at(each.reshape(-1, dim), first, first + self.channels)
-            parts.append(out.reshape(*outer, *shape, -1).movedim(-1, len(outer)))
-        return torch.stack(parts, dim=len(outer)).reshape(*full, self.channels, *shape)
-
-    def _by_element(
-        self, lattice: Lattice, on_axes: Callable[[list[Tensor], int, int], Tensor]
-    ) -> Tensor:
-        """Values lattice by lattice, from the positions along the axes."""
-        positions = [p for p, _ in self._positions(lattice)]
-        batch, lead = positions[0].shape[:-1], self.values.shape[: -self.dim - 1]
-        full = torch.broadcast_shapes(batch, lead)
-        if batch.numel() == 1:
-            rows = [p.reshape(-1) for p in positions]
-            out = on_axes(rows, 0, lead.numel() * self.channels)
-            return out.reshape(*full, self.channels, *lattice.shape)
-        maps = torch.arange(lead.numel()).reshape(lead).expand(full).flatten().tolist()
-        rows = [p.expand(*full, p.shape[-1]).reshape(-1, p.shape[-1]) for p in positions]
-        parts = [
-            on_axes([row[b] for row in rows], m * self.channels, (m + 1) * self.channels)
-            for b, m in enumerate(maps)
-        ]
-        return torch.stack(parts).reshape(*full, self.channels, *lattice.shape)
+            return by_points(lattice, self._maps, table.at)
+        return by_element(lattice, self._maps, table.on_axes)
 
 
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:

@@ -5,12 +5,16 @@
 
 with modes −K ≤ k ≤ K per axis and s = ±1. Each is the other's adjoint, and a derivative in x is the same sum with k_a
 beside the modes: the backward of either is made of both, so that second derivatives (a gradient penalty) work as
-first ones do. FINUFFT (Barnett, Magland, af Klinteberg 2019) computes on the processor, in double precision.
+first ones do. FINUFFT (Barnett, Magland, af Klinteberg 2019) computes in double precision, cuFINUFFT (the extra `gpu`)
+where the values are on a CUDA device.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +33,7 @@ def type2(modes: Tensor, points: Tensor, sign: int = 1, eps: float = 1e-13) -> T
     modes : Tensor, shape (n, 2K1+1, …, 2Kd+1), complex128
         Centred: the mode 0 is in the middle.
     points : Tensor, shape (P, d), float64
-        In radians, in [−π, π].
+        In radians, in (−2π, 2π).
     sign : {1, −1}
     eps : float
         Relative accuracy, in the L2 norm.
@@ -51,21 +55,25 @@ def type1(
 
 
 def _call(kind: int, points: Tensor, data: Tensor, *sizes: Any, sign: int, eps: float) -> Tensor:
+    columns = points.detach().t().contiguous()
+    dim, count = len(columns), data.shape[0]
+    strengths = data.detach().resolve_conj().resolve_neg().contiguous()
+    made_for = tuple(sizes[0]) if kind == 1 else (len(points),)
+    if not len(points) or not count:
+        return strengths.new_zeros((count, *made_for))
+    if data.device.type == "cuda":
+        import cufinufft
+
+        transform = getattr(cufinufft, f"nufft{dim}d{kind}")
+        made: Tensor = transform(*columns, strengths, *sizes, eps=eps, isign=sign)
+        return made.reshape(count, *made_for)
     import finufft
 
-    columns = [column.numpy() for column in points.detach().t().contiguous()]
-    dim, count = len(columns), data.shape[0]
-    array = data.detach().resolve_conj().resolve_neg().contiguous().numpy()
-    if not len(points) or not count:
-        return torch.zeros(
-            (count, *(sizes[0] if kind == 1 else (len(points),))), dtype=torch.complex128
-        )
     transform = getattr(finufft, f"nufft{dim}d{kind}")
     small = len(points) < 10_000 and math.prod(sizes[0] if kind == 1 else data.shape[1:]) < 10_000
     threads = {"nthreads": 1} if small else {}  # to start more takes longer than the sum
-    made = transform(*columns, array, *sizes, eps=eps, isign=sign, **threads)
-    out: Tensor = torch.from_numpy(np.ascontiguousarray(made))
-    return out.reshape(count, *out.shape[out.ndim - (dim if kind == 1 else 1) :])
+    array = transform(*columns.numpy(), strengths.numpy(), *sizes, eps=eps, isign=sign, **threads)
+    return torch.from_numpy(np.ascontiguousarray(array)).reshape(count, *made_for)
 
 
 def _times_frequency(modes: Tensor, sign: int) -> Tensor:
@@ -159,13 +167,28 @@ class _Type1(torch.autograd.Function):
         return out
 
 
-def pays(points: int, rows: int, modes: int) -> bool:
-    """Whether the non-uniform FFT is faster than the sum, for `points` values on lattices of `rows` along axis 1.
+def pays(lattices: int, shape: Sequence[int], sizes: Sequence[int], device: torch.device) -> bool:
+    """Whether the non-uniform FFT is there for a device, and faster than the sum.
 
-    From the time per point and per mode of either, in nanoseconds.
+    For so many lattices of one shape and modes of the given sizes, from times in nanoseconds, measured on two cores:
+    per wave and per product of the sum, which goes axis by axis; per call, mode and point of the FFT.
     """
-    lattices = points / rows
-    return 0.5 * lattices * modes * min(rows, 8) > 300 * points + 50 * modes
+    if device.type != "cpu" and not (device.type == "cuda" and _on_gpu()):
+        return False
+    modes, points = math.prod(sizes), lattices * math.prod(shape)
+    waves = sum(n * size for n, size in zip(shape, sizes, strict=True))
+    products, rest = 0, modes
+    for n, size in zip(shape, sizes, strict=True):
+        rest = rest * n
+        products += rest
+        rest //= size
+    direct = lattices * (40 * waves + 0.12 * products)
+    return direct > 1e6 + 50 * modes + (300, 400, 2200)[len(sizes) - 1] * points
+
+
+@functools.cache
+def _on_gpu() -> bool:
+    return importlib.util.find_spec("cufinufft") is not None
 
 
 def centred(values: Tensor) -> Tensor:
@@ -187,9 +210,8 @@ def centred(values: Tensor) -> Tensor:
     return centre
 
 
-def waves_at(modes: Tensor, turns: Tensor, maps: int, eps: float) -> Tensor:
-    """Σ_k C_k exp(2πi k·turns) of packed modes, as real values (Q, maps), at turns (Q, d)."""
-    points = 2 * math.pi * (turns - turns.detach().round())
-    values = type2(modes, points, 1, eps)
-    out: Tensor = torch.view_as_real(values).permute(1, 0, 2).flatten(1)[:, :maps]
+def waves_at(modes: Tensor, points: Tensor, maps: int, eps: float) -> Tensor:
+    """Σ_k C_k exp(i k·x) of packed modes at points x (Q, d), as `type2` takes them, as real values (Q, maps)."""
+    values = torch.view_as_real(type2(modes, points, 1, eps))
+    out: Tensor = values.permute(1, 0, 2).flatten(1)[:, :maps]
     return out

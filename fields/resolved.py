@@ -14,9 +14,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
-from fields.lattice import MEMORY_BOUND, Lattice, LatticeTooLarge, evaluate, graph
+from fields.lattice import Lattice
+from fields.plan import LatticeTooLarge, graph
 from fields.spectral import Spectrum, beyond, enough, first_below, highest_modes, power
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).

@@ -1,85 +1,18 @@
-"""Shapes of compact support: smooth Bumps, and the indicators of Balls and Boxes."""
+"""Shapes with edges: the indicators of Balls and Boxes."""
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fields.field import Field
 from fields.lattice import Lattice
+from fields.radial import ball_wave
 from fields.separable import separable_sum
 from fields.terms import Terms
-
-
-class Bumps(Terms):
-    """F(x) = Σ_m a_m exp(1 − 1/(1 − |x − c_m|²/r_m²)) inside the balls |x − c_m| < r_m, 0 outside: C^∞, of unit peak.
-
-    Parameters
-    ----------
-    centers : Tensor, shape (m, d) or (*batch, m, d)
-        In length units.
-    amplitudes : Tensor, shape (m, c) or (*batch, m, c)
-    radii : Tensor, shape (m,), batch in front or not
-        In length units.
-
-    Raises
-    ------
-    ValueError
-        For radii that aren't positive.
-
-    Notes
-    -----
-    The integral is Σ_m a_m r_m^d B_d, B_d that of the unit bump, to rounding error. Norms, inner products and
-    transforms converge faster than any power of the spacing.
-
-    Examples
-    --------
-    >>> from fields import Bumps
-    >>> F = Bumps([[0.0, 0.0]], [[2.0]], [1.0])
-    >>> F([[0.0, 0.0], [1.0, 0.0]]).flatten().tolist()
-    [2.0, 0.0]
-    """
-
-    radii: Tensor
-
-    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
-        super().__init__(centers, amplitudes, radii=radii)
-        self._positive("radii", ())
-
-    def _reach(self, rtol: float) -> Tensor:
-        return self.radii[..., None]
-
-    def _values(self, lattice: Lattice) -> Tensor:
-        def profile(m: int, z: Tensor) -> Tensor:
-            rest = 1 - (z**2).sum(-1) / self._of_term(self.radii, m) ** 2
-            inside = rest > 0
-            # The outside is kept away from the singularity, whose gradient would be NaN.
-            return torch.where(inside, torch.exp(1 - 1 / torch.where(inside, rest, 1.0)), 0.0)
-
-        return self._summed(lattice, profile)
-
-    def _integral(self) -> Tensor:
-        sizes = self.radii**self.dim * _unit_bump(self.dim)
-        return (sizes[..., None, :] @ self.amplitudes).squeeze(-2)
-
-
-@functools.cache
-def _unit_bump(dim: int) -> float:
-    """∫exp(1 − 1/(1 − |y|²)) over the unit ball, in shells, by the trapezoidal rule in s, |y| = tanh s."""
-    s = np.linspace(-8.0, 8.0, 4001)
-    rest = 1 / np.cosh(s) ** 2
-    shells = np.abs(np.tanh(s)) ** (dim - 1) * np.exp(1 - 1 / rest) * rest
-    if dim == 2:  # |r|^{d−1} has a kink at 0: halves by Gauss quadrature instead
-        r, w = np.polynomial.legendre.leggauss(400)
-        r = (r + 1) / 2
-        return float(2 * math.pi * np.sum(w / 2 * r * np.exp(1 - 1 / (1 - r**2))))
-    sphere = 2 * math.pow(math.pi, dim / 2) / math.gamma(dim / 2)
-    return float(sphere * shells.sum() * (s[1] - s[0]) / 2)
 
 
 class Balls(Terms):
@@ -100,9 +33,8 @@ class Balls(Terms):
 
     Notes
     -----
-    Integral, norm, inner products with Balls (the volumes of lenses) and transform (Bessel functions; without gradient
-    with respect to the radii in two dimensions) are closed. Gradients in x and in the centres are those almost
-    everywhere: 0.
+    Integral, norm, inner products with Balls (the volumes of lenses) and transform (Bessel functions) are closed.
+    Gradients in x and in the centres are those almost everywhere: 0.
 
     Examples
     --------
@@ -142,22 +74,7 @@ class Balls(Terms):
         turns = 2 * math.pi * frequencies.norm(dim=-1)[:, None] * self.radii.double()[..., None, :]
         volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
         size = volume * self.radii.double()[..., None, :] ** self.dim
-        return self._weighted(size * _ball_wave(turns, self.dim) * self._phases(frequencies))
-
-
-def _ball_wave(k: Tensor, dim: int) -> Tensor:
-    """Mean of exp(i k·y) over the unit ball; a series where the closed form cancels."""
-    small = k < 1e-2
-    safe = torch.where(small, 1.0, k)
-    if dim == 1:
-        far = torch.sin(safe) / safe
-    elif dim == 2:
-        far = 2 * torch.special.bessel_j1(safe) / safe
-    else:
-        far = 3 * (torch.sin(safe) - safe * torch.cos(safe)) / safe**3
-    q = k**2
-    near = 1 - q / (2 * (dim + 2)) * (1 - q / (4 * (dim + 4)) * (1 - q / (6 * (dim + 6))))
-    return torch.where(small, near, far)
+        return self._weighted(size * ball_wave(turns, self.dim) * self._phases(frequencies))
 
 
 def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:

@@ -1,8 +1,4 @@
-"""Piecewise interpolants: a table of methods, their coefficients, and their sums over a few taps.
-
-F(x) = Σ_i c_i ∏_a w(u_a − i_a), u = (x − origin)/h, where w has the support of `taps` samples. Where w(i) is not that
-of the unit pulse, as for B-splines of order 3 and 5, the coefficients c are the samples with the inverse of the filter
-w(i) applied (Unser, Aldroubi, Eden 1993), so that the samples are interpolated.
+"""Samples continued beyond the grid, made coefficients of a piecewise interpolant, and summed over a few taps.
 
 Boundaries say how samples continue to all of Z^d; the spline is that through the continued samples. Periodic and
 mirrored sequences are filtered by one FFT, exactly. Zeros and repeated edges are continued by so many samples that
@@ -13,97 +9,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
+
+from fields.allocation import empty
+from fields.fourier import tracked
+from fields.piecewise import Method
 
 #: Samples gathered at once: they stay in cache, and torch doesn't split sums this short over threads, whose start
 #: costs more than they save, the more so on a machine that is shared.
 CHUNK = 32000
 #: Bytes up to which a table is kept with the taps of its last axis but one side by side.
 WIDE = 1 << 28
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of the table of piecewise interpolants.
-
-    Attributes
-    ----------
-    taps : int
-        Samples that a value depends on, per axis.
-    weights : callable
-        Their weights (…, taps) at a fraction (…,) in [0, 1] behind the sample at the floor of the position.
-    filter : tuple of float
-        w(0), w(1), …, where the coefficients are not the samples themselves.
-    pole : float
-        Modulus by which the inverse filter falls off, per sample.
-    """
-
-    taps: int
-    weights: Callable[[Tensor], Tensor]
-    filter: tuple[float, ...] = ()
-    pole: float = 0.0
-
-    @property
-    def before(self) -> int:
-        """Taps before the sample at the floor of the position."""
-        return (self.taps - 1) // 2
-
-    @property
-    def reach(self) -> int:
-        """Samples beyond the first and the last one from where zeros, or repeated edges, are all that is seen."""
-        tail = math.ceil(math.log(1e-17) / math.log(self.pole)) if self.pole else 0
-        return max(1, self.taps // 2) + tail
-
-
-def nearest(t: Tensor) -> Tensor:
-    """One sample, whole."""
-    return torch.ones_like(t)[..., None]
-
-
-def linear(t: Tensor) -> Tensor:
-    """The two samples around a position."""
-    return torch.stack([1 - t, t], dim=-1)
-
-
-def cubic(t: Tensor) -> Tensor:
-    """B-spline of order 3 at 1 + t, t, 1 − t, 2 − t."""
-    s = 1 - t
-    inner = [2 / 3 - x * x * (1 - x / 2) for x in (t, s)]
-    return torch.stack([s * s * s / 6, *inner, t * t * t / 6], dim=-1)
-
-
-def quintic(t: Tensor) -> Tensor:
-    """B-spline of order 5 at 2 + t, 1 + t, t, 1 − t, 2 − t, 3 − t."""
-    s = 1 - t
-    inner, middle, outer = [], [], []
-    for x in (t, s):
-        square, y = x * x, 1 - x
-        inner.append(11 / 20 - square * (1 / 2 - square * (1 / 4 - x / 12)))
-        # at 1 + x, in powers of y = 1 − x
-        middle.append((1 + y * (5 + y * (10 + y * (10 + y * (5 - 5 * y))))) / 120)
-        outer.append(y**5 / 120)
-    return torch.stack([outer[0], middle[0], *inner, middle[1], outer[1]], dim=-1)
-
-
-def lanczos3(t: Tensor) -> Tensor:
-    """sinc(x)·sinc(x/3) at six samples, divided by their sum, so that constants are reproduced."""
-    x = t[..., None] - torch.arange(-2, 4, dtype=t.dtype, device=t.device)
-    raw = torch.sinc(x) * torch.sinc(x / 3)
-    return raw / raw.sum(-1, keepdim=True)
-
-
-#: Every piecewise interpolant.
-PIECEWISE: dict[str, Method] = {
-    "nearest": Method(1, nearest),
-    "linear": Method(2, linear),
-    "cubic": Method(4, cubic, (4 / 6, 1 / 6), 2 - math.sqrt(3)),
-    "quintic": Method(6, quintic, (66 / 120, 26 / 120, 1 / 120), 0.430575347099974),
-    "lanczos3": Method(6, lanczos3),
-}
+#: So many maps are left to scipy, one by one; more share their weights here.
+FEW = 8
+#: Points that a thread gives to scipy at once.
+SHARE = 16384
 
 
 def continued(index: Tensor, size: int, boundary: str) -> Tensor:
@@ -208,14 +132,20 @@ class Table:
             index = base.long()
         return index, self.method.weights((position - base).to(self.padded.dtype))
 
-    def at(self, positions: Tensor, first: int, last: int) -> Tensor:
-        """Maps first ≤ m < last at positions (Q, d), as (Q, last − first)."""
+    def at(self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int) -> Tensor:
+        """Maps first ≤ m < last at points (Q, d), as (Q, last − first); the first sample lies at `origin`."""
+        order, maps = self.method.order, last - first
+        plain = points.device.type == "cpu" and not tracked(self.padded, points, origin)
+        if order and maps <= FEW and plain:
+            return self._compiled(origin, spacing, points, first, last)
         run = self.method.taps ** min(self.dim, 2) * self.padded.shape[-1]
-        chunks = positions.split(max(256, CHUNK // run))
-        if self.differentiable or self._too_wide:
-            parts = [self._by_taps(p, first, last) for p in chunks]
-        else:
-            parts = [self._by_runs(p)[:, first:last] for p in chunks]
+        parts = []
+        for chunk in points.split(max(256, CHUNK // run)):
+            positions = (chunk - origin) / spacing
+            if self.differentiable or self._too_wide:
+                parts.append(self._by_taps(positions, first, last))
+            else:
+                parts.append(self._by_runs(positions)[:, first:last])
         return torch.cat(parts)
 
     def on_axes(self, positions: Sequence[Tensor], first: int, last: int) -> Tensor:
@@ -231,6 +161,35 @@ class Table:
             assert total is not None
             out = total
         return out.movedim(-1, 0)
+
+    def _compiled(
+        self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int
+    ) -> Tensor:
+        """The same by scipy, map by map, a few points at a time on as many threads as torch takes."""
+        from scipy import ndimage  # takes long to import
+
+        mode = {"periodic": "grid-wrap", "reflect": "mirror"}.get(self.boundary, "nearest")
+        inside = (slice(self.method.before, self.method.before + n) for n in self.lengths)
+        maps = self.padded.detach()[tuple(inside)]
+        out = empty((last - first, len(points)), maps)
+
+        def part(start: int) -> None:
+            chunk = points.detach()[start : start + SHARE]
+            columns = ((chunk - origin) / spacing + self.margin).t().numpy()
+            for m, target in enumerate(out[:, start : start + SHARE]):
+                ndimage.map_coordinates(
+                    maps[..., first + m].numpy(),
+                    columns,
+                    output=target.numpy(),
+                    order=self.method.order,
+                    mode=mode,
+                    prefilter=False,
+                )
+
+        starts = range(0, len(points), SHARE)
+        with ThreadPoolExecutor(min(len(starts), torch.get_num_threads()) or 1) as pool:
+            list(pool.map(part, starts))
+        return out.t()
 
     # --- sums over the taps -----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ class Stencil:
         outer product, the same for every channel.
     matrix : Tensor (out, in), optional
         Mixes the channels of taps that are the same for every channel.
+    chords : tuple of Tensor
+        Of a maximum over a region with dense taps, per axis i: half-lengths, in steps, of the chords along this axis
+        through the middle, negative where there is none, of shape (S1, …, Sd) without S_i; see `fields.maxima`.
     """
 
     first: tuple[int, ...]
@@ -34,6 +38,7 @@ class Stencil:
     remainder: tuple[float, ...]
     taps: Tensor | tuple[Tensor, ...]
     matrix: Tensor | None = None
+    chords: tuple[Tensor, ...] = ()
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -49,6 +54,29 @@ class Stencil:
         return replace(
             self, taps=moved, matrix=None if self.matrix is None else self.matrix.to(like)
         )
+
+    @functools.cached_property
+    def by_axes(self) -> tuple[Stencil, ...]:
+        """The stencils, dense and one after the other, of taps given as rows."""
+        rows = self.taps if isinstance(self.taps, tuple) else ()
+        shapes = ([-1 if i == axis else 1 for i in range(len(rows))] for axis in range(len(rows)))
+        return tuple(
+            replace(self, taps=row.reshape(shape)) for row, shape in zip(rows, shapes, strict=True)
+        )
+
+    @functools.cached_property
+    def runs(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """Runs of taps, the same for every channel, that aren't zero, along the last axis: the samples under them.
+
+        Index of the first and number, for taps mirrored as in a convolution: the last tap meets the first sample.
+        """
+        dense = outer(self.taps) if isinstance(self.taps, tuple) else self.taps
+        inside = dense.detach().flip(tuple(range(dense.ndim))).cpu() != 0
+        before = torch.nn.functional.pad(inside, (1, 0))[..., :-1]
+        after = torch.nn.functional.pad(inside, (0, 1))[..., 1:]
+        first, last = (inside & ~before).nonzero(), (inside & ~after).nonzero()
+        counts = (last[:, -1] - first[:, -1] + 1).tolist()
+        return tuple((tuple(f), n) for f, n in zip(first.tolist(), counts, strict=True))
 
     @property
     def last(self) -> tuple[int, ...]:
@@ -82,6 +110,26 @@ def cell_overlap(nodes: Tensor, spacing: float, radius: float | Tensor) -> Tenso
     return torch.clamp(high - low, min=0.0)
 
 
+def chord(half: float) -> Tensor:
+    """Taps of a maximum over a chord of `half` steps to both sides: 1 inside, θ for the first node outside.
+
+    θ is the rim's place between the last node inside, 0, and the first one outside, 1.
+    """
+    whole, rest = split(half)
+    inside = torch.ones(2 * whole + 1, dtype=torch.float64)
+    return torch.nn.functional.pad(inside, (1, 1), value=rest) if rest else inside
+
+
+def centred(count: int, spacing: float) -> Tensor:
+    """An odd number of evenly spaced positions around 0."""
+    return spacing * torch.arange(-(count // 2), count // 2 + 1, dtype=torch.float64)
+
+
+def on_lattice(spacing: Sequence[float], pitch: Sequence[float]) -> bool:
+    """Whether spacings are whole multiples of the pitch."""
+    return all(split(q / p)[1] == 0 and q > 0.5 * p for q, p in zip(spacing, pitch, strict=True))
+
+
 def outer(rows: Sequence[Tensor]) -> Tensor:
     """Outer product of d vectors."""
     product = rows[0]
@@ -95,12 +143,24 @@ def on_nodes(
     pitch: Sequence[float],
     taps: Tensor | tuple[Tensor, ...],
     matrix: Tensor | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> list[Stencil]:
-    """Stencils of taps on the product of `axes`, evenly spaced positions in length units."""
-    spacing = [float(y[1] - y[0]) if len(y) > 1 else p for y, p in zip(axes, pitch, strict=True)]
+    """Stencils of taps on the product of `axes`, evenly spaced positions in length units.
+
+    `spacing` says that they are centred, and how far apart: then no number is read from a tensor.
+    """
+    counts = [len(y) for y in axes]
+    if spacing is None:
+        spacing = [
+            float(y[1] - y[0]) if len(y) > 1 else p for y, p in zip(axes, pitch, strict=True)
+        ]
+        first = [float(y[0]) for y in axes]
+    else:
+        spacing = [q if n > 1 else p for q, n, p in zip(spacing, counts, pitch, strict=True)]
+        first = [-(n - 1) / 2 * q for n, q in zip(counts, spacing, strict=True)]
     steps = [split(q / p) for q, p in zip(spacing, pitch, strict=True)]
     if all(rest == 0 and step > 0 for step, rest in steps):
-        place_at = place([float(y[0]) for y in axes], [step for step, _ in steps], pitch)
+        place_at = place(first, [step for step, _ in steps], pitch)
         return [Stencil(*place_at, taps, matrix)]
     dense = outer(taps) if isinstance(taps, tuple) else taps
     if matrix is not None:
@@ -111,37 +171,64 @@ def on_nodes(
 
 def cosets(offsets: Tensor, weights: Tensor, pitch: Sequence[float]) -> list[Stencil]:
     """Stencils of weighted points (k, d), weights (k, …), one for the points that agree modulo the pitch."""
+    return [layout.stencil(weights) for layout in layouts(offsets, pitch)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the taps of one stencil go: what doesn't depend on their weights.
+
+    Attributes
+    ----------
+    first, step, size : tuple of int
+    remainder : tuple of float
+        As for the stencil.
+    members : Tensor (m,)
+        Which of all points these are.
+    index : tuple of d Tensor (m,)
+        Their places among the taps.
+    """
+
+    first: tuple[int, ...]
+    step: tuple[int, ...]
+    remainder: tuple[float, ...]
+    size: tuple[int, ...]
+    members: Tensor
+    index: tuple[Tensor, ...]
+
+    def stencil(self, weights: Tensor) -> Stencil:
+        """The stencil for the weights (k, …) of all points."""
+        own = weights[self.members.to(weights.device)]
+        taps = weights.new_zeros(*self.size, *own.shape[1:])
+        place_at = tuple(i.to(weights.device) for i in self.index)
+        taps = taps.index_put(place_at, own, accumulate=True)
+        return Stencil(self.first, self.step, self.remainder, taps)
+
+
+def layouts(offsets: Tensor, pitch: Sequence[float]) -> list[Layout]:
+    """Layouts of points (k, d), one for those that agree modulo the pitch."""
     groups: dict[tuple[float, ...], list[int]] = {}
     places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]
     for index, (_, _, remainder) in enumerate(places):
         groups.setdefault(tuple(round(r, 10) for r in remainder), []).append(index)
-    stencils = []
+    found = []
     for members in groups.values():
         whole = torch.tensor([places[i][0] for i in members])
-        remainder = places[members[0]][2]
-        stencils += _gathered(
-            whole, remainder, weights[torch.tensor(members, device=weights.device)]
-        )
-    return stencils
+        found += _laid_out(whole, places[members[0]][2], torch.tensor(members))
+    return found
 
 
-def _gathered(whole: Tensor, remainder: tuple[float, ...], weights: Tensor) -> list[Stencil]:
+def _laid_out(whole: Tensor, remainder: tuple[float, ...], members: Tensor) -> list[Layout]:
     first = whole.amin(0)
     distance = whole - first
     step = tuple(max(1, math.gcd(*column)) for column in distance.T.tolist())
     index = distance // torch.tensor(step)
     size = tuple((index.amax(0) + 1).tolist())
-    if math.prod(size) > 64 * len(whole):  # a few taps far apart: one stencil each
-        return [
-            Stencil(
-                tuple(w.tolist()),
-                (1,) * len(size),
-                remainder,
-                v.reshape(*(1,) * len(size), *v.shape),
-            )
-            for w, v in zip(whole, weights, strict=True)
-        ]
-    taps = weights.new_zeros(*size, *weights.shape[1:])
-    place_at = tuple(i.to(weights.device) for i in index.T)
-    taps = taps.index_put(place_at, weights, accumulate=True)
-    return [Stencil(tuple(first.tolist()), step, remainder, taps)]
+    if math.prod(size) <= 64 * len(whole):
+        place_at = tuple(index.T.unbind())
+        return [Layout(tuple(first.tolist()), step, remainder, size, members, place_at)]
+    ones, corner = (1,) * len(size), (torch.zeros(1, dtype=torch.long),) * len(size)
+    return [  # a few taps far apart: one stencil each
+        Layout(tuple(w.tolist()), ones, remainder, ones, member[None], corner)
+        for w, member in zip(whole, members, strict=True)
+    ]

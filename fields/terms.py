@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -84,6 +85,13 @@ class Terms(Field):
         low = (centers - reach).reshape(-1, self.dim).amin(0).tolist()
         high = (centers + reach).reshape(-1, self.dim).amax(0).tolist()
         return tuple(low), tuple(high)
+
+    def _moved(self, t: Tensor) -> Field:
+        moved = copy.copy(self)
+        t = t.to(self.device)
+        moved.centers = (self.centers.double() + t[..., None, :]).to(self.dtype)
+        moved.batch = tuple(torch.broadcast_shapes(self.batch, t.shape[:-1]))
+        return moved
 
     def _summed(self, lattice: Lattice, profile: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Σ_m Re(a_m p_m(x − c_m)), term by term; `profile` takes m and x − c_m (*batch, X1, …, Xd, d)."""

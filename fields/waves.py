@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from fields import checks
-from fields.field import Field, PerAxis, common_period
+from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice, common_spacing
+from fields.periods import common_period
 from fields.separable import contract, separable_sum
-from fields.symbols import symbol
 
 
 class PlaneWaves(Field):
@@ -166,8 +166,14 @@ class PlaneWaves(Field):
         )
         return 0.5 * (same @ self.amplitudes + opposite @ self.amplitudes.conj())
 
+    def _moved(self, t: Tensor) -> Field:
+        cycles = t.to(self.device) @ self.frequencies.double().mT
+        turned = torch.exp(-2j * math.pi * (cycles - cycles.detach().round()))
+        amplitudes = self.amplitudes * turned[..., None].to(self.amplitudes)
+        return PlaneWaves(self.frequencies, amplitudes, self._known)
+
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        factors = symbol(kernel, self.frequencies)
+        factors = kernel.transform(self.frequencies)
         if factors is None:
             return None
         amplitudes = torch.einsum("moi,...mi->...mo", factors.to(self.amplitudes), self.amplitudes)

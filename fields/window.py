@@ -1,36 +1,37 @@
 """Pooling windows: centred regions, in length units, over which a local pooling aggregates.
 
-For a mean the taps are the shares of the window in each node's cell, which sum to 1. For a maximum they are 1 at the
-nodes inside the closed window, 0 elsewhere: a maximum over nodes is never above the true one, and below it by at most
-the field's slope times the distance of two nodes (first order).
+For a mean the taps are the shares of the window in each node's cell, which sum to 1. For a maximum of samples they
+are 1 at the nodes inside the closed window, 0 elsewhere; a maximum of a field also looks at the rim, between the nodes
+(`fields.maxima`).
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields import checks
 from fields.kernel import dyadic_nodes
 from fields.lattice import SNAP, split
-from fields.stencil import Stencil, cell_overlap, nodes, on_nodes
+from fields.stencil import Stencil, cell_overlap, centred, chord, nodes, on_lattice, on_nodes
 
 Kind = Literal["mean", "max"]
 
-
-def pooling_kind(kind: str) -> Kind:
-    """Check the name of a pooling."""
-    if kind not in ("mean", "max"):
-        raise ValueError(f"a pooling is 'mean' or 'max', got {kind!r}")
-    return kind  # type: ignore[return-value]
+#: Lattices for which a window keeps its stencils.
+KEPT = 8
 
 
 class Window(ABC):
     """What a pooling window tells the evaluator."""
+
+    _kept: dict[Any, list[Stencil]] | None = None
 
     @abstractmethod
     def reach(self, dim: int) -> tuple[float, ...]:
@@ -42,6 +43,34 @@ class Window(ABC):
     ) -> list[Stencil]:
         """Scalar taps on a lattice of spacing `pitch`, nodes `node` apart."""
 
+    def taps(
+        self,
+        pitch: tuple[float, ...],
+        node: tuple[float, ...],
+        kind: Kind | Literal["rim"],
+        like: Tensor,
+    ) -> list[Stencil]:
+        """The stencils in the dtype and on the device of `like`, kept for the next time."""
+        if self._kept is None:
+            self._kept = {}
+        kept = self._kept
+        key = (pitch, node, kind, like.dtype, like.device)
+        if key in kept:
+            return kept[key]
+        with torch.inference_mode(False):
+            made = self.maxima(pitch, node) if kind == "rim" else self.stencils(pitch, node, kind)
+            stencils = [s.to(like) for s in made]
+        # Within jvp and vmap torch wraps what it makes: such tensors must not outlive the call.
+        if not torch.compiler.is_compiling() and not any(map(_is_wrapped, stencils)):
+            if len(kept) >= KEPT:
+                kept.pop(next(iter(kept)))
+            kept[key] = stencils
+        return stencils
+
+    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+        """Taps of a field's maximum over the closed window, as `fields.maxima.highest` reads them."""
+        return self.stencils(pitch, node, "max")
+
     @property
     def is_region(self) -> bool:
         """Whether the window is a region, met by finer and finer nodes, and not a set of points."""
@@ -52,6 +81,11 @@ class Window(ABC):
     ) -> tuple[float | None, ...]:
         """Spacing of the nodes per axis."""
         return node or dyadic_nodes(self.reach(dim), count)
+
+
+def _is_wrapped(stencil: Stencil) -> bool:
+    taps = stencil.taps if isinstance(stencil.taps, tuple) else (stencil.taps,)
+    return any(is_functorch_wrapped_tensor(t) for t in taps)
 
 
 class Box(Window):
@@ -105,6 +139,14 @@ class Box(Window):
             rows.append(row)
         return on_nodes(axes, pitch, tuple(rows))
 
+    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+        """One row of taps per axis, up to the rim."""
+        if not on_lattice(node, pitch):
+            return self.stencils(pitch, node, "max")
+        rows = tuple(chord(r / q) for r, q in zip(self.reach(len(pitch)), node, strict=True))
+        axes = [centred(len(row), q) for row, q in zip(rows, node, strict=True)]
+        return on_nodes(axes, pitch, rows)
+
 
 class Ball(Window):
     """The centred ball |y| ≤ radius.
@@ -147,6 +189,22 @@ class Ball(Window):
             return on_nodes(axes, pitch, inside.double())
         share = self._share(axes, node)
         return on_nodes(axes, pitch, share / share.sum())
+
+    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+        """A dense array of taps, and how far the ball reaches along the lattice's lines."""
+        if not on_lattice(node, pitch):
+            return self.stencils(pitch, node, "max")
+        axes = [centred(2 * math.ceil(self.radius / q - SNAP) + 1, q) for q in node]
+        squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
+        inside = sum(squares, torch.zeros(())) <= self.radius**2 * (1 + SNAP)
+        chords = []
+        for axis, q in enumerate(node):
+            others = [s for i, s in enumerate(squares) if i != axis]
+            left = self.radius**2 - sum(others, torch.zeros(())).double()
+            half = torch.where(left >= 0, left.clamp(min=0).sqrt() / q, -1.0)
+            chords.append(half.squeeze(axis) if half.ndim == len(axes) else half)
+        (stencil,) = on_nodes(axes, pitch, inside.double())
+        return [replace(stencil, chords=tuple(chords))]
 
     def _share(self, axes: list[Tensor], node: tuple[float, ...]) -> Tensor:
         gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(16))

@@ -14,8 +14,8 @@ from fields import (
     Kernel,
     PlaneWaves,
 )
-from fields.composed import Convolved
 from fields.kernel import MatrixKernel
+from fields.stenciled import Convolved
 from tests.compare import assert_close, error
 from tests.laws.registry import (
     Draw,

@@ -21,7 +21,8 @@ from fields import (
     integrals,
     random_bandlimited,
 )
-from fields.lattice import MEMORY_BOUND, Lattice, evaluate
+from fields.evaluation import MEMORY_BOUND, evaluate
+from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,

@@ -1,9 +1,6 @@
 """Interpolants: through their samples, exact on what they are made for, equal to their oracles."""
 
-import gc
 import math
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +9,8 @@ import scipy.signal
 import torch
 
 from fields import Field, Interpolated, PlaneWaves, random_bandlimited
-from fields.lattice import Lattice, evaluate
+from fields.evaluation import evaluate
+from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
 
@@ -191,21 +189,6 @@ def test_evaluation_in_inference_mode_leaves_no_trace() -> None:
     assert_close(origin.grad, field.gradient([0.3])[0], 100, 1.0)
 
 
-@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1)])
-def test_from_image(tmp_path: Path, dtype: type, channels: int) -> None:
-    """Rows along x1, columns along x2, values in [0, 1]."""
-    import skimage.io
-
-    top = np.iinfo(dtype).max
-    image = np.random.default_rng(0).integers(0, top, (4, 6, channels), dtype, endpoint=True)
-    path = tmp_path / "image.png"
-    skimage.io.imsave(path, image[..., 0] if channels == 1 else image, check_contrast=False)
-    field = Interpolated.from_image(path, spacing=0.5, method="linear")
-    assert (field.dim, field.channels, field.shape) == (2, channels, (4, 6))
-    assert field.period == (2.0, 3.0)
-    assert_close(field([1.5, 2.0]), image[3, 4] / top, 10, 1.0)
-
-
 def test_period_is_a_multiple_of_the_extent() -> None:
     """P, 2P, … and nothing between or below."""
     field = Interpolated(noise(1, 8), 0.25)
@@ -237,49 +220,6 @@ def test_period_is_a_multiple_of_the_extent() -> None:
 def test_bad_input(build, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
-
-
-def test_unreadable_images(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"this is no image")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # imageio leaves what it can't read open
-        for path in (broken, tmp_path / "missing.png"):
-            with pytest.raises(ValueError, match=f"{path.name} can't be read as an image"):
-                Interpolated.from_image(path)
-        gc.collect()
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_alpha_and_palettes_are_converted_aloud(tmp_path: Path, mode: str) -> None:
-    """Alpha is blended with white, a palette becomes its colours."""
-    from PIL import Image
-
-    path = tmp_path / "image.png"
-    channels = len(Image.new(mode, (1, 1)).getbands())
-    raw = np.random.default_rng(0).integers(0, 256, (5, 6, channels), np.uint8)
-    picture = Image.fromarray(raw[..., 0] if channels == 1 else raw)
-    if mode == "P":
-        colours = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
-        picture = picture.convert("P")
-        picture.putpalette(colours.flatten().tolist())
-        expected = np.asarray(picture.convert("RGB")) / 255
-    else:
-        alpha = raw[..., -1:] / 255
-        expected = alpha * raw[..., :-1] / 255 + (1 - alpha)
-    picture.save(path)
-    with pytest.warns(UserWarning, match="palette" if mode == "P" else "alpha"):
-        field = Interpolated.from_image(path, method="nearest")
-    assert_close(field.values.movedim(0, -1), expected, 10, 1.0)
-
-
-def test_too_large_images_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    import skimage.io
-
-    path = tmp_path / "image.png"
-    skimage.io.imsave(path, np.zeros((512, 512), np.uint8), check_contrast=False)
-    with pytest.raises(ValueError, match=r"512 × 512 pixels and would take 2 MiB, the bound is 1"):
-        Interpolated.from_image(path, memory=1 << 20)
 
 
 # --- labelled arrays ----------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fields import Balls, Boxes, Bumps, Polynomial, Sprites
-from fields.lattice import Lattice, evaluate
+from fields.evaluation import evaluate
+from fields.lattice import Lattice
 from fields.sprites import SHAPES
 from tests.compare import assert_close, error
 from tests.laws.registry import DIMS, points

@@ -5,15 +5,56 @@ They take two channels, and fit grids of spacing SPACING and shape SHAPE, which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from discretize import BlurPool, EquivariantSubsampling, Grid, Stride
-from fields import Atoms, Ball, Box, BoxKernel, FeatureMap, GaussianKernel, Kernel, Mask
-from layers import AvgPool, Bias, Conv, MaxPool, Pointwise
+from discretize import (
+    AdaptivePolyphase,
+    AveragePooling,
+    BlurPool,
+    ComovingSubsampling,
+    EquivariantSubsampling,
+    Grid,
+    IdealLowpass,
+    MaxPooling,
+    Stride,
+)
+from discretize.origins import Phase
+from fields import (
+    Atoms,
+    Ball,
+    BallKernel,
+    BasisKernel,
+    Box,
+    BoxKernel,
+    BSplineKernel,
+    BumpKernel,
+    FeatureMap,
+    GaussianKernel,
+    Kernel,
+    Mask,
+    MatrixKernel,
+    PeriodicKernel,
+    PlaneWaves,
+    mlp_kernel,
+)
+from layers import (
+    AvgPool,
+    Bias,
+    BiasField,
+    Conv,
+    IntegralOperator,
+    LpPool,
+    MaxPool,
+    Pointwise,
+    PointwiseField,
+    PoolField,
+    SoftMaxPool,
+)
 from tests.laws.registry import PERIOD
 
 SPACING = (0.5, 0.25, 0.5)
@@ -102,6 +143,30 @@ def box(w: Weights) -> Conv:
     return Conv(BoxKernel([1.1, 0.7, 0.9][: w.dim], w(2, 2)), nodes=2, exact=False)
 
 
+def by_nodes(make: Callable[[Weights], MatrixKernel]) -> Callable[[Weights], Conv]:
+    """A density, integrated by a few nodes."""
+    return lambda w: Conv(make(w), nodes=2, exact=False)
+
+
+def basis(w: Weights) -> BasisKernel:
+    parts = [GaussianKernel(0.1, [[1.0]]), BumpKernel(0.6, [[1.0]]), BallKernel(0.5, [[1.0]])]
+    return BasisKernel(parts, w(3, 2, 2))
+
+
+def on_a_period(w: Weights) -> PeriodicKernel:
+    return PeriodicKernel(w(*(3, 5, 3)[: w.dim], 2, 2), PERIOD[: w.dim])
+
+
+def grouped(w: Weights) -> Conv:
+    """Depthwise, dilated, with a bias."""
+    apart = [2 * h for h in w.spacing]
+    return Conv.from_array(w(*(3,) * w.dim, 2, 1), apart, groups=2, bias=w(2))
+
+
+def network(w: Weights) -> MatrixKernel:
+    return mlp_kernel(w.dim, 2, 2, 0.7, hidden=(4,), seed=w.generator, dtype=w.dtype)
+
+
 def density(w: Weights) -> Conv:
     return Conv(Kernel(Density(w(w.dim), w(2, 2)), 2, 2, radius=0.7), nodes=1)
 
@@ -145,6 +210,11 @@ def deep(w: Weights) -> nn.Module:
     )
 
 
+def comoving(_: Weights) -> ComovingSubsampling:
+    """With an origin below the coarse Nyquist frequency, too, so that values compare index by index."""
+    return ComovingSubsampling(2, Phase("strongest"))
+
+
 def subsampled(layer: type[nn.Module]) -> Callable[[Weights], nn.Module]:
     def build(w: Weights) -> nn.Module:
         return nn.Sequential(conv(w, 3), relu(), layer(2), conv(w, 3, coarser=2), Bias(w(2)))
@@ -160,6 +230,14 @@ LAYERS = [
     Kind("Conv, box", box, exact=False, learnt=1),
     Kind("Conv, closed form", closed_form, exact=False, learnt=1),
     Kind("Conv, density", density, exact=False, learnt=2),
+    Kind("Conv, grouped", grouped, learnt=2),
+    Kind("Conv, bump", by_nodes(lambda w: BumpKernel(0.6, w(2, 2))), exact=False, learnt=1),
+    Kind("Conv, ball", by_nodes(lambda w: BallKernel(0.6, w(2, 2))), exact=False, learnt=1),
+    Kind("Conv, spline", by_nodes(lambda w: BSplineKernel(0.3, w(2, 2))), exact=False, learnt=1),
+    Kind("Conv, basis", by_nodes(basis), exact=False, learnt=1),
+    Kind("Conv, network", by_nodes(network), exact=False, learnt=4),
+    Kind("Conv, on a period", by_nodes(on_a_period), exact=False, learnt=1),
+    Kind("Conv, on a period, closed", lambda w: Conv(on_a_period(w)), exact=False, learnt=1),
     Kind("Bias", lambda w: Bias(w(2)), learnt=1),
     Kind("Pointwise, relu", lambda _: relu()),
     Kind("Pointwise, linear", linear, learnt=2),
@@ -169,14 +247,63 @@ LAYERS = [
     Kind("MaxPool, box", lambda w: MaxPool(two_points(w), nodes=2), exact=False),
     Kind("MaxPool, ball", lambda _: MaxPool(Ball(0.6), nodes=2), exact=False),
     Kind("MaxPool, mask", lambda w: MaxPool(corner(w))),
+    Kind("LpPool, box", lambda w: LpPool(two_points(w), 2, nodes=2), exact=False),
+    Kind("LpPool, ball", lambda _: LpPool(Ball(0.6), 3.5, nodes=2), exact=False),
+    Kind("LpPool, mask", lambda w: LpPool(corner(w), 3)),
+    Kind("SoftMaxPool, ball", lambda _: SoftMaxPool(Ball(0.6), 0.5, nodes=2), exact=False),
+    Kind("SoftMaxPool, mask", lambda w: SoftMaxPool(corner(w), 1 + w(2) ** 2), learnt=1),
     Kind("Stride", lambda _: Stride(2), step=2),
     Kind("BlurPool, odd", lambda w: BlurPool(2, 3, w.spacing), step=2),
     Kind("BlurPool, even", lambda w: BlurPool(2, 4, w.spacing), step=2),
     Kind("EquivariantSubsampling", lambda _: EquivariantSubsampling(2)),
+    Kind("AveragePooling", lambda w: AveragePooling(2, 3, w.spacing), step=2),
+    Kind("MaxPooling", lambda w: MaxPooling(2, 3, w.spacing), step=2),
+    Kind("IdealLowpass", lambda w: IdealLowpass(2, w.spacing)),
+    Kind("AdaptivePolyphase", lambda _: AdaptivePolyphase(2)),
+    Kind("ComovingSubsampling", comoving, exact=False),
     Kind("deep", deep, exact=False, learnt=7),
     Kind("residual", lambda w: Residual(nn.Sequential(conv(w, 3), relu())), learnt=1),
     Kind("strided net", subsampled(Stride), step=2, learnt=3),
     Kind("equivariant net", subsampled(EquivariantSubsampling), learnt=3),
+]
+
+
+def phase(x: Tensor) -> Tensor:
+    """Σ 2π x_i/P_i, (…, 1)."""
+    turns = 2 * math.pi * x / torch.tensor(PERIOD[: x.shape[-1]]).to(x)
+    return turns.sum(-1, keepdim=True)
+
+
+def operator(w: Weights) -> IntegralOperator:
+    """κ(x, y) = A cos(θ(x) − θ(y)) + B cos(θ(x) + θ(y))."""
+    a, b = w(2, 2), w(2, 2)
+
+    def kappa(x: Tensor, y: Tensor) -> Tensor:
+        p, q = phase(x)[..., None], phase(y)[..., None]
+        return a * torch.cos(p - q) + b * torch.cos(p + q)
+
+    return IntegralOperator(kappa, PERIOD[: w.dim], nodes=5)
+
+
+def bias_field(w: Weights) -> BiasField:
+    frequency = [[1 / p for p in PERIOD[: w.dim]]]
+    return BiasField(PlaneWaves(frequency, torch.complex(w(1, 2), w(1, 2)), PERIOD[: w.dim]))
+
+
+def pool_field(w: Weights) -> PoolField:
+    return PoolField(lambda x: Ball(0.6 if x[0] < 2 else 1.1), "mean", PERIOD[: w.dim], nodes=2)
+
+
+#: Layers that depend on where they are: they break every law of equivariance.
+UNSHARED = [
+    Kind("IntegralOperator", operator),
+    Kind("BiasField", bias_field),
+    Kind(
+        "PointwiseField",
+        lambda w: PointwiseField(lambda x, v: torch.tanh(v + phase(x).sin()), PERIOD[: w.dim]),
+    ),
+    Kind("PoolField", pool_field),
+    Kind("relu after BiasField", lambda w: nn.Sequential(conv(w, 3), bias_field(w), relu())),
 ]
 
 

@@ -38,6 +38,7 @@ from fields import (
     random_gaussian,
     stack,
 )
+from fields.interpolated import METHODS
 
 DIMS = (1, 2, 3)
 BATCH = 2
@@ -439,6 +440,19 @@ LEAVES = [
     Kind("Interpolated, sinc", interpolated("fourier", "zero", (3, 4, 2)), bandlimited=True),
     Kind("Interpolated, linear", interpolated("linear", "periodic", (5, 4, 3)), periodic=True),
     Kind("Interpolated, linear, zero", interpolated("linear", "zero", (3, 4, 2)), decays=True),
+]
+
+#: Every method of interpolation with every boundary that it is defined for.
+INTERPOLANTS = [
+    Kind(
+        f"Interpolated, {method} × {boundary}",
+        interpolated(method, boundary, (5, 4, 3)),
+        bandlimited=method == "fourier",
+        periodic=boundary == "periodic",
+        decays=boundary == "zero" and method != "fourier",
+    )
+    for method, boundaries in METHODS.items()
+    for boundary in boundaries
 ]
 
 COMPOSED = [

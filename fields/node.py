@@ -1,0 +1,81 @@
+"""Node: what the two passes of `fields.plan` and `fields.evaluation` ask of a field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from fields.feature_map import FeatureMap
+from fields.lattice import Box, Lattice
+from fields.plan import Frame, Need, Plan
+
+if TYPE_CHECKING:
+    from fields.field import Field
+    from fields.plan import Task
+    from fields.stencil import Stencil
+
+#: Frequencies or lengths, one per axis.
+PerAxis = tuple[float, ...]
+
+
+class Node(FeatureMap):
+    """Abstract: a feature map that is evaluated on lattices, from the values of its parents on theirs.
+
+    Leaves implement `_values`; nodes with parents say what they need of them and compute their own values from it.
+    """
+
+    parents: tuple[Field, ...] = ()
+    #: The field whose images a leaf sums, where it does.
+    source: Field | None = None
+    batch: tuple[int, ...] = ()
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        """Values (*batch, c, X1, …, Xd) on a lattice whose origin broadcasts against `batch`."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't say its values on a lattice")
+
+    def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
+        """What this node asks of its parents for its own values on `box`."""
+        return [Need(parent, frame, box) for parent in self.parents]
+
+    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
+        """Values on the task's box from the values that `_needs` asked for, in that order."""
+        return self._values(task.lattice)
+
+    def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
+        """Spacing of this node's taps per axis, where it has any."""
+        return (None,) * self.dim
+
+    def _stencils(self, plan: Plan) -> list[Stencil]:
+        """Taps of the node on the plan's lattice."""
+        return []
+
+    @property
+    def is_quadrature(self) -> bool:
+        """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
+        return False
+
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
+        return None
+
+    def _node_reach(self) -> PerAxis | None:
+        """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
+        return None
+
+    @property
+    def _workspace(self) -> int:
+        """Temporaries of `_compute`, in multiples of its output."""
+        return 1
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per value."""
+        return self.dtype.itemsize
+
+    @property
+    def batch_size(self) -> int:
+        """Number of maps in the batch."""
+        return math.prod(self.batch)

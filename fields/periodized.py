@@ -1,0 +1,80 @@
+"""Sums of the images of a decaying field: a leaf that evaluates a graph of its own."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import torch
+from torch import Tensor
+
+from fields.evaluation import evaluate
+from fields.field import Field, PerAxis
+from fields.lattice import Lattice
+from fields.plan import Task, graph
+
+
+class Periodized(Field):
+    """x ↦ Σ_n F(x − nP) over the images that reach the query."""
+
+    #: What is left out of the sum, relative to the field's maximum.
+    TAIL = 1e-17
+    source: Field
+
+    def __init__(self, source: Field, period: PerAxis) -> None:
+        corners = source.support(self.TAIL)
+        if corners is None:
+            raise ValueError(
+                "only a field that is known to decay can be periodized: Gaussians, and what layers without bias "
+                "make of them; others know their period already, or have none"
+            )
+        self.source, self.corners, self._period = source, corners, period
+        self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
+        self.dtype, self.device = source.dtype, source.device
+        self.bandlimit = source.bandlimit
+
+    @property
+    def period(self) -> PerAxis:
+        return self._period
+
+    @property
+    def is_quadrature(self) -> bool:
+        return self.source.has_quadrature
+
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        known = (node._kernel_bandwidth(rtol) for node in graph(self.source))
+        return functools.reduce(_widest, known, None)
+
+    def _node_reach(self) -> PerAxis | None:
+        known = (node._node_reach() for node in graph(self.source))
+        return functools.reduce(_narrowest, known, None)
+
+    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
+        lattice, origin = task.lattice, task.lattice.origin
+        low, high = (origin.new_tensor(c) for c in self.corners)
+        period = origin.new_tensor(self._period)
+        # With the first point brought into [low, low + P), x − nP is in the support for these n at most.
+        origin = origin - period * torch.floor((origin.detach() - low) / period)
+        extent = origin.new_tensor(lattice.spacing) * (origin.new_tensor(lattice.shape) - 1)
+        first, last = torch.ceil((low - high) / period), torch.floor(1 + extent / period)
+        images = (range(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+        parts = (
+            evaluate(
+                self.source,
+                Lattice(origin - period * origin.new_tensor(n), lattice.spacing, lattice.shape),
+                task.plan.node_spacing,
+            )
+            for n in itertools.product(*images)
+        )
+        return functools.reduce(torch.add, parts)
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        return self.source.bandwidth(rtol)
+
+
+def _widest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
+    return tuple(map(max, left, right)) if left and right else left or right
+
+
+def _narrowest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
+    return tuple(map(min, left, right)) if left and right else left or right

@@ -1,0 +1,98 @@
+"""Fourier transforms of radial shapes in one, two and three dimensions: the ball, and the smooth bump."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Nodes per radius for the bump's marginal: n tell all 2π|f|r up to 2πn − 1400.
+BUMP_NODES = (256, 1024)
+#: The largest 2π|f|r at which the bump's transform isn't rounding error.
+BUMP_LAST = 2000.0
+#: Where the transform of the disc changes from a sum over this many nodes to a series.
+HANKEL, CHEBYSHEV = 30.0, 48
+#: Frequencies that are summed at once.
+PART = 4096
+
+
+def ball_wave(k: Tensor, dim: int) -> Tensor:
+    """Mean of exp(i k·y) over the unit ball; a series where the closed form cancels."""
+    if dim == 2:
+        return _disc_wave(k)
+    small = k < 1e-2
+    safe = torch.where(small, 1.0, k)
+    far = torch.sin(safe) / safe
+    if dim == 3:
+        far = 3 * (far - torch.cos(safe)) / safe**2
+    q = k**2
+    near = 1 - q / (2 * (dim + 2)) * (1 - q / (4 * (dim + 4)) * (1 - q / (6 * (dim + 6))))
+    return torch.where(small, near, far)
+
+
+def _disc_wave(k: Tensor) -> Tensor:
+    """2 J₁(k)/k, to rounding error and differentiable; torch's own J₁ is off by up to 5e-7.
+
+    Below k = 30 by the Gauss–Chebyshev sum for ∫(2/π)√(1 − x²) cos(kx) dx; above by Hankel's asymptotic series (DLMF
+    10.17.3), whose terms there fall below rounding error.
+    """
+    low, high = k.clamp(max=HANKEL), k.clamp(min=HANKEL)
+    theta = math.pi / (CHEBYSHEV + 1) * torch.arange(1, CHEBYSHEV + 1, dtype=k.dtype)
+    theta = theta.to(k.device)
+    near = torch.cos(low[..., None] * torch.cos(theta)) @ (
+        2 / (CHEBYSHEV + 1) * torch.sin(theta) ** 2
+    )
+    series, term = [torch.zeros_like(high), torch.zeros_like(high)], torch.ones_like(high)
+    for j in range(20):
+        series[j % 2] = series[j % 2] + (-1) ** (j // 2) * term
+        term = term * ((4 - (2 * j + 1) ** 2) / (8 * (j + 1))) / high
+    turn = high - 0.75 * math.pi
+    wave = series[0] * torch.cos(turn) - series[1] * torch.sin(turn)
+    return torch.where(k <= HANKEL, near, 2 * (2 / (math.pi * high)).sqrt() * wave / high)
+
+
+def bump(squares: Tensor) -> Tensor:
+    """exp(1 − 1/(1 − |y|²)) inside the unit ball, 0 outside, from |y|²: C^∞, of unit peak."""
+    rest = 1 - squares
+    inside = rest > 0
+    # The outside is kept away from the singularity, whose gradient would be NaN.
+    return torch.where(inside, torch.exp(1 - 1 / torch.where(inside, rest, 1.0)), 0.0)
+
+
+def bump_wave(k: Tensor, dim: int) -> Tensor:
+    """Transform of the unit bump at |2πf| = k, shape (m,), relative to its integral, to rounding error.
+
+    Integrated over all axes but one the bump is a C^∞ function on [−1, 1], whose trapezoidal sums on n nodes are exact
+    but for its transform at 2πn − k. That falls like exp(−√k): from 1400 on it is below rounding.
+    """
+    largest = float(k.detach().clamp(max=BUMP_LAST).max()) if k.numel() else 0.0
+    count = next(n for n in BUMP_NODES if 2 * math.pi * n - 1400 >= largest)
+    weights = torch.from_numpy(_marginal(dim, count)).to(k.device)
+    x = torch.arange(count, dtype=torch.float64, device=k.device) / count
+    parts = [torch.cos(part[:, None] * x) @ weights for part in k.double().split(PART)]
+    return torch.where(k.abs() <= BUMP_LAST, torch.cat(parts), 0.0)
+
+
+@functools.cache
+def bump_bandwidth(rtol: float, dim: int) -> float:
+    """The k from which on |transform| of the unit bump is below `rtol`; at least rounding error."""
+    k = torch.arange(0.0, BUMP_LAST, 0.25, dtype=torch.float64)
+    above = (bump_wave(k, dim).abs() >= max(rtol, 1e-15)).nonzero()
+    return float(k[above[-1, 0]]) + 0.25
+
+
+@functools.cache
+def _marginal(dim: int, count: int) -> np.ndarray:
+    """Weights of cos(k x), x = 0, 1/n, …, 1 − 1/n: the bump integrated over the other axes, scaled to sum to 1."""
+    x = torch.arange(count, dtype=torch.float64) / count
+    values = bump(x**2)
+    if dim > 1:
+        nodes, gauss = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(200))
+        rim = (1 - x**2).sqrt()[:, None]
+        rho = rim * (nodes + 1) / 2
+        values = (rim * gauss * rho ** (dim - 2) * bump(x[:, None] ** 2 + rho**2)).sum(-1)
+    values[1:] *= 2  # both signs of x
+    return (values / values.sum()).numpy()

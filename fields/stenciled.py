@@ -1,0 +1,156 @@
+"""The nodes of the graph that look around: convolutions and local poolings, by taps in a frame that moves with x."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fields import checks
+from fields.aggregation import Aggregate, View, aggregate, weighted_sum
+from fields.composed import Composed, Corners, grown
+from fields.field import Field, PerAxis
+from fields.kernel import MatrixKernel
+from fields.lattice import Box
+from fields.plan import Frame, Need, Plan, Task
+from fields.stencil import Stencil
+from fields.window import Window
+
+
+class _Stenciled(Composed):
+    """A node that asks its parent for a halo: one need per stencil."""
+
+    def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
+        needs = []
+        for stencil in plan.stencils(self):
+            moved, centre = plan.shifted(frame, box, [-r for r in stencil.remainder])
+            halo = centre.widened([-n for n in stencil.last], stencil.step, stencil.size)
+            needs.append(Need(self.parent, moved, halo))
+        return needs
+
+    def _views(self, task: Task, inputs: list[Tensor]) -> list[View]:
+        views = []
+        for stencil, need, values in zip(task.plan.stencils(self), task.needs, inputs, strict=True):
+            dilation = [max(1, s // b) for s, b in zip(stencil.step, need.box.step, strict=True)]
+            stride = [max(1, s // b) for s, b in zip(task.box.step, need.box.step, strict=True)]
+            views.append(View(values, stencil, dilation, stride))
+        return views
+
+
+class Convolved(_Stenciled):
+    """x ↦ ∫ K(y) F(x − y) dy by nodes in the kernel's frame."""
+
+    def __init__(self, parent: Field, kernel: MatrixKernel, nodes: int) -> None:
+        check_kernel(kernel, parent.channels, parent.dtype)
+        kernel.reach(parent.dim)
+        (self.nodes,) = checks.integers(nodes, 1, "nodes")
+        self.kernel = kernel
+        super().__init__(parent, channels=kernel.out_channels)
+        self.bandlimit = parent.bandlimit
+
+    def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
+        return self.kernel.spacings(node, self.nodes, self.dim)
+
+    def _stencils(self, plan: Plan) -> list[Stencil]:
+        own = self._spacings(plan.node_spacing)
+        node = tuple(p if h is None else h for h, p in zip(own, plan.pitch, strict=True))
+        return fitted(self.kernel.stencils(plan.pitch, node), self.kernel, self._like)
+
+    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
+        return weighted_sum(self._views(task, inputs))
+
+    @property
+    def is_quadrature(self) -> bool:
+        return self.kernel.is_density
+
+    def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
+        return self.kernel.bandwidth(rtol, self.dim) if self.kernel.is_density else None
+
+    def _node_reach(self) -> PerAxis | None:
+        return self.kernel.reach(self.dim) if self.kernel.is_density else None
+
+    @property
+    def _workspace(self) -> int:
+        return 2
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        return self.parent.bandwidth(rtol)
+
+    def support(self, rtol: float) -> Corners | None:
+        return grown(self.parent.support(rtol), self.kernel.reach(self.dim))
+
+
+def check_kernel(kernel: Any, channels: int, dtype: torch.dtype) -> None:
+    """Raise where a kernel doesn't fit a feature map."""
+    if not isinstance(kernel, MatrixKernel):
+        raise TypeError(
+            f"expected a kernel (Kernel, GaussianKernel, Atoms, …), got {type(kernel).__name__}: "
+            "an array becomes one by Atoms.from_array(array, spacing)"
+        )
+    if kernel.in_channels != channels:
+        raise ValueError(
+            f"the kernel takes {kernel.in_channels} channels, the feature map has {channels}"
+        )
+    if kernel.dtype not in (None, dtype):
+        raise TypeError(
+            f"the kernel is {kernel.dtype}, the feature map {dtype}: convert one of them, "
+            f"layer.to({dtype}) for instance"
+        )
+
+
+def fitted(stencils: list[Stencil], kernel: MatrixKernel, like: Tensor) -> list[Stencil]:
+    """The stencils of a kernel that takes the dtype of the feature map, in that dtype."""
+    return stencils if kernel.dtype is not None else [s.to(like) for s in stencils]
+
+
+class Pooled(_Stenciled):
+    """x ↦ aggregate of F(x − y) over y in a window."""
+
+    def __init__(
+        self, parent: Field, window: Window, kind: str | float | Aggregate, nodes: int
+    ) -> None:
+        check_window(window)
+        window.reach(parent.dim)
+        (self.nodes,) = checks.integers(nodes, 1, "nodes")
+        self.window, self.aggregate = window, aggregate(kind).continuous
+        super().__init__(parent, channels=parent.channels)
+        self.bandlimit = parent.bandlimit if self.aggregate.linear else None
+
+    def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
+        return self.window.spacings(node, self.nodes, self.dim)
+
+    def _stencils(self, plan: Plan) -> list[Stencil]:
+        own = self._spacings(plan.node_spacing)
+        node = tuple(p if h is None else h for h, p in zip(own, plan.pitch, strict=True))
+        return self.window.taps(plan.pitch, node, self.aggregate.taps, self._like)
+
+    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
+        return self.aggregate.combine(self._views(task, inputs))
+
+    @property
+    def is_quadrature(self) -> bool:
+        return self.window.is_region
+
+    def _node_reach(self) -> PerAxis | None:
+        return self.window.reach(self.dim) if self.window.is_region else None
+
+    @property
+    def _workspace(self) -> int:
+        return self.aggregate.workspace
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        return self.parent.bandwidth(rtol) if self.aggregate.linear else None
+
+    def support(self, rtol: float) -> Corners | None:
+        return grown(self.parent.support(rtol), self.window.reach(self.dim))
+
+
+def check_window(window: Any) -> None:
+    """Raise where something isn't a pooling window."""
+    if not isinstance(window, Window):
+        raise TypeError(
+            f"expected a pooling window (Ball, Box, Mask), got {type(window).__name__}: "
+            "a number of samples k on spacing h is Box(k*h)"
+        )
