@@ -47,7 +47,7 @@ class Bias(nn.Module):
             raise ValueError(
                 f"the bias has {len(self.bias)} channels, the feature map {f.channels}"
             )
-        out: Map = f + self.bias
+        out: Map = f.__add__(self.bias)  # not `f + bias`: torch.compile would ask the tensor first
         return out
 
 

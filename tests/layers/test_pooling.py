@@ -106,18 +106,31 @@ def test_averages_of_a_wave_are_second_order_in_nodes() -> None:
     assert 1.7 <= order(errors, COUNTS) <= 2.3
 
 
-def test_maxima_of_a_wave_from_below() -> None:
-    """1 where the crest is in the window, the nearer end otherwise; nodes never exceed that.
+def test_maxima_of_a_wave_are_second_order_in_nodes() -> None:
+    """1 where the crest is in the window, the nearer end otherwise, to q²·max|F″|/4 with nodes q apart.
 
-    With nodes q apart, none farther than q from any point of the window, the error is below q·max|F'|.
+    An eighth for a crest between two nodes, and as much for the rim, whose value is interpolated.
     """
     distance = X.abs().clamp(max=5 - X.abs())  # to the crests at multiples of 5
     expected = torch.cos(2 * math.pi / 5 * (distance - 0.65).clamp(min=0))
     for nodes in COUNTS:
-        short = expected - MaxPool(Box(1.3), nodes=nodes)(WAVE)(X)
         spacing = 2.0 ** round(math.log2(0.65 / nodes))
+        missed = (MaxPool(Box(1.3), nodes=nodes)(WAVE)(X) - expected).abs()
+        assert float(missed.max()) <= (spacing * 2 * math.pi / 5) ** 2 / 4
+
+
+@every_dim
+def test_maxima_of_samples_are_first_order_from_below(dim: int) -> None:
+    """Of a slope a·x over a ball, true maximum a·x + |a|r: less by at most |a|·h√d, and never more."""
+    slope = torch.tensor([0.3, -0.7, 0.5][:dim], dtype=torch.float64)
+    for spacing in (0.5, 0.25, 0.125):
+        n = round(3 / spacing) + 1
+        grid = Grid((n,) * dim, spacing, boundary="none")
+        f = Samples((grid.points() @ slope)[None], grid)
+        pooled = MaxPool(Ball(1.1))(f)
+        short = pooled.grid.points() @ slope + slope.norm() * 1.1 - pooled.values[0]
         assert float(short.min()) >= -1e-14
-        assert float(short.max()) <= spacing * 2 * math.pi / 5
+        assert float(short.max()) <= float(slope.norm()) * spacing * math.sqrt(dim)
 
 
 @every_dim

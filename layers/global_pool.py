@@ -1,0 +1,176 @@
+"""Global pooling to invariants: the layers whose output translations leave alone."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from discretize import NotResolved, Samples
+from discretize.refinement import at_refinement, node_rate, remaining_error
+from fields import FeatureMap, Field, LatticeTooLarge
+from fields.evaluation import MEMORY_BOUND
+from fields.integrals import domain
+from fields.lattice import Lattice, split, take
+from fields.plan import graph
+
+
+class GlobalPool(nn.Module):
+    """Pool a feature map to one vector per batch element, which translations leave unchanged.
+
+    Parameters
+    ----------
+    kind : {"mean", "integral", "max"} or float
+        A number p ≥ 1 means (mean |F|^p)^{1/p}. Over the period of a periodic Field, or over the grid of Samples.
+        "integral" and "max" are also defined for a Field that is known to decay on R^d; a mean over R^d raises.
+    rtol : float
+        For a Field: the number of points per axis is doubled until the error is estimated to be at most rtol·max|F|,
+        or rtol·∫|F| for an integral. A maximum is second order in their distance at best: in 3-D ask for 1e-2, say.
+    memory : int
+        Bound on the values alive at once, in bytes.
+
+    Raises
+    ------
+    NotResolved
+        Where `rtol` can't be met within `memory`.
+
+    Examples
+    --------
+    >>> from fields import PlaneWaves
+    >>> from layers import GlobalPool
+    >>> round(float(GlobalPool(2)(PlaneWaves([[0.25]], [[1.0]]))), 6)
+    0.707107
+    """
+
+    def __init__(
+        self, kind: str | float = "mean", rtol: float = 1e-4, memory: int = MEMORY_BOUND
+    ) -> None:
+        super().__init__()
+        if kind not in ("mean", "integral", "max") and not (
+            isinstance(kind, int | float) and 1 <= kind < math.inf
+        ):
+            raise ValueError(
+                f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {kind!r}"
+            )
+        if not 0 < rtol < 1:
+            raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+        self.kind, self.rtol, self.memory = kind, rtol, memory
+
+    def extra_repr(self) -> str:
+        """The kind."""
+        return repr(self.kind)
+
+    def forward(self, f: FeatureMap) -> Tensor:
+        """Invariants (*batch, c)."""
+        return self.with_accuracy(f)[0]
+
+    def with_accuracy(self, f: FeatureMap) -> tuple[Tensor, float]:
+        """Invariants (*batch, c), and their estimated error relative to max|F|, or to ∫|F|; 0 for Samples."""
+        if isinstance(f, Samples):
+            return self._pooled(f.values, f.grid.spacing), 0.0
+        if not isinstance(f, Field):
+            raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
+        corner, extent = self._domain(f)
+        smooth = _is_smooth(f, self.rtol)
+        # Means of waves are exact on a lattice that tells them all.
+        linear = smooth and self.kind in ("mean", "integral")
+        count = self._first_count(f, extent, 2 if smooth and not linear else 1)
+        last: Tensor | None = None
+        previous = reached = math.inf
+        while True:
+            spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
+            origin = torch.tensor(corner, dtype=torch.float64)
+            try:
+                values = at_refinement(f, Lattice(origin, spacing, count), 1, self.memory)
+            except LatticeTooLarge as too_large:
+                raise NotResolved(self._advice(count, reached, too_large)) from too_large
+            pooled = self._pooled(values, spacing)
+            if last is not None:
+                error = self._error(values.detach(), spacing, (pooled - last).detach(), linear)
+                reached = error if smooth else remaining_error(error, previous)
+                previous = error
+                if reached <= self.rtol:
+                    return pooled, reached
+                if math.isnan(reached):
+                    raise ValueError("the field isn't finite: it has no invariant of this kind")
+            last, count = pooled, tuple(2 * n for n in count)
+
+    def _error(
+        self, values: Tensor, spacing: tuple[float, ...], change: Tensor, linear: bool
+    ) -> float:
+        """Estimated relative error: the last change, or a quarter of what a lattice 4 times as coarse can miss.
+
+        A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
+        invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
+        there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
+        """
+        size = float(change.abs().amax())
+        if not linear:
+            size = max(size, self._spread(values, spacing) / 4)
+        scale = float(values.abs().amax())
+        if self.kind == "integral":
+            scale = float(self._pooled(values.abs(), spacing).amax())
+        return size / scale if scale else size
+
+    def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> float:
+        """Largest distance of the invariants of a sublattice of every fourth point from those of all points."""
+        pooled, wide = self._pooled(values, spacing), tuple(4 * h for h in spacing)
+        starts = itertools.product(range(4), repeat=len(spacing))
+        parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
+        return max(float((self._pooled(part, wide) - pooled).abs().amax()) for part in parts)
+
+    def _advice(self, count: tuple[int, ...], reached: float, error: LatticeTooLarge) -> str:
+        half, points = ("×".join(str(n // k) for n in count) for k in (2, 1))
+        said = f"with {half} points the error is estimated as {reached:.1e}, and "
+        return (
+            f"rtol = {self.rtol:g} can't be reached: {said if reached < math.inf else ''}with {points} points {error}. "
+            "What helps: a larger rtol, a larger memory=…"
+        )
+
+    def _pooled(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
+        flat = values.flatten(-len(spacing))
+        if self.kind == "max":
+            return flat.amax(-1)
+        if self.kind == "mean":
+            return flat.mean(-1)
+        if self.kind == "integral":
+            return flat.sum(-1) * math.prod(spacing)
+        p, sizes = float(self.kind), flat.abs()
+        top = sizes.detach().amax(-1, keepdim=True)
+        scale = torch.where(top > 0, top, 1.0)  # so that no power overflows
+        mean = torch.where(top > 0, (sizes / scale).pow(p).mean(-1, keepdim=True), 1.0)
+        return (scale * mean.pow(1 / p) * (top > 0))[..., 0]
+
+    def _domain(self, f: Field) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Corner and extent of what is pooled over."""
+        region = domain(f)
+        if region is None or (f.period is None and self.kind not in ("integral", "max")):
+            raise ValueError(
+                f"a global {self.kind!r} pooling needs a period, or a decaying field and kind 'integral' or 'max': "
+                "this field has no known period; use field.periodize(period), or sample it first"
+            )
+        return region
+
+    def _first_count(self, f: Field, extent: tuple[float, ...], margin: int) -> tuple[int, ...]:
+        """Points per axis, `margin` times what `node_rate` asks for, on a lattice that holds the atoms' spacings."""
+        rates = node_rate(f, self.rtol)
+        counts = []
+        for axis, length in enumerate(extent):
+            needed = margin * max(8, math.ceil(rates[axis] * length) + 1)
+            atoms = (n._spacings(None)[axis] for n in graph(f) if not n.is_quadrature)
+            base = 4  # so that every fourth point is a lattice of its own
+            for spacing in (h for h in atoms if h is not None):
+                cells, rest = split(length / spacing)
+                base = math.lcm(base, cells) if not rest else base
+            while base % 8 == 0 and base // 2 >= needed:
+                base //= 2
+            counts.append(base * 2 ** max(0, math.ceil(math.log2(needed / base))))
+        return tuple(counts)
+
+
+def _is_smooth(f: Field, rtol: float) -> bool:
+    """Whether the field, and all that it integrates over, is known to have no waves beyond some frequency."""
+    nodes = (node for node in graph(f) if node.is_quadrature)
+    return f.bandwidth(rtol) is not None and all(node._kernel_bandwidth(rtol) for node in nodes)

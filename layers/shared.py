@@ -1,0 +1,236 @@
+"""The projection of layers on their translation-equivariant part: the mean of T₋ₜ L Tₜ over t in a torus.
+
+    IntegralOperator   a convolution, K(y) = mean over x of κ(x, x − y)
+    BiasField          a Bias, the mean of the field
+    PointwiseField     a Pointwise, the mean over x of σ(x, ·)
+    PoolField          the mean of poolings over the windows W(x)
+
+The average is linear in L, leaves shared layers alone, and its result commutes with every translation: a projection. So
+what breaks the equivariance of L is the remainder L − shared(L), and nothing else. The mean of a group's conjugates is
+the classical construction (Maschke); here the group is a torus, and for finite averages a lattice on it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fields import FeatureMap, Field, Window
+from fields.checks import VectorLike, integers, lengths, positive
+from fields.lattice import Lattice
+from fields.periodic_kernel import PeriodicKernel
+from layers.convolution import Conv
+from layers.inputs import check_feature_map
+from layers.pointwise import Bias, Pointwise
+from layers.pooling import AvgPool, LpPool, MaxPool, SoftMaxPool
+from layers.unshared import (
+    BiasField,
+    IntegralOperator,
+    PointwiseField,
+    PoolField,
+)
+from layers.unshared_fields import PAIRS, PerAxis, wrapped
+from layers.windowed import by_window
+
+#: Points of a torus, at most, that an average over pairs of them takes per axis, in one to three dimensions.
+MOST = {1: 65, 2: 33, 3: 11}
+
+
+def shared(
+    layer: nn.Module, period: VectorLike | None = None, nodes: int | None = None
+) -> nn.Module:
+    """The translation-equivariant part of a layer.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        An unshared layer; a shared one, which is returned as it is; or any module from feature maps to feature maps.
+    period : float or sequence of float, optional
+        Of the torus whose translations are averaged over, one number per axis; the layer's own unless given. A single
+        number is for one dimension, or for layers that don't ask for it.
+    nodes : int, optional
+        Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
+        given. Odd, for an IntegralOperator.
+
+    Returns
+    -------
+    nn.Module
+        Conv, Bias, Pointwise, an `Average` of poolings, or a `TranslationAverage`. Conv and Bias have new parameters,
+        averages of what `layer` has at present.
+
+    Raises
+    ------
+    ValueError
+        Where the layer's period is needed and neither known nor given.
+
+    Notes
+    -----
+    The averages are trapezoidal sums, as accurate as the layer is smooth in x, for means of functions and windows; the
+    parts of the first four commute with every real translation, however few the nodes. A `TranslationAverage` does so
+    with multiples of period/nodes, and with the others as its accuracy has it.
+
+    Examples
+    --------
+    >>> from fields import PlaneWaves
+    >>> from layers import BiasField, shared
+    >>> shared(BiasField(2.0 + PlaneWaves([[0.25]], [[1.0]]))).bias.tolist()
+    [2.0]
+    """
+    if isinstance(
+        layer, Conv | Bias | Pointwise | AvgPool | MaxPool | LpPool | SoftMaxPool | Average
+    ):
+        return layer
+    if isinstance(layer, BiasField):
+        return Bias(_mean(layer.field))
+    own = period if period is not None else getattr(layer, "period", None)
+    if own is None:
+        raise ValueError(
+            "the average over a torus needs its period: shared(layer, period=…), one number per axis"
+        )
+    sides = lengths(own, "period")
+    sides = sides if isinstance(sides, tuple) else (sides,)
+    if nodes is not None:
+        (nodes,) = integers(nodes, 1, "nodes")
+    count = nodes or MOST[len(sides)]
+    if isinstance(layer, IntegralOperator):
+        return _convolution(layer, sides, count)
+    if isinstance(layer, PointwiseField):
+        return Pointwise(AveragedFunction(layer.fn, _nodes(sides, count)))
+    if isinstance(layer, PoolField):
+        return _pooling(layer, _nodes(sides, count))
+    return TranslationAverage(layer, sides, count)
+
+
+def _nodes(period: PerAxis, count: int) -> Tensor:
+    """Points j·period/count of the torus, (m, d)."""
+    step = tuple(p / count for p in period)
+    origin = torch.zeros(len(period), dtype=torch.float64)
+    return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
+
+
+def _mean(field: Field) -> Tensor:
+    """Mean (c,) of a periodic field."""
+    if field.period is None:
+        raise ValueError(
+            "the mean of a bias field needs one that is periodic: field.periodize(period)"
+        )
+    if field.batch:
+        raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
+    volume = functools.reduce(lambda a, b: a * b, (p or 1.0 for p in field.period))
+    return field.integrate() / volume
+
+
+def _convolution(layer: IntegralOperator, period: PerAxis, count: int) -> Conv:
+    x = _nodes(period, count)
+    with torch.no_grad():
+        kernel = PeriodicKernel.from_density(
+            lambda y: _averaged_kernel(layer, y, x, period), period, count, len(period)
+        )
+    return Conv(kernel)
+
+
+def _averaged_kernel(layer: IntegralOperator, y: Tensor, x: Tensor, period: PerAxis) -> Tensor:
+    """K(y) = mean over x of κ(x, x − y), for y (*points, d) and x (m, d): (*points, out, in)."""
+    flat = y.reshape(-1, y.shape[-1])
+    rows = []
+    for offset in flat:
+        at, to = wrapped(x, period), wrapped(x - offset, period)
+        rows.append(layer.kappa(at, to).mean(0))
+    out = torch.stack(rows)
+    return out.reshape(*y.shape[:-1], *out.shape[-2:])
+
+
+def _pooling(layer: PoolField, x: Tensor) -> Average:
+    groups = by_window(layer.window, x)
+    poolings = [_Pooling(window, layer.kind, layer.nodes) for window, _ in groups]
+    return Average(poolings, [float(mask.double().mean()) for _, mask in groups])
+
+
+class _Pooling(nn.Module):
+    """Pooling of any kind over one window."""
+
+    def __init__(self, window: Window, kind: Any, nodes: int) -> None:
+        super().__init__()
+        self.window, self.kind, self.nodes = window, kind, nodes
+
+    def forward(self, f: FeatureMap) -> FeatureMap:
+        return f.pool(self.window, self.kind, self.nodes)
+
+
+class Average(nn.Module):
+    """F ↦ Σ_i w_i L_i(F): a weighted sum of layers.
+
+    Parameters
+    ----------
+    layers : sequence of nn.Module
+    weights : sequence of float
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], weights: Sequence[float]) -> None:
+        super().__init__()
+        self.layers, self.weights = nn.ModuleList(layers), tuple(weights)
+
+    def forward(self, f: Any) -> Any:
+        """Sum the layers' outputs."""
+        check_feature_map(f)
+        parts = [w * layer(f) for w, layer in zip(self.weights, self.layers, strict=True)]
+        return functools.reduce(lambda a, b: a + b, parts)
+
+
+class AveragedFunction(nn.Module):
+    """v ↦ mean over x of fn(x, v).
+
+    Parameters
+    ----------
+    fn : callable or nn.Module
+    x : Tensor, shape (m, d)
+    """
+
+    x: Tensor
+
+    def __init__(self, fn: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> None:
+        super().__init__()
+        self.fn = fn
+        self.register_buffer("x", x)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Mean of the function at values (…, c)."""
+        x = self.x.to(values)
+        total = None
+        for part in x.split(max(1, PAIRS // max(1, values.numel()))):
+            at = part.reshape(-1, *(1,) * (values.ndim - 1), part.shape[-1])
+            out = self.fn(at, values[None]).expand(len(part), *values.shape[:-1], -1).sum(0)
+            total = out if total is None else total + out
+        assert total is not None
+        return total / len(x)
+
+
+class TranslationAverage(nn.Module):
+    """F ↦ mean over t of T₋ₜ L Tₜ F, t on a lattice of translations.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        From feature maps to feature maps; it is called once for each translation.
+    period : float or sequence of float
+        One number per axis.
+    nodes : int
+        Translations per axis.
+    """
+
+    def __init__(self, layer: nn.Module, period: VectorLike, nodes: int) -> None:
+        super().__init__()
+        sides = lengths(period, "period")
+        self.layer, self.period = layer, sides if isinstance(sides, tuple) else (sides,)
+        (self.nodes,) = integers(nodes, 1, "nodes")
+
+    def forward(self, f: Any) -> Any:
+        """Average over the translations."""
+        check_feature_map(f)
+        translations = _nodes(positive(self.period, f.dim, "period"), self.nodes)
+        parts = (self.layer(f.translate(t)).translate(-t) for t in translations)
+        return functools.reduce(lambda a, b: a + b, parts) / len(translations)
