@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from equivariance.outputs import OutputFolder
 from equivariance.plots import error_curves, png
 from equivariance.provenance import as_json, provenance
 from equivariance.sweep import sweep
+from equivariance.threads import threads
 from equivariance.verdict import Row, judge, tolerance
 
 log = logging.getLogger(__name__)
@@ -64,17 +64,6 @@ def run(settings: StrideSettings) -> Outcome:
     contents[FILES[-1]] = page(effective, rows, fields, nets, pictures, record)
     files = folder.write(contents)
     return Outcome(text(effective, rows, fields), files)
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """As many processor threads for torch, as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def measure(
