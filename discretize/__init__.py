@@ -1,6 +1,17 @@
 """From fields to arrays on grids and back, and what strides do there."""
 
+from discretize.alias_free import AliasFreeActivation as AliasFreeActivation
+from discretize.alias_free import Polynomial as Polynomial
+from discretize.blur import BlurPool as BlurPool
+from discretize.comoving import ComovingSubsampling as ComovingSubsampling
+from discretize.comoving import comoving_grid as comoving_grid
+from discretize.filtered_relu import CNOActivation as CNOActivation
+from discretize.filtered_relu import FilteredLeakyReLU as FilteredLeakyReLU
 from discretize.grid import Grid as Grid
+from discretize.learnable import LearnablePolyphase as LearnablePolyphase
+from discretize.lowpass import IdealLowpass as IdealLowpass
+from discretize.polyphase import AdaptivePolyphase as AdaptivePolyphase
+from discretize.polyphase import PolyphaseSubsampling as PolyphaseSubsampling
 from discretize.prefilter import Prefilter as Prefilter
 from discretize.refinement import NotResolved as NotResolved
 from discretize.samples import Samples as Samples
@@ -9,6 +20,11 @@ from discretize.spectrum import Aliasing as Aliasing
 from discretize.spectrum import AliasingWarning as AliasingWarning
 from discretize.spectrum import aliasing as aliasing
 from discretize.spectrum import required_grid as required_grid
-from discretize.subsampling import BlurPool as BlurPool
-from discretize.subsampling import EquivariantSubsampling as EquivariantSubsampling
+from discretize.subsampling import AveragePooling as AveragePooling
+from discretize.subsampling import MaxPooling as MaxPooling
 from discretize.subsampling import Stride as Stride
+from discretize.subsampling import Subsampling as Subsampling
+from discretize.upsampling import Upsampling as Upsampling
+from discretize.xu import EquivariantChain as EquivariantChain
+from discretize.xu import EquivariantSubsampling as EquivariantSubsampling
+from discretize.xu import Peak as Peak

@@ -198,6 +198,8 @@ class Grid:
 
     def coincides(self, other: Grid) -> bool:
         """Whether both have the same points."""
+        if other is self:  # no number need be read, which torch.compile can't do
+            return True
         if self.shape != other.shape:
             return False
         steps = self.steps_to(other)

@@ -29,16 +29,15 @@ from discretize.grid import Grid
 from discretize.spectrum import evaluator
 from fields import checks
 from fields.composed import Translated
+from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
-from fields.kernel import BoxKernel, GaussianKernel, MatrixKernel, _Separable
-from fields.lattice import MEMORY_BOUND
+from fields.kernel import MatrixKernel
+from fields.product_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
 from fields.resolved import spectrum
 from fields.waves import PlaneWaves
 
 #: The kinds of prefilter.
 KINDS = ("ideal", "gaussian", "bspline", "box", "none")
-#: B-splines of higher order cost more than they gain, and lose digits to cancellation.
-MAX_ORDER = 9
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Prefilter:
         if self.kind == "gaussian":
             return GaussianKernel([self.width * h for h in spacing], matrix)
         if self.kind == "bspline" and self.order > 0:
-            return _BSplineKernel(spacing, matrix, self.order)
+            return BSplineKernel(spacing, matrix, self.order)
         if self.kind in ("box", "bspline"):
             return BoxKernel(spacing, matrix)
         raise ValueError(f"the prefilter {self.kind!r} has no kernel of finite reach")
@@ -161,29 +160,3 @@ def filtered(
     smooth = smooth.cut(kept) if prefilter.kind == "ideal" else smooth
     error = found.tail + (rtol / 10 if field.has_quadrature else 0.0)
     return smooth.field(), error
-
-
-class _BSplineKernel(_Separable):
-    """∏ β_n(y_i/h_i)/h_i times a matrix: of unit integral and reach (n + 1)h/2, piecewise polynomial of degree n."""
-
-    def __init__(self, spacing: PerAxis, matrix: Tensor, order: int) -> None:
-        super().__init__(spacing, matrix, "spacing")
-        self.order = order
-
-    def reach(self, dim: int) -> tuple[float, ...]:
-        """Half the support."""
-        return tuple((self.order + 1) * h / 2 for h in checks.positive(self._size, dim, "spacing"))
-
-    def profile(self, nodes: Tensor, spacing: float, size: float) -> Tensor:
-        """β_n times the distance of the nodes, the trapezoidal rule: of order n + 1, exact for constants."""
-        return bspline(nodes / size, self.order) * (spacing / size)
-
-
-def bspline(x: Tensor, order: int) -> Tensor:
-    """The centred cardinal B-spline β_n(x) = Σ_k (−1)^k C(n+1, k) ((n+1)/2 − k − |x|)₊^n / n!, n ≥ 1."""
-    x = x.abs()
-    total = torch.zeros_like(x)
-    for k in range((order + 1) // 2 + 1):
-        part = ((order + 1) / 2 - k - x).clamp(min=0) ** order
-        total = total + (-1) ** k * math.comb(order + 1, k) * part
-    return total / math.factorial(order)

@@ -1,31 +1,59 @@
 """Values of a field on a grid, its quadratures refined until they settle.
 
 A composed field has nodes fixed at its layers' making. On a grid of spacing h they are put on the lattice of spacing
-h/m instead, the same for the whole graph, so that every layer's input is needed once; m grows until the values change
-by less than a tolerance. Leaves tell by their band from which m on nodes can be trusted not to alias.
+h/m instead, the same for the whole graph, so that every layer's input is needed once; m grows by 3/2 and 4/3 in turns
+until the values are within a tolerance, as far as three of them tell (`estimated_error`). Leaves tell by their band
+from which m on nodes can be trusted not to alias.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
-from fields.lattice import MEMORY_BOUND, Lattice, LatticeTooLarge, evaluate, graph
+from fields.lattice import MAX_RATIO, Lattice, common_spacing
+from fields.plan import LatticeTooLarge, Plan, graph
 from fields.resolved import NotResolved as NotResolved
 
+#: Order of convergence that is hoped for when a tolerance is given up early.
+HOPE = 4
 
-def relative_change(new: Tensor, old: Tensor) -> float:
-    """The larger of the relative change in the maximum norm and in the L2 norm."""
-    difference, new = (new - old).detach(), new.detach()
-    changes = []
-    for norm in (math.inf, 2):
-        scale = float(torch.linalg.vector_norm(new, norm))
-        change = float(torch.linalg.vector_norm(difference, norm))
-        changes.append(change / scale if scale else change)
-    return max(changes)
+
+class Refined(NamedTuple):
+    """Values, their estimated relative error, and the refinement that they were taken at."""
+
+    values: Tensor
+    error: float
+    refinement: int
+
+
+def relative_change(new: Tensor, old: Tensor, dim: int) -> float:
+    """The larger of the relative changes in the maximum norm and in L2, of the worst element of a batch.
+
+    Each element is measured by itself: all channels and points of values (*batch, c, X1, …, Xd) together.
+    """
+    new = new.detach()
+    difference, worst = (new - old.detach()).flatten(-dim - 1), 0.0
+    for order in (math.inf, 2):
+        scale = torch.linalg.vector_norm(new.flatten(-dim - 1), order, dim=-1)
+        change = torch.linalg.vector_norm(difference, order, dim=-1)
+        relative = change / torch.where(scale > 0, scale, 1.0)
+        worst = max(worst, float(relative.amax())) if not relative.isnan().any() else math.nan
+    return worst
+
+
+def known_within(field: Field) -> Iterator[Field]:
+    """All nodes of the graph, and of the graphs that leaves sum the images of."""
+    for node in graph(field):
+        yield node
+        if node.source is not None:
+            yield from known_within(node.source)
 
 
 def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
@@ -36,7 +64,7 @@ def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
     see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width.
     """
     band = kernel = narrow = (0.0,) * field.dim
-    for node in graph(field):
+    for node in known_within(field):
         own = node.bandwidth(rtol) if not node.parents else None
         band = tuple(map(max, band, own or band))
         kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
@@ -53,9 +81,105 @@ def first_refinement(field: Field, lattice: Lattice, rtol: float) -> int:
     return max(1, *(math.ceil(h * rate * (1 - 1e-12)) for h, rate in rates))
 
 
+def refinements(field: Field, lattice: Lattice, least: int) -> Iterator[int]:
+    """1, 2, 3, 4, 6, 8, 12, … times what puts the nodes on the lattice of the atoms, from `least` on.
+
+    Doubling alone may keep the nodes' places at a rim, and with them an error that no change shows.
+    """
+    base = 1
+    for node in graph(field):
+        if not node.is_quadrature:
+            for h, own in zip(lattice.spacing, node._spacings(None), strict=True):
+                common = None if own is None else common_spacing(h, own)
+                together = math.lcm(base, round(h / common)) if common else base
+                base = together if together <= MAX_RATIO else base
+    factors = [1, 2, 3]
+    while True:
+        if base * factors[0] >= least:
+            yield base * factors[0]
+        factors = [*factors[1:], 2 * factors[-2]]
+
+
 def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_BOUND) -> Tensor:
     """Values with all nodes on the lattice refined m times."""
     return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory)
+
+
+def estimated_error(ms: Sequence[int], changes: Sequence[float]) -> float:
+    """Error that is left at the last of three refinements, from how much the values changed since the other two.
+
+    An error C/m^p changes from n to m by C/m^p·((m/n)^p − 1). With p = 1 the larger of the two estimates of it is
+    returned: right for a rule of first order, and 2 to 3 times the error for one of second order, as most are here. C
+    is erratic where it depends on where rims fall between nodes; for two changes on unlike lattices to be small by
+    chance is rare.
+    """
+    *earlier, last = ms
+    return max(c / (last / m - 1) for m, c in zip(earlier, changes, strict=True))
+
+
+def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND) -> Refined:
+    """Values whose relative error is estimated to be at most `rtol`.
+
+    Raises
+    ------
+    NotResolved
+        Where three refinements, or the last one needed, don't fit into `memory`, see `fields.evaluation.evaluate`; and
+        as soon as convergence at fourth order from here would ask for one that doesn't.
+    """
+    if not field.has_quadrature:
+        return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
+    known: list[tuple[int, Tensor]] = []
+    error, unit = math.inf, 0.0
+    for m in refinements(field, lattice, first_refinement(field, lattice, rtol)):
+        try:
+            values = at_refinement(field, lattice, m, memory)
+        except LatticeTooLarge as why:
+            reached = error if error < math.inf else None
+            raise NotResolved(
+                _advice(rtol, known, error, f"at refinement {m} {why}"), reached
+            ) from why
+        known = [*known[-2:], (m, values)]
+        unit = unit or _work(field, lattice, m) / m**lattice.dim
+        if len(known) == 3:
+            changes = [relative_change(values, old, lattice.dim) for _, old in known[:-1]]
+            error = estimated_error([n for n, _ in known], changes)
+            if error <= rtol:
+                break
+            if math.isnan(error):
+                raise ValueError("the field isn't finite on this grid: it can't be sampled")
+            needed = m * (error / rtol) ** (1 / HOPE)
+            work = unit * needed**lattice.dim
+            if work > EFFORT * memory:
+                far = (
+                    f"even at fourth order refinement {needed:.0f} is needed, which computes {_size(work)} of values, "
+                    f"more than {EFFORT} times the bound on memory, {_size(memory)}"
+                )
+                raise NotResolved(_advice(rtol, known, error, far), error)
+    return Refined(values, error, m)
+
+
+def _work(field: Field, lattice: Lattice, m: int) -> int:
+    elements = math.prod(torch.broadcast_shapes(lattice.origin.shape[:-1], field.batch))
+    nodes = tuple(h / m for h in lattice.spacing)
+    return Plan(field, lattice.spacing, lattice.shape, nodes).work(elements)
+
+
+def _size(count: float) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 2**10:.1f} KiB"
+
+
+def _advice(rtol: float, known: list[tuple[int, Tensor]], error: float, why: str) -> str:
+    if error < math.inf:
+        said = f"at refinement {known[-1][0]} the error is estimated as {error:.1e} (relative)"
+    else:
+        said = "the coarsest three refinements that the field's band allows don't all fit, so that no error is known"
+    return (
+        f"rtol = {rtol:g} can't be reached: {said}, and {why}. What helps: a larger rtol, a finer or smaller grid, "
+        "smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing without any promise"
+    )
 
 
 def remaining_error(change: float, previous: float) -> float:
@@ -65,39 +189,3 @@ def remaining_error(change: float, previous: float) -> float:
     depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
     """
     return max(change, previous / 4)
-
-
-def refined(
-    field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND
-) -> tuple[Tensor, float]:
-    """Values whose error is estimated to be at most `rtol`, and that estimate, relative; see `remaining_error`."""
-    if not field.has_quadrature:
-        return at_refinement(field, lattice, 1, memory), 0.0
-    m = first_refinement(field, lattice, rtol)
-    smooth = all(n._kernel_bandwidth(rtol) for n in graph(field) if n.is_quadrature)
-    values, previous, change = None, math.inf, math.inf
-    while True:
-        try:
-            finer = at_refinement(field, lattice, m, memory)
-        except LatticeTooLarge as error:
-            raise NotResolved(_advice(rtol, m, change, error)) from error
-        if values is not None:
-            previous, change = change, relative_change(finer, values)
-            reached = change if smooth else remaining_error(change, previous)
-            if reached <= rtol:
-                return finer, reached
-            if math.isnan(reached):
-                raise ValueError("the field isn't finite on this grid: it can't be sampled")
-        values, m = finer, 2 * m
-
-
-def _advice(rtol: float, m: int, change: float, error: LatticeTooLarge) -> str:
-    if change < math.inf:
-        said = f"the values still change by {change:.1e} (relative) from refinement {m // 4} to {m // 2}"
-    else:
-        said = "the coarsest two refinements that the field's band allows don't both fit, so that no change is known"
-    return (
-        f"rtol = {rtol:g} can't be reached: {said}, and at refinement {m} {error}. What helps: a larger rtol, a finer "
-        "or smaller grid, smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing "
-        "without any promise"
-    )

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from discretize.boundary import extend, outside
+from discretize.alignment import aligned
 from discretize.grid import Grid
-from discretize.refinement import refined
+from discretize.neighbours import looked_up, seen_by
 from fields import checks
-from fields.composed import affine_values, check_kernel, check_window, fitted, map_values
-from fields.correlation import convolve, maximum, mix
+from fields.aggregation import Aggregate, View, aggregate, weighted_sum
+from fields.composed import affine_values, map_values
+from fields.correlation import mix
 from fields.feature_map import NODES, FeatureMap
 from fields.field import Field
-from fields.interpolated import Interpolated, gather
+from fields.interpolated import Interpolated
 from fields.kernel import MatrixKernel
 from fields.lattice import take
 from fields.stencil import Stencil
-from fields.window import Window, pooling_kind
+from fields.stenciled import check_kernel, check_window, fitted
+from fields.torus import check_period, is_extent
+from fields.torus import convolved as spectrally_convolved
+from fields.window import Window
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +39,14 @@ class Samples(FeatureMap):
     grid : Grid
         Its boundary says how the values continue outside; its origin may differ over the batch.
     accuracy : float, optional
-        Relative error that the values are known to, where they approximate a field; 0 for rounding error only.
+        Relative error that the values are known to, where they approximate a field, in the worst element of a batch; 0
+        for rounding error only.
+
+    Notes
+    -----
+    Samples ⊕ Field samples the field on the samples' grid, to rtol = 1e-4: for another tolerance add
+    sample(field, f.grid, rtol) instead. Samples ⊕ Samples need one lattice: on periodic grids one is rolled onto the
+    other, with boundary "none" the result lives where both are known, else the grids must be the same.
 
     Examples
     --------
@@ -92,26 +103,26 @@ class Samples(FeatureMap):
         """Σ_j w_j F(x − o_j): atoms, or a density with its nodes on this grid's spacing.
 
         Where offsets are no multiples of the spacing, their common remainder moves the origin; where they have no
-        common remainder, ValueError.
+        common remainder, ValueError. A kernel on a whole period acts by FFT, on the trigonometric interpolant.
         """
         check_kernel(kernel, self.channels, self.dtype)
         kernel.reach(self.dim)  # raises where the kernel has other dimensions
+        if kernel.period is not None:
+            return self._over_a_period(kernel, kernel.period)
         stencils = fitted(
             kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values
         )
-        return self._stenciled(stencils, convolve, torch.add)
+        return self._stenciled(stencils, weighted_sum)
 
-    def pool(self, window: Window, kind: str = "mean", nodes: int = NODES) -> Samples:
-        """Mean or maximum over the samples in a window: n samples per axis for a box of n spacings."""
+    def pool(
+        self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
+    ) -> Samples:
+        """Aggregate of the samples in a window: n samples per axis for a box of n spacings."""
         check_window(window)
         window.reach(self.dim)
-        stencils = [
-            s.to(self.values)
-            for s in window.stencils(self.grid.spacing, self.grid.spacing, pooling_kind(kind))
-        ]
-        if kind == "mean":
-            return self._stenciled(stencils, convolve, torch.add)
-        return self._stenciled(stencils, maximum, torch.maximum)
+        chosen, spacing = aggregate(kind), self.grid.spacing
+        stencils = window.taps(spacing, spacing, chosen.taps, self.values)
+        return self._stenciled(stencils, chosen.combine)
 
     def mix(self, matrix: Any) -> Samples:
         """M F(x) at every sample, M of shape (c_out, c_in)."""
@@ -144,89 +155,28 @@ class Samples(FeatureMap):
     def _affine(self, scale: Tensor | float, shift: Tensor | float) -> Samples:
         return self._with(affine_values(self.values, scale, shift, self.dim))
 
+    def _over_a_period(self, kernel: MatrixKernel, period: Sequence[float]) -> Samples:
+        grid = self.grid
+        fills = grid.boundary == "periodic" and is_extent(period, grid.shape, grid.spacing)
+        check_period(
+            kernel, fills, f"samples with boundary {grid.boundary!r} of extent {grid.extent}"
+        )
+        values = spectrally_convolved(self.values, grid.spacing, kernel)
+        assert values is not None  # a kernel on a period always knows its transform
+        return self._with(values)
+
     # --- how it is done ---------------------------------------------------------------------------------------
 
     def _stenciled(
-        self,
-        stencils: list[Stencil],
-        operation: Callable[..., Tensor],
-        join: Callable[[Tensor, Tensor], Tensor],
+        self, stencils: list[Stencil], combine: Callable[[Sequence[View]], Tensor]
     ) -> Samples:
-        remainders = {tuple(round(r, 10) for r in s.remainder) for s in stencils}
-        if len(remainders) > 1:
-            raise ValueError(
-                f"the offsets of these taps differ by fractions {sorted(remainders)} of the grid's spacing "
-                f"{self.grid.spacing}: on samples they must agree modulo the spacing"
-            )
-        total, grid = None, self.grid
-        ones = (1,) * self.dim
-        lasts = [max(c) for c in zip(*(s.last for s in stencils), strict=True)]
-        firsts = [min(c) for c in zip(*(s.first for s in stencils), strict=True)]
-        start, count = [0] * self.dim, list(grid.shape)
-        if grid.boundary == "none":
-            start = lasts
-            count = [n - b + a for n, a, b in zip(count, firsts, lasts, strict=True)]
-            if min(count) < 1:
-                raise ValueError(
-                    f"taps from {firsts} to {lasts} don't fit into a grid of shape {grid.shape}"
-                )
-        for stencil in stencils:
-            low = [i - b for i, b in zip(start, stencil.last, strict=True)]
-            high = [i + n - 1 - a for i, n, a in zip(start, count, stencil.first, strict=True)]
-            around = extend(self.values, low, high, grid.boundary)
-            part = operation(around, stencil, stencil.step, ones)
-            total = part if total is None else join(total, part)
-        move = [
-            (i + r) * h for i, r, h in zip(start, stencils[0].remainder, grid.spacing, strict=True)
-        ]
-        if any(move) or tuple(count) != grid.shape:
-            grid = grid.replace(shape=count, origin=grid.origin + grid.origin.new_tensor(move))
-        assert total is not None
-        return self._with(total, grid)
+        views, grid = seen_by(stencils, self.values, self.grid)
+        return self._with(combine(views), grid)
 
     def _aligned(self, other: FeatureMap) -> tuple[Samples, Samples]:
-        """Both maps as samples on one grid."""
-        if other.dim != self.dim:
-            raise ValueError(f"maps in {self.dim} and {other.dim} dimensions don't combine")
-        checks.same_channels(self.channels, other.channels)
-        if other.dtype != self.dtype:
-            raise TypeError(
-                f"maps of {self.dtype} and {other.dtype} don't combine: convert one of them"
-            )
-        if isinstance(other, Field):
-            values, _ = refined(other, self.grid.lattice, rtol=1e-4)
-            return self, self._with(values)
-        if not isinstance(other, Samples):
+        if not isinstance(other, Field | Samples):
             raise TypeError(f"expected a Field or Samples, got {type(other).__name__}")
-        if self.grid.boundary != other.grid.boundary:
-            raise ValueError(
-                f"samples with boundary {self.grid.boundary!r} and {other.grid.boundary!r} don't combine"
-            )
-        if self.grid.coincides(other.grid):
-            return self, other
-        steps = self.grid.steps_to(other.grid)
-        if (
-            self.grid.boundary != "none"
-            or steps is None
-            or len(steps.reshape(-1, self.dim).unique(dim=0)) > 1
-        ):
-            raise ValueError(
-                f"samples on different lattices don't combine: {self.grid} and {other.grid}; "
-                "resample one of them: f.resample(g.grid)"
-            )
-        return self._intersection(other, steps.reshape(-1, self.dim)[0].tolist())
-
-    def _intersection(self, other: Samples, steps: list[int]) -> tuple[Samples, Samples]:
-        first = [max(0, k) for k in steps]
-        last = [
-            min(n, k + m) for n, k, m in zip(self.grid.shape, steps, other.grid.shape, strict=True)
-        ]
-        count = [b - a for a, b in zip(first, last, strict=True)]
-        if min(count) < 1:
-            raise ValueError(f"grids {self.grid} and {other.grid} have no point in common")
-        return self.crop(first, count), other.crop(
-            [a - k for a, k in zip(first, steps, strict=True)], count
-        )
+        return aligned(self, other)
 
     def known(self) -> Samples:
         """The same samples with nothing assumed outside of them (boundary "none")."""
@@ -279,10 +229,10 @@ class Samples(FeatureMap):
         """
         steps, close = self.grid.nearest_steps(grid)
         if bool(close.all()):
-            return self._with(self._looked_up(steps, grid), grid)
+            return self._with(looked_up(self.values, self.grid, steps, grid), grid)
         values = self.interpolate(method)._values(grid.lattice)
         if bool(close.any()):  # elements of a batch that need no interpolation get none
-            moved = self._looked_up(steps, grid)
+            moved = looked_up(self.values, self.grid, steps, grid)
             values = torch.where(close.reshape(*close.shape, *(1,) * (self.dim + 1)), moved, values)
         return self._with(values, grid)
 
@@ -335,20 +285,3 @@ class Samples(FeatureMap):
         from discretize.labelled import from_xarray
 
         return from_xarray(array, space, channel, boundary)
-
-    def _looked_up(self, steps: Tensor, grid: Grid) -> Tensor:
-        flat, known = torch.zeros((), dtype=torch.long, device=self.device), None
-        for axis, (size, count) in enumerate(zip(self.grid.shape, grid.shape, strict=True)):
-            index = steps[..., axis, None].to(self.device) + torch.arange(count, device=self.device)
-            source = outside(index, size, self.grid.boundary)
-            lead = (*index.shape[:-1], *(1,) * axis, count, *(1,) * (self.dim - 1 - axis))
-            inside = (source >= 0).reshape(lead)
-            known = inside if known is None else known & inside
-            flat = flat * size + source.clamp(min=0).reshape(lead)
-        assert known is not None
-        values = gather(self.values, flat, self.dim)
-        if bool(known.all()):
-            return values
-        if self.grid.boundary == "none":
-            raise ValueError(f"{grid} has points that {self.grid} doesn't know: crop it first")
-        return values * known.unsqueeze(-self.dim - 1)

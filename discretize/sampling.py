@@ -11,8 +11,9 @@ from discretize.refinement import NotResolved, at_refinement, refined
 from discretize.samples import Samples
 from discretize.spectrum import warn_of_aliasing
 from fields import checks
+from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.lattice import MEMORY_BOUND, LatticeTooLarge
+from fields.plan import LatticeTooLarge
 
 
 def sample(
@@ -31,17 +32,17 @@ def sample(
     grid : Grid
         Its origin may be batched; batches of field and grid broadcast.
     rtol : float
-        The quadratures of all layers in the field are put on the grid refined m times, m doubled from what the
-        bands of leaves and kernels need, until the error, estimated from the last changes, is at most `rtol`,
-        relative, in the maximum norm and in L2. The estimate is the `accuracy` of the result; 0 where the field has no
-        quadrature.
+        The quadratures of all layers in the field are put on the grid refined m times, m growing by 3/2 and 4/3 in
+        turns from what the bands of leaves and kernels need, until the error, estimated from the last three, is at
+        most `rtol`: relative, in the maximum norm and in L2, for each element of a batch by itself. The estimate for
+        the worst element is the `accuracy` of the result; 0 where the field has no quadrature.
     refinement : int, optional
         Take this m instead, without any promise: `accuracy` is None unless the field has no quadrature.
     prefilter : {"ideal", "gaussian", "bspline", "box", "none"} or Prefilter, optional
         Convolve the field with this low-pass filter of the grid's spacing first; "none" doesn't, and says that it is
         meant. Accuracy is then that of the filtered field.
     memory : int
-        Bound on the values alive at once, in bytes.
+        Bound on the values alive at once, in bytes. What needs more is done in tiles, up to 64 times as many values.
 
     Warns
     -----
@@ -53,7 +54,8 @@ def sample(
     Raises
     ------
     NotResolved
-        Where `rtol` can't be met within `memory`: a ValueError that says what was reached and what would help.
+        Where `rtol` can't be met within `memory`, in tiles: a ValueError that says what was reached and what would
+        help, as soon as convergence at fourth order from there would take too much.
     ValueError
         Where the grid is periodic and the field isn't, with the period of the grid.
 
@@ -79,8 +81,8 @@ def sample(
         field, error = filtered(field, grid, chosen, rtol, refinement, memory)
     accuracy: float | None
     if refinement is None:
-        values, accuracy = refined(field, lattice, rtol, memory)
-        accuracy += error
+        values, reached, _ = refined(field, lattice, rtol, memory)
+        accuracy = reached + error
     else:
         try:
             values = at_refinement(field, lattice, refinement, memory)
@@ -91,5 +93,4 @@ def sample(
         accuracy = None if approximate or field.has_quadrature else error
     if not bool(torch.isfinite(values).all()):
         raise ValueError("the field isn't finite on this grid: it has NaN or infinite values there")
-    samples = Samples(values, grid, accuracy)
-    return samples
+    return Samples(values, grid, accuracy)

@@ -29,8 +29,8 @@ from discretize.grid import Grid
 from discretize.pair import check_pair
 from discretize.refinement import at_refinement, refined
 from fields.composed import Translated
+from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.lattice import MEMORY_BOUND
 from fields.resolved import Evaluator, NotResolved, check_tolerance, spectrum
 from fields.spectral import Spectrum, highest_modes
 
@@ -222,7 +222,7 @@ def evaluator(
     """How a field is evaluated on a lattice, its quadratures refined with it."""
     if refinement is not None:
         return lambda lattice: at_refinement(field, lattice, refinement, memory)
-    return lambda lattice: refined(field, lattice, rtol, memory)[0]
+    return lambda lattice: refined(field, lattice, rtol, memory).values
 
 
 def _coefficients(

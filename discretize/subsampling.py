@@ -1,35 +1,46 @@
 """Subsampling: which samples are kept, and where they lie.
 
 Every subsampling is a module from Samples to Samples; its output's grid says where the kept points are, one origin per
-batch element where they depend on the input. A Field isn't sampled, so a stride leaves it as it is.
+batch element where they depend on the input. Its `upsampling` puts values back there. A Field isn't sampled, so a
+stride leaves it as it is; filters apply to it where they are given a spacing.
 
-    Stride(s)                   every s-th sample from the first one: commutes with translations by multiples of s·h
-    BlurPool(s)                 Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019
-    EquivariantSubsampling(s)   Xu, Kim, Rainforth & Teh, "Group Equivariant Subsampling", NeurIPS 2021
+    Stride, AveragePooling, MaxPooling   every s-th sample from the first one
+    BlurPool                 blur.py          Zhang, ICML 2019
+    IdealLowpass             lowpass.py       no aliasing at all
+    AdaptivePolyphase        polyphase.py     Chaman & Dokmanić, CVPR 2021
+    LearnablePolyphase       learnable.py     Rojas-Gomez et al., NeurIPS 2022
+    EquivariantSubsampling   xu.py            Xu, Kim, Rainforth & Teh, NeurIPS 2021
+    ComovingSubsampling      comoving.py      all real translations
 """
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from discretize.grid import divides
+from discretize.boundary import extend
 from discretize.samples import Samples
-from fields import checks
-from fields.feature_map import FeatureMap
-from fields.field import Field
-from fields.interpolated import gather
+from discretize.upsampling import Upsampling
+from fields import FeatureMap, Field, checks
 from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
 
 
-class _Subsampling(nn.Module):
-    """Checks its stride; leaves a Field alone."""
+class Subsampling(nn.Module, ABC):
+    """A map from Samples to Samples on a coarser grid.
+
+    A new kind implements `_subsampled`, and `_filtered` where it also means something to a Field.
+
+    Attributes
+    ----------
+    s : int or sequence of int
+        Stride, one for all axes or one per axis.
+    """
 
     def __init__(self, s: Any) -> None:
         super().__init__()
@@ -42,21 +53,35 @@ class _Subsampling(nn.Module):
 
     def forward(self, f: Map) -> Map:
         """Subsample Samples."""
-        if isinstance(f, Field):
-            return self._filtered(f)  # type: ignore[return-value]
-        if not isinstance(f, Samples):
-            raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
-        return self._subsampled(f)  # type: ignore[return-value]
+        if is_field(f):
+            checks.integers(self.s, f.dim, "stride")
+            return self._filtered(f)  # type: ignore[return-value,arg-type]
+        return self._subsampled(f)  # type: ignore[return-value,arg-type]
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """The partner that puts values back where they came from, zeros between them unless said otherwise."""
+        return Upsampling(self.s, "zeros")
 
     def _filtered(self, f: Field) -> Field:
-        checks.integers(self.s, f.dim, "stride")
         return f
 
+    @abstractmethod
     def _subsampled(self, f: Samples) -> Samples:
-        raise NotImplementedError
+        """Filter and subsample."""
 
 
-class Stride(_Subsampling):
+def is_field(f: Any) -> bool:
+    """Whether a layer's input is a Field rather than Samples; TypeError where it is neither."""
+    if not isinstance(f, Field | Samples):
+        raise TypeError(
+            f"expected a Field or Samples, got {type(f).__name__}: "
+            "a tensor (*batch, c, X1, …, Xd) becomes one by Samples(tensor, Grid(shape, spacing))"
+        )
+    return isinstance(f, Field)
+
+
+class Stride(Subsampling):
     """Keep every s-th sample per axis, from the first one.
 
     Parameters
@@ -66,87 +91,83 @@ class Stride(_Subsampling):
 
     Notes
     -----
-    Commutes with translations by multiples of s spacings, and with no others.
+    Promise: commutes with translations by multiples of s spacings, and with no others; any input, on a periodic grid
+    exactly, under other boundaries where both know.
     """
 
     def _subsampled(self, f: Samples) -> Samples:
         return f.stride(self.s)
 
 
-class BlurPool(_Subsampling):
-    """Binomial low-pass filter, then every s-th sample (Zhang 2019).
+class _Pooling(Subsampling):
+    """Pool over windows of `size` samples per axis, then keep every s-th."""
 
-    Parameters
-    ----------
-    s : int or sequence of int
-    taps : int
-        Length of the filter per axis: row taps − 1 of Pascal's triangle, scaled to sum 1. An even number moves the
-        output by half a spacing, which its grid says.
-    spacing : float or sequence of float, optional
-        Where it is given, a Field is filtered too, with taps that far apart; otherwise a Field is left as it is.
+    kind: str
 
-    Notes
-    -----
-    Commutes with translations by multiples of s spacings; between them it only aliases less.
-    """
-
-    def __init__(self, s: Any, taps: int = 4, spacing: checks.VectorLike | None = None) -> None:
+    def __init__(
+        self, s: Any, size: Any | None = None, spacing: checks.VectorLike | None = None
+    ) -> None:
         super().__init__(s)
-        (self.taps,) = checks.integers(taps, 1, "taps")
+        self.size = s if size is None else size
+        checks.integers(
+            self.size, len(tuple(self.size)) if isinstance(self.size, Iterable) else 1, "size"
+        )
         self.spacing = spacing
 
     def extra_repr(self) -> str:
-        """Stride and taps."""
-        return f"{self.s}, taps={self.taps}"
+        """Stride and size."""
+        return f"{self.s}, size={self.size}"
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """Every value all over its cell."""
+        return Upsampling(self.s, "hold")
 
     def _window(self, dim: int, spacing: checks.VectorLike) -> Mask:
-        row = torch.tensor([math.comb(self.taps - 1, k) for k in range(self.taps)]).double()
-        weights = row
-        for _ in range(dim - 1):
-            weights = weights[..., None] * row
-        return Mask(weights, spacing)
+        return Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
 
     def _filtered(self, f: Field) -> Field:
-        checks.integers(self.s, f.dim, "stride")
-        return f if self.spacing is None else f.pool(self._window(f.dim, self.spacing))
+        if self.spacing is None:
+            return f
+        return f.pool(self._window(f.dim, self.spacing), self.kind)
 
     def _subsampled(self, f: Samples) -> Samples:
-        return f.pool(self._window(f.dim, f.grid.spacing)).stride(self.s)
+        size, grid = checks.integers(self.size, f.dim, "size"), f.grid
+        more = 0 if grid.boundary == "none" else 1
+        last = [n - 1 + more * (k - 1) for n, k in zip(grid.shape, size, strict=True)]
+        values = extend(f.values, [0] * f.dim, last, grid.boundary)
+        known = grid.replace(shape=values.shape[-f.dim :], boundary="none")
+        pooled = f._with(values, known).pool(self._window(f.dim, grid.spacing), self.kind)
+        centres = pooled.grid.replace(boundary=grid.boundary)
+        return f._with(pooled.values, centres).stride(self.s)
 
 
-class EquivariantSubsampling(_Subsampling):
-    """Keep the samples at p + s·k, with p predicted from the input so that it moves along (Xu et al. 2021).
-
-    Φ(f) = argmax_x ‖f(x)‖₁ over the grid, p = Φ(f) mod s, f_b[k] = f[p + s·k]. Since Φ(t▷f) = Φ(f) + t for integer
-    t, S(t▷f) is S(f) with its grid moved by t: f_b rolled by (t + p − p_t)/s, the index p_t = (p + t) mod s.
+class AveragePooling(_Pooling):
+    """Mean over windows of samples, the first of which begins at the first sample; then every s-th of them.
 
     Parameters
     ----------
     s : int or sequence of int
         It must divide the shape of a periodic grid.
+    size : int or sequence of int, optional
+        Samples per window and axis; s unless given. The output lies at the centres of the windows.
+    spacing : float or sequence of float, optional
+        Where it is given, a Field is averaged too, over points that far apart; otherwise it is left as it is.
 
     Notes
     -----
-    The pair (f_b, p) of the paper is (values, origin of the grid) here. Exact for all translations by integer
-    multiples of the spacing on a periodic grid, wherever the maximum is unique; among equal maxima the first in
-    row-major order is taken, and where the input's own symmetry makes them equal no choice can be equivariant. The
-    index is piecewise constant: gradients flow through the values only.
+    Promise: commutes with translations by multiples of s spacings. Being linear, it is exact for all real translations
+    as well where the input's band and stride leave no aliases: waves below 1/2s per spacing, on a periodic grid.
     """
 
-    def _subsampled(self, f: Samples) -> Samples:
-        strides = checks.integers(self.s, f.dim, "stride")
-        divides(strides, f.grid.shape, f.grid.boundary)
-        phase = largest(f) % torch.tensor(strides, device=f.device)
-        grid = f.grid.stride(strides, phase)
-        flat = torch.zeros((), dtype=torch.long, device=f.device)
-        for axis, (n, s, kept) in enumerate(zip(f.grid.shape, strides, grid.shape, strict=True)):
-            index = phase[..., axis, None] + s * torch.arange(kept, device=f.device)
-            lead = (*index.shape[:-1], *(1,) * axis, kept, *(1,) * (f.dim - 1 - axis))
-            flat = flat * n + index.reshape(lead)
-        return f._with(gather(f.values, flat, f.dim), grid)
+    kind = "mean"
 
 
-def largest(f: Samples) -> Tensor:
-    """Index (*batch, d) of the sample with the largest ‖f(x)‖₁; the first in row-major order of equals."""
-    norm = f.values.detach().abs().sum(-f.dim - 1).flatten(-f.dim)
-    return torch.stack(torch.unravel_index(norm.argmax(-1), f.grid.shape), dim=-1)
+class MaxPooling(_Pooling):
+    """Maximum over windows of samples, the first of which begins at the first sample; then every s-th of them.
+
+    Parameters and promise as for AveragePooling, but not linear: between multiples of s spacings it is not equivariant,
+    whatever the input's band.
+    """
+
+    kind = "max"

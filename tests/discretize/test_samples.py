@@ -212,9 +212,11 @@ def test_pointwise_vocabulary(dim: int) -> None:
 
 
 @every_dim
-def test_adding_a_field_samples_it(dim: int) -> None:
+@pytest.mark.parametrize("boundary", ["periodic", "none"])
+def test_adding_a_field_samples_it(dim: int, boundary: str) -> None:
     """f ⊕ G = f + sample(G), from either side."""
-    f, g = samples(dim), Gaussians(points(dim, 3), noise(3, 2), [0.5, 1.0, 0.7])
+    f, g = samples(dim, boundary), Gaussians(points(dim, 3), noise(3, 2), [0.5, 1.0, 0.7])
+    g = g.periodize(f.grid.extent) if boundary == "periodic" else g
     there = g(f.grid.points()).movedim(-1, 0)
     for composed, expected in [
         (f + g, f.values + there),
@@ -222,6 +224,38 @@ def test_adding_a_field_samples_it(dim: int) -> None:
         (f * g, f.values * there),
     ]:
         assert_close(composed.values, expected, 100)
+
+
+def test_a_field_is_added_to_the_tolerance_of_sample() -> None:
+    """Quadratures are resolved to 1e-4, as `sample` does."""
+    f = samples(1, "none")
+    pooled = Gaussians([[1.0]], noise(1, 2), [0.5]).pool(Box(0.83), "max")
+    added = f + pooled
+    assert torch.equal(added.values - f.values, (f + sample(pooled, f.grid)).values - f.values)
+    fine = sample(pooled, f.grid, refinement=500).values
+    assert float((added.values - f.values - fine).abs().max()) <= 1e-4 * float(fine.abs().max())
+
+
+@every_dim
+def test_periodic_samples_whole_rolls_apart_are_added_by_rolling(dim: int) -> None:
+    """(values, origin) and (values rolled by k, origin − k·h) are the same samples: f + f′ = 2f on f's grid."""
+    f = samples(dim, batch=(3,))
+    for k in ((1, -2, 3)[:dim], (9, 15, -20)[:dim], SHAPE[:dim]):
+        move = [-n * h for n, h in zip(k, SPACING, strict=False)]
+        moved = Samples(f.values.roll(k, tuple(range(-dim, 0))), f.grid.translate(move))
+        for both in (f + moved, moved + f):
+            assert both.grid.shape == f.grid.shape
+            assert_close(both.resample(f.grid).values, 2 * f.values, 0)
+        assert (f * moved).grid is f.grid
+        assert torch.equal((f - moved).values, torch.zeros_like(f.values))
+    each = Samples(
+        torch.stack([v.roll(k, -1) for k, v in enumerate(f.values)]),
+        f.grid.translate(
+            torch.tensor([[0.0] * (dim - 1) + [-k * SPACING[dim - 1]] for k in range(3)])
+        ),
+    )
+    assert_close((f + each).values, 2 * f.values, 0)
+    assert_close((each + f).resample(f.grid).values, 2 * f.values, 0)
 
 
 @every_dim
@@ -393,6 +427,16 @@ ONE = Grid((4, 4), 1.0)
         (lambda: F + Samples(noise(2, 4, 4).float(), ONE), TypeError, "maps of torch.float64 and"),
         (lambda: F + Samples(noise(2, 4), Grid(4, 1.0)), ValueError, "maps in 2 and 1 dimensions"),
         (lambda: F + F.translate([0.5, 0.0]), ValueError, "on different lattices don't combine"),
+        (
+            lambda: F + Samples(F.values[..., :2], Grid((4, 2), 1.0, [0.0, 1.0])),
+            ValueError,
+            "on different lattices don't combine",
+        ),
+        (
+            lambda: F + Gaussians([[0.0, 0.0]], noise(1, 2), [1.0]),
+            ValueError,
+            r"periodic with period \(4.0, 4.0\), the field isn't.*field.periodize\(\(4.0, 4.0\)\)",
+        ),
         (lambda: F + F.known(), ValueError, "boundary 'periodic' and 'none' don't combine"),
         (lambda: F + F.stride(2), ValueError, "on different lattices don't combine"),
         (

@@ -103,7 +103,6 @@ def test_waves_far_above_nyquist_are_not_taken_for_their_aliases(
     assert float((f.values - expected).abs().max()) <= 1e-6 * max(factor, 1e-6)
 
 
-@pytest.mark.xfail(reason="a mapped field has no bandwidth: its leaves are hidden by periodize")
 def test_what_leaves_know_is_seen_through_a_sum_of_images() -> None:
     """A needle of width 0.001 between all coarse nodes is not taken for zero."""
     needle = Gaussians([[0.33]], [[1.0]], [0.001])
@@ -153,7 +152,7 @@ def assert_honest(layer: Callable[[Field], Field], dim: int, rtol: float) -> Non
         (gaussians(Draw(dim)), Grid((6, 5)[:dim], 0.5, 0.13, boundary="none")),
     ]:
         f = sample(layer(field), grid, rtol=rtol)
-        fine = 4096 if dim == 1 else 96
+        fine = 1024 if dim == 1 else 48
         reference = sample(layer(field), grid, refinement=fine).values
         assert f.accuracy <= rtol
         assert relative_error(f.values, reference) <= f.accuracy + dim * CUT_OFF
@@ -165,11 +164,10 @@ def test_accuracy_bounds_the_error(layer: Callable[[Field], Field], dim: int, rt
     assert_honest(layer, dim, rtol)
 
 
-@pytest.mark.xfail(reason="doubling the nodes may bring none closer to the rim: no change is seen")
 @pytest.mark.parametrize("layer", MAXIMA.values(), ids=MAXIMA.keys())
 def test_accuracy_bounds_the_error_of_maxima(layer: Callable[[Field], Field]) -> None:
-    """The same for maxima, which are first order."""
-    for dim, rtol in [(1, 1e-2), (1, 1e-3), (2, 3e-2)]:
+    """The same for maxima, whose rims may stay as far from the nodes as they are when these are doubled."""
+    for dim, rtol in [(1, 1e-2), (1, 1e-4), (2, 3e-2), (2, 3e-3)]:
         assert_honest(layer, dim, rtol)
 
 
@@ -203,15 +201,16 @@ def test_not_resolved_says_what_was_reached() -> None:
         field.convolve(BoxKernel(0.7, [[1.0]]), exact=False),
         Grid(10, 0.3, 0.13, boundary="none"),
     )
-    message = r"rtol = 1e-10 can't be reached: the values still change by .* from refinement \d+ to"
+    message = r"rtol = 1e-10 can't be reached: at refinement \d+ the error is estimated as \d"
     with pytest.raises(NotResolved, match=message) as caught:
         sample(field, grid, rtol=1e-10, memory=1 << 18)
     for help_ in ("a larger rtol", "a larger memory=", "refinement=m"):
         assert help_ in str(caught.value)
+    assert f"{caught.value.tail:.1e}" in str(caught.value)
     with pytest.raises(NotResolved, match="refinement 100000: this needs"):
         sample(field, grid, refinement=100000, memory=1 << 18)
     fast = PlaneWaves([[1000.0]], [[1.0]]).convolve(GaussianKernel(1.0, [[1.0]]), exact=False)
-    with pytest.raises(NotResolved, match="no change is known"):
+    with pytest.raises(NotResolved, match="no error is known"):
         sample(fast, grid, prefilter="none", memory=1 << 14)
     assert issubclass(NotResolved, ValueError)
 

@@ -1,0 +1,231 @@
+"""Pointwise non-linearities between approximate filters: StyleGAN3's and the convolutional neural operator's.
+
+Karras et al., "Alias-Free Generative Adversarial Networks", NeurIPS 2021
+Raonić et al., "Convolutional Neural Operators", NeurIPS 2023
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from discretize.boundary import extend
+from discretize.samples import Samples
+from discretize.subsampling import Subsampling
+from discretize.upsampling import Upsampling
+from fields import Field, checks
+from fields.separable import contract
+
+
+class FilteredLeakyReLU(Subsampling):
+    """Zeros between samples → FIR filter with gain u^d → gain·leaky ReLU → clamp → FIR filter → every d-th sample.
+
+    Parameters
+    ----------
+    up, down : int or sequence of int
+        u and d. The output's spacing is d/u times the input's.
+    cutoff : float
+        f_c of both filters, in waves per sample of the input for the first, of the output for the second; 0.5 is
+        critical sampling.
+    stopband : float, optional
+        f_t, where the filters' transition ends, in the same units: 2^0.3·f_c unless given. The half-width of the
+        transition is max(f_t, 0.5) − f_c.
+    taps : int
+        The first filter has taps·u taps per axis, the second taps·d: windowed sines, Kaiser's window.
+    slope, gain, clamp : float
+        Of the leaky ReLU, and of what follows.
+
+    Notes
+    -----
+    Promise: none that is exact but for translations by multiples of the output's spacing, on a periodic grid; the error
+    between falls with the cutoff. An even number of taps moves the samples by half a fine spacing, which the grid says.
+    The filters are separable (the paper's radial ones are not offered); a bias is a layer of its own. On a Field it is
+    the non-linearity alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import FilteredLeakyReLU, Grid, Samples
+    >>> f = FilteredLeakyReLU(up=2, down=4)(Samples(torch.ones(1, 1, 16).double(), Grid(16, 1.0)))
+    >>> f.grid.shape, f.grid.spacing, round(float(f.values.mean()), 2)
+    ((8,), (2.0,), 1.41)
+    """
+
+    def __init__(
+        self,
+        up: Any = 2,
+        down: Any = 2,
+        cutoff: float = 0.25,
+        stopband: float | None = None,
+        taps: int = 6,
+        slope: float = 0.2,
+        gain: float = math.sqrt(2),
+        clamp: float = 256.0,
+    ) -> None:
+        super().__init__(down)
+        self.up = up
+        (self.cutoff,) = checks.positive(cutoff, 1, "cutoff")
+        if self.cutoff > 0.5:
+            raise ValueError(f"cutoff lies in (0, 0.5] waves per sample, got {cutoff}")
+        self.stopband = 2**0.3 * self.cutoff if stopband is None else stopband
+        if max(self.stopband, 0.5) <= self.cutoff:
+            raise ValueError(
+                f"stopband must be above the cutoff {cutoff} where that is 0.5, got {self.stopband}"
+            )
+        (self.taps,) = checks.integers(taps, 1, "taps")
+        (self.clamp,) = checks.positive(clamp, 1, "clamp")
+        self.slope, self.gain = slope, gain
+
+    def extra_repr(self) -> str:
+        """Rates and cutoff."""
+        return f"up={self.up}, down={self.s}, cutoff={self.cutoff:g}"
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """Trigonometric interpolation, where d/u is whole."""
+        (up,), (down,) = checks.integers(self.up, 1, "up"), checks.integers(self.s, 1, "down")
+        if down % up:
+            raise ValueError(f"an output {down}/{up} times as coarse has no upsampling partner")
+        return Upsampling(down // up, "fourier")
+
+    def _filtered(self, f: Field) -> Field:
+        return f.map(self._activated)
+
+    def _activated(self, x: Tensor) -> Tensor:
+        y = torch.nn.functional.leaky_relu(x, self.slope) * self.gain
+        return y.clamp(-self.clamp, self.clamp)
+
+    def _subsampled(self, f: Samples) -> Samples:
+        up, down = checks.integers(self.up, f.dim, "up"), checks.integers(self.s, f.dim, "down")
+        fine = Upsampling(up, "zeros")(f)
+        fine = self._filter(fine, up, math.prod(up))
+        fine = fine._with(self._activated(fine.values))
+        return self._filter(fine, down, 1.0).stride(down)
+
+    def _filter(self, f: Samples, factors: tuple[int, ...], gain: float) -> Samples:
+        half = max(self.stopband, 0.5) - self.cutoff
+        for axis, m in enumerate(factors):
+            row = windowed_sine(self.taps * m, 2 * self.cutoff / m, 4 * half / m)
+            f = _correlated(f, row if axis else gain * row, axis)
+        return f
+
+
+def _correlated(f: Samples, row: Tensor, axis: int) -> Samples:
+    """Correlate one axis with centred taps; an even number of them moves the map by half a spacing."""
+    taps, size, grid = len(row), f.grid.shape[axis], f.grid
+    before = 0 if grid.boundary == "none" else (taps - 1) // 2
+    after = 0 if grid.boundary == "none" else taps - 1 - before
+    if size + before + after < taps:
+        raise ValueError(f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape}")
+    first, last = [0] * f.dim, [n - 1 for n in grid.shape]
+    first[axis], last[axis] = -before, size - 1 + after
+    rows = extend(f.values, first, last, grid.boundary).movedim(axis - f.dim, -1)
+    flat = rows.reshape(-1, 1, rows.shape[-1])
+    out = torch.nn.functional.conv1d(flat, row.to(rows)[None, None])
+    out = out.reshape(*rows.shape[:-1], -1).movedim(-1, axis - f.dim)
+    move = torch.zeros_like(grid.origin)
+    move[..., axis] = ((taps - 1) / 2 - before) * grid.spacing[axis]
+    return f._with(out, grid.replace(shape=out.shape[-f.dim :], origin=grid.origin + move))
+
+
+def windowed_sine(taps: int, cutoff: float, width: float) -> Tensor:
+    """A low-pass FIR filter with sum 1: sin(πcn)/πn times Kaiser's window, float64.
+
+    Parameters
+    ----------
+    taps : int
+    cutoff, width : float
+        c, the middle of the transition, and its width, as parts of the Nyquist frequency.
+    """
+    attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95
+    if attenuation > 50:
+        beta = 0.1102 * (attenuation - 8.7)
+    elif attenuation > 21:
+        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    else:
+        beta = 0.0
+    n = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+    window = torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
+    row = torch.sinc(cutoff * n) * window
+    return row / row.sum()
+
+
+class CNOActivation(Subsampling):
+    """Interpolate to a grid u times as fine → σ → interpolate to a grid s times as coarse (Raonić et al. 2023).
+
+    Parameters
+    ----------
+    s : int or sequence of int
+        It must divide the shape; 1 keeps the grid.
+    fn : callable, optional
+        σ, channels last: leaky ReLU with slope 0.01 unless given.
+    up : int or sequence of int
+        u.
+
+    Notes
+    -----
+    Both interpolations are Keys' cubic one (a = −½), widened where it goes to a coarser grid ("anti-aliased"), cut off
+    and scaled at the edge of the array, whatever the grid's boundary. Samples are the centres of cells, so that the
+    output lies (s − 1)/2 spacings further in. Promise: none; even for translations by multiples of s on a periodic grid
+    it errs near the edge. On a Field it is σ alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import CNOActivation, Grid, Samples
+    >>> f = CNOActivation(2)(Samples(torch.ones(1, 1, 8).double(), Grid(8, 1.0)))
+    >>> f.grid.origin.tolist(), round(float(f.values.mean()), 9)
+    ([0.5], 1.0)
+    """
+
+    def __init__(
+        self, s: Any = 1, fn: Callable[[Tensor], Tensor] | None = None, up: Any = 2
+    ) -> None:
+        super().__init__(s)
+        self.fn = torch.nn.functional.leaky_relu if fn is None else fn
+        self.up = up
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """Every value all over its cell."""
+        return Upsampling(self.s, "hold")
+
+    def _filtered(self, f: Field) -> Field:
+        return f.map(self.fn)
+
+    def _subsampled(self, f: Samples) -> Samples:
+        up, down = checks.integers(self.up, f.dim, "up"), checks.integers(self.s, f.dim, "stride")
+        if any(n % s for n, s in zip(f.grid.shape, down, strict=True)):
+            raise ValueError(f"a stride of {down} doesn't divide the shape {f.grid.shape}")
+        fine = [n * u for n, u in zip(f.grid.shape, up, strict=True)]
+        coarse = [n // s for n, s in zip(f.grid.shape, down, strict=True)]
+        values = _resized(f.values, fine)
+        values = self.fn(values.movedim(-f.dim - 1, -1)).movedim(-1, -f.dim - 1)
+        spacing = [h * s for h, s in zip(f.grid.spacing, down, strict=True)]
+        move = [(s - 1) / 2 * h for s, h in zip(down, f.grid.spacing, strict=True)]
+        origin = f.grid.origin + f.grid.origin.new_tensor(move)
+        grid = f.grid.replace(shape=coarse, spacing=spacing, origin=origin)
+        return f._with(_resized(values, coarse), grid)
+
+
+def _resized(values: Tensor, sizes: list[int]) -> Tensor:
+    shape = values.shape[-len(sizes) :]
+    return contract(
+        values, [cubic_matrix(n, m).to(values) for n, m in zip(shape, sizes, strict=True)]
+    )
+
+
+def cubic_matrix(size: int, new: int) -> Tensor:
+    """Keys' cubic interpolation of `size` cells at the centres of `new` cells: (new, size), rows of sum 1."""
+    scale = size / new
+    wide = max(scale, 1.0)
+    centre = (torch.arange(new, dtype=torch.float64) + 0.5)[:, None] * scale
+    x = ((torch.arange(size, dtype=torch.float64) + 0.5 - centre) / wide).abs()
+    inner = (1.5 * x - 2.5) * x * x + 1
+    outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    weights = torch.where(x < 1, inner, torch.where(x < 2, outer, 0.0))
+    return weights / weights.sum(1, keepdim=True)

@@ -1,0 +1,136 @@
+"""Learnable polyphase sampling (Rojas-Gomez, Lim, Schwing, Do & Yeh, NeurIPS 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from discretize.boundary import extend
+from discretize.polyphase import PolyphaseSubsampling, best_phase, components
+from discretize.samples import Samples
+from fields import checks
+
+
+class LearnablePolyphase(PolyphaseSubsampling):
+    """Keep the sublattice with the largest learnt score (LPS; Rojas-Gomez et al. 2022).
+
+    The score of sublattice i is the mean over channels and space of conv₃(ReLU(conv₃(x_i))), the same weights for all.
+
+    Parameters
+    ----------
+    s : int or sequence of int
+        It must divide the shape of a periodic grid; elsewhere the last partial cell is kept, zeros completing it.
+    channels : int
+        Of the input.
+    dim : int, optional
+        d: the length of `s`, or 2, unless given.
+    hidden : int
+        Channels between the two convolutions, and after them.
+    temperature : float
+        Of the softmax in training.
+    seed : int
+        Of the initial weights and of the noise in training.
+    dtype : torch.dtype
+
+    Notes
+    -----
+    Evaluation: the largest score; promise and ties as for AdaptivePolyphase, but bit for bit only as far as the scores
+    don't tie to rounding. Training: a mixture of all sublattices with Gumbel-softmax weights, noise from a generator of
+    its own, `generator`; gradients reach the weights through it, and it isn't equivariant. The grid then says where the
+    sublattice of the largest weight lies. Every forward pass in training draws anew.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import Grid, LearnablePolyphase, Samples
+    >>> down = LearnablePolyphase(2, channels=3).eval()
+    >>> down(Samples(torch.ones(1, 3, 8, 8).double(), Grid((8, 8), 1.0))).values.shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    def __init__(
+        self,
+        s: Any,
+        channels: int,
+        dim: int | None = None,
+        hidden: int = 64,
+        temperature: float = 1.0,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__(s)
+        if dim is None:
+            dim = len(tuple(s)) if isinstance(s, Iterable) else 2
+        self.dim = checks.dimension(dim)
+        (channels,) = checks.integers(channels, 1, "channels")
+        (hidden,) = checks.integers(hidden, 1, "hidden")
+        (self.temperature,) = checks.positive(temperature, 1, "temperature")
+        self.generator = torch.Generator().manual_seed(seed)
+        sides = (3,) * self.dim
+        self.first = nn.Parameter(self._draw((hidden, channels, *sides)).to(dtype))
+        self.bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))
+        self.second = nn.Parameter(self._draw((hidden, hidden, *sides)).to(dtype))
+
+    def _draw(self, shape: tuple[int, ...]) -> Tensor:
+        """Normal weights that keep the size of rectified features."""
+        weights = torch.randn(shape, generator=self.generator, dtype=torch.float64)
+        return weights * math.sqrt(2 / math.prod(shape[1:]))
+
+    def extra_repr(self) -> str:
+        """Stride and channels."""
+        return f"{self.s}, channels={self.first.shape[1]}, hidden={self.first.shape[0]}"
+
+    def scores(self, f: Samples) -> Tensor:
+        """Scores (*batch, s1·…·sd) of the sublattices."""
+        if f.dim != self.dim or f.channels != self.first.shape[1]:
+            raise ValueError(
+                f"this layer takes {self.first.shape[1]} channels in {self.dim} dimensions, "
+                f"got {f.channels} in {f.dim}"
+            )
+        checks.same_dtype(self.first, f.dtype, "the layer's weights")
+        parts = components(f.values, self._strides(f)).movedim(-f.dim - 1, -f.dim - 2)
+        lead, boundary = parts.shape[: -f.dim - 1], f.grid.boundary
+        x = parts.reshape(-1, *parts.shape[-f.dim - 1 :])
+        x = torch.relu(self._convolved(x, self.first, self.bias, boundary))
+        x = self._convolved(x, self.second, None, boundary)
+        return x.flatten(1).mean(1).reshape(lead)
+
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None, boundary: str) -> Tensor:
+        conv = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[self.dim - 1]
+        around = extend(
+            x,
+            [-1] * self.dim,
+            list(x.shape[-self.dim :]),
+            "zero" if boundary == "none" else boundary,
+        )
+        return conv(around, weight, bias)
+
+    def phase(self, f: Samples) -> Tensor:
+        """The phase with the largest score."""
+        strides = checks.integers(self.s, f.dim, "stride")
+        return best_phase(self.scores(f).detach(), f, strides)
+
+    def _subsampled(self, f: Samples) -> Samples:
+        return self._mixture(f) if self.training else super()._subsampled(f)
+
+    def _mixture(self, f: Samples) -> Samples:
+        """Σ_i w_i x_i, w the softmax of (scores + Gumbel noise)/temperature."""
+        strides = self._strides(f)
+        if any(n % s for n, s in zip(f.grid.shape, strides, strict=True)):
+            raise ValueError(
+                f"in training a stride of {strides} must divide the shape, got {f.grid.shape}: sublattices of "
+                "different sizes don't mix"
+            )
+        scores = self.scores(f)
+        uniform = torch.rand(scores.shape, generator=self.generator, dtype=torch.float64)
+        noise = -torch.log(-torch.log(uniform.clamp(min=1e-300)))
+        weights = torch.softmax((scores + noise.to(scores)) / self.temperature, dim=-1)
+        parts = components(f.values, strides)
+        shape = (*weights.shape[:-1], 1, weights.shape[-1], *(1,) * f.dim)
+        values = (parts * weights.reshape(shape)).sum(-f.dim - 1)
+        phase = torch.stack(torch.unravel_index(weights.detach().argmax(-1), strides), dim=-1)
+        return f._with(values, f.grid.stride(strides, phase))

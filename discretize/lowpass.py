@@ -1,0 +1,73 @@
+"""Ideal low-pass filter before the stride: no aliasing, and every real translation (Michaeli et al., CVPR 2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discretize.grid import Grid, divides
+from discretize.prefilter import Prefilter
+from discretize.prefilter import filtered as prefiltered
+from discretize.samples import Samples
+from discretize.subsampling import Subsampling
+from discretize.trigonometric import below, filtered
+from discretize.upsampling import Upsampling
+from fields import Field, checks
+
+
+class IdealLowpass(Subsampling):
+    """Drop all waves at and above the coarse grid's Nyquist frequency, then keep every s-th sample.
+
+    Parameters
+    ----------
+    s : int or sequence of int
+        It must divide the shape of the grid, which is periodic.
+    spacing : float or sequence of float, optional
+        That of the fine grid. Where it is given, a Field is filtered too, by its spectrum; otherwise it is left as it
+        is.
+
+    Notes
+    -----
+    Promise: commutes with all real translations, to rounding error, for periodic samples of waves below Nyquist.
+    Linear. It rings at edges, and drops what a comoving grid keeps.
+
+    Examples
+    --------
+    >>> from discretize import Grid, IdealLowpass, sample
+    >>> from fields import PlaneWaves
+    >>> f = sample(PlaneWaves([[0.125], [0.375]], [[1.0], [1.0]]), Grid(8, 1.0))
+    >>> [round(v, 9) + 0.0 for v in IdealLowpass(2)(f).values[0].tolist()]
+    [1.0, 0.0, -1.0, 0.0]
+    """
+
+    def __init__(self, s: Any, spacing: checks.VectorLike | None = None) -> None:
+        super().__init__(s)
+        self.spacing = spacing
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """Trigonometric interpolation on the fine grid."""
+        return Upsampling(self.s, "fourier")
+
+    def _filtered(self, f: Field) -> Field:
+        if self.spacing is None:
+            return f
+        strides = checks.integers(self.s, f.dim, "stride")
+        spacing = checks.positive(self.spacing, f.dim, "spacing")
+        coarse = Grid((1,) * f.dim, [s * h for s, h in zip(strides, spacing, strict=True)])
+        return prefiltered(f, coarse, Prefilter("ideal"))[0]
+
+    def _subsampled(self, f: Samples) -> Samples:
+        strides = checks.integers(self.s, f.dim, "stride")
+        if f.grid.boundary != "periodic":
+            raise ValueError(
+                f"an ideal low-pass filter needs periodic samples, got boundary {f.grid.boundary!r}: "
+                "BlurPool works with all boundaries"
+            )
+        divides(strides, f.grid.shape, "periodic")
+        values = f.values
+        for axis in range(-1, -f.dim - 1, -1):
+            n, s = f.grid.shape[axis], strides[axis]
+            if s > 1:
+                keep = below(n, n // s).to(f.device)
+                values = filtered(values, keep, axis, f.dim, down=s)
+        return f._with(values.contiguous(), f.grid.stride(strides))

@@ -1,0 +1,235 @@
+"""Origins at the highest point of a map: the largest sample, or the top of the energy between the samples."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from discretize.grid import Grid
+from discretize.samples import Samples
+from discretize.trigonometric import in_chunks, upsampled
+from fields import FeatureMap, Field, checks
+from fields.lattice import split
+
+#: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
+CANDIDATES = 8
+APART = 1e-3
+
+
+@dataclass(frozen=True)
+class Argmax:
+    """Φ = argmax_x ‖F(x)‖₁ over the samples, modulo M (Xu, Kim, Rainforth & Teh, NeurIPS 2021).
+
+    Notes
+    -----
+    Commutes with translations by whole spacings on a periodic grid, wherever the maximum is unique. Of equals the first
+    in row-major order is taken. M is a multiple of the spacing; the boundary may be any. The confidence is
+    1 − (largest value at another residue of the axis modulo M)/(largest value): 0 where these tie. Piecewise constant:
+    it has no gradient. Defined on samples only: of a Field take RefinedArgmax.
+
+    Examples
+    --------
+    >>> from discretize import Grid, Samples
+    >>> from discretize.origins import Argmax
+    >>> origin, confidence = Argmax()(Samples([[0.0, 1.0, 0.0, -4.0]], Grid(4, 0.5)), 1.0)
+    >>> origin.tolist(), confidence.tolist()
+    ([0.5], [1.0])
+    """
+
+    def __call__(self, f: FeatureMap, modulus: Any = None) -> tuple[Tensor, Tensor]:
+        """Predict."""
+        if isinstance(f, Field):
+            raise TypeError(
+                "Argmax is defined on Samples: take RefinedArgmax() for a Field, or sample it"
+            )
+        if not isinstance(f, Samples):
+            raise TypeError(f"expected Samples, got {type(f).__name__}")
+        lengths = checks.positive(f.grid.extent if modulus is None else modulus, f.dim, "modulus")
+        parts = [split(m / h) for m, h in zip(lengths, f.grid.spacing, strict=True)]
+        if any(rest or n < 1 for n, rest in parts):
+            raise ValueError(
+                f"the modulus of Argmax must be a multiple of the spacing {f.grid.spacing}, got {lengths}"
+            )
+        strides = [n for n, _ in parts]
+        norm = pointwise_norm(f).double()
+        index = first_largest(norm, f.dim) % torch.tensor(strides, device=f.device)
+        confidence = torch.stack(
+            [_gap(norm, index[..., i], i - f.dim, s, f.dim) for i, s in enumerate(strides)], dim=-1
+        )
+        origin = f.grid.origin
+        where = index.to(origin.device) * origin.new_tensor(f.grid.spacing)
+        return (origin + where).expand(*f.batch, f.dim), confidence.expand(*f.batch, f.dim)
+
+
+def pointwise_norm(f: Samples) -> Tensor:
+    """‖F(x)‖₁ over the channels at every sample, shape (*batch, X1, …, Xd), without gradient."""
+    first, *others = f.values.detach().unbind(-f.dim - 1)
+    norm = first.abs()
+    for channel in others:  # several times as fast as torch's sum over an axis that isn't the last
+        norm += channel.abs()
+    return norm
+
+
+def first_largest(score: Tensor, dim: int) -> Tensor:
+    """Index (*batch, d) of the largest of scores (*batch, X1, …, Xd); the first in row-major order of equals."""
+    flat = score.flatten(-dim).argmax(-1)
+    return torch.stack(torch.unravel_index(flat, score.shape[-dim:]), dim=-1)
+
+
+def _gap(norm: Tensor, residue: Tensor, axis: int, stride: int, dim: int) -> Tensor:
+    others = tuple(a for a in range(-dim, 0) if a != axis)
+    line = norm.amax(others) if others else norm
+    line = torch.nn.functional.pad(line, (0, -line.shape[-1] % stride), value=-math.inf)
+    best = line.unflatten(-1, (-1, stride)).amax(-2)
+    here = torch.arange(stride, device=norm.device) == residue[..., None]
+    top = best.amax(-1)
+    other = torch.where(here, 0.0, best).amax(-1)
+    return torch.where(top > 0, 1 - other / torch.where(top > 0, top, 1.0), 0.0)
+
+
+@dataclass(frozen=True)
+class RefinedArgmax:
+    """Φ = argmax_x Σ_c F_c(x)² over all real x, modulo M: local maxima of samples, refined by Newton's method.
+
+    Parameters
+    ----------
+    steps : int
+        Of Newton's method, on the trigonometric interpolant, with its exact derivatives.
+    rtol : float
+        A Field is resolved to this relative accuracy in L2 first.
+
+    Notes
+    -----
+    The eight highest local maxima on twice as fine a grid are refined, and the highest of them is the origin. Commutes
+    with all real translations of periodic maps with waves below Nyquist wherever the confidence, 1 − (second highest at
+    another place of the axis modulo M)/(highest), isn't 0; there it jumps. No gradient. A constant has confidence 0.
+    """
+
+    steps: int = 12
+    rtol: float = 1e-8
+
+    def __call__(self, f: FeatureMap, modulus: Any = None) -> tuple[Tensor, Tensor]:
+        """Predict."""
+        samples = f if isinstance(f, Samples) else resolved(f, self.rtol)
+        if samples.grid.boundary != "periodic":
+            raise ValueError(
+                f"RefinedArgmax is defined for periodic samples, got boundary {samples.grid.boundary!r}"
+            )
+        given = samples.grid.extent if modulus is None else modulus
+        lengths = checks.positive(given, f.dim, "modulus")
+        spacing = samples.grid.origin.new_tensor(samples.grid.spacing)
+        period = torch.tensor(lengths, dtype=torch.float64, device=f.device)
+        values = samples.values.detach()
+        lead = values.shape[: -f.dim - 1]
+
+        def predict(part: Tensor) -> tuple[Tensor, ...]:
+            places, heights = refined_maxima(part.double(), f.dim, self.steps)
+            return _highest(places, heights, period / spacing)
+
+        columns = in_chunks(predict, values.reshape(-1, *values.shape[-f.dim - 1 :]))
+        place, confidence = (column.reshape(*lead, f.dim) for column in columns)
+        start = samples.grid.origin if samples is f else samples.grid.origin.new_zeros(f.dim)
+        offset = place * spacing + (samples.grid.origin - start)
+        origin = torch.remainder(offset, period) + start
+        return origin.expand(*f.batch, f.dim), confidence.expand(*f.batch, f.dim)
+
+
+def resolved(f: FeatureMap, rtol: float) -> Samples:
+    """A periodic field as samples that tell all its waves, to a relative accuracy in L2."""
+    if not isinstance(f, Field):
+        raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
+    if f.period is None:
+        raise ValueError(
+            "RefinedArgmax needs a field of known period: use field.periodize(period), or sample it first"
+        )
+    g = f.resolve(rtol)
+    return Samples(g.values, Grid(g.shape, g.spacing, g.origin))
+
+
+def _highest(places: Tensor, heights: Tensor, modulus: Tensor) -> tuple[Tensor, Tensor]:
+    """Place and confidence (n, d) from K maxima: places (n, K, d) in samples, heights (n, K)."""
+    top, best = heights.max(-1)
+    place = places.gather(-2, best[:, None, None].expand(-1, 1, places.shape[-1]))
+    apart = (places - place) / modulus
+    apart = (apart - apart.round()).abs() * modulus > APART
+    others = torch.where(apart, heights[..., None], 0.0).amax(-2)
+    return place[:, 0], torch.where(
+        top[:, None] > 0, 1 - others / torch.where(top > 0, top, 1.0)[:, None], 0.0
+    )
+
+
+def refined_maxima(values: Tensor, dim: int, steps: int) -> tuple[Tensor, Tensor]:
+    """The highest local maxima of Σ_c F_c²: places (n, K, d), counted in samples, and heights (n, K).
+
+    Parameters
+    ----------
+    values : Tensor, shape (n, c, X1, …, Xd)
+        Of the trigonometric interpolant F.
+    """
+    e = upsampled(values, (2,) * dim).square().sum(1)
+    peak = torch.ones_like(e, dtype=torch.bool)
+    for shift in itertools.product((-1, 0, 1), repeat=dim):
+        peak &= e >= e.roll(shift, tuple(range(1, dim + 1)))
+    flat = torch.where(peak, e, -1.0).flatten(1)
+    score, index = flat.topk(min(CANDIDATES, flat.shape[-1]))
+    index = torch.where(score >= 0, index, index[:, :1])  # fewer maxima: the highest again
+    x = torch.stack(torch.unravel_index(index, e.shape[1:]), dim=-1).double() / 2
+    spectrum = torch.fft.fftn(values, dim=tuple(range(-dim, 0)), norm="forward")
+    height, slope, bend = _energy_at(spectrum, x)
+    for _ in range(steps):
+        step, settling = _ascent(slope, bend)
+        trial = x + step
+        now = _energy_at(spectrum, trial)
+        better = (now[0] >= height) | settling
+        x = torch.where(better[..., None], trial, x)
+        height = torch.where(better, now[0], height)
+        slope = torch.where(better[..., None], now[1], slope / 4)
+        bend = torch.where(better[..., None, None], now[2], bend)
+    return x, height
+
+
+def _ascent(slope: Tensor, bend: Tensor) -> tuple[Tensor, Tensor]:
+    """Newton's step towards a maximum, at most a quarter of a sample, upwards along every axis of the bend.
+
+    And whether it is so near to one that the step is to be trusted more than the rounded heights before and after it.
+    """
+    curvature, axes = torch.linalg.eigh(bend)
+    size = curvature.abs()
+    size = size.clamp(min=1e-12).maximum(1e-9 * size.amax(-1, keepdim=True))
+    step = (axes @ ((axes.mT @ slope[..., None]) / size[..., None]))[..., 0]
+    length = step.norm(dim=-1, keepdim=True)
+    settling = (curvature < 0).all(-1) & (length[..., 0] < 1e-3)
+    return step * (0.25 / length.clamp(min=0.25)), settling
+
+
+def _energy_at(spectrum: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Σ_c F_c² at points (n, K, d), its gradient (n, K, d) and second derivatives (n, K, d, d)."""
+    dim = x.shape[-1]
+    bases = []
+    for axis, size in enumerate(spectrum.shape[2:]):
+        k = torch.fft.fftfreq(size, dtype=x.dtype, device=x.device)
+        wave = torch.exp(2j * math.pi * x[..., axis, None] * k)
+        nyquist = (k == -0.5) & (size % 2 == 0)
+        rates = [wave * (2j * math.pi * k) ** order for order in range(3)]
+        # cos(πx) and its derivatives, for the wave at Nyquist
+        bases.append([torch.where(nyquist, r.real + 0j, r) for r in rates])
+
+    def value(orders: tuple[int, ...]) -> Tensor:
+        out = torch.einsum("nc...z,nkz->nck...", spectrum, bases[-1][orders[-1]])
+        for axis in range(dim - 2, -1, -1):
+            out = torch.einsum("nck...z,nkz->nck...", out, bases[axis][orders[axis]])
+        return out.real
+
+    unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
+    f, df = value((0,) * dim), [value(u) for u in unit]
+    bend = torch.zeros(*x.shape, dim, dtype=x.dtype, device=x.device)
+    for i, j in itertools.product(range(dim), repeat=2):
+        second = value(tuple(a + b for a, b in zip(unit[i], unit[j], strict=True)))
+        bend[..., i, j] = 2 * (df[i] * df[j] + f * second).sum(1)
+    gradient = torch.stack([2 * (f * d).sum(1) for d in df], dim=-1)
+    return f.square().sum(1), gradient, bend
