@@ -98,7 +98,7 @@ def fourier(x: torch.Tensor, channels: int) -> None:
         out: np.ndarray = finufft.nufft2d2(a, b, modes, eps=1e-12, isign=1)
         return out
 
-    medians = alternate({"ours": lambda: field(x), "finufft": theirs}, rounds=5)
+    medians = alternate({"ours": lambda: field(x), "finufft": theirs}, rounds=15)
     show(f"Fourier at {POINTS} points, {channels} channels, 1e-12", medians, bound=1.1)
 
 

@@ -256,6 +256,7 @@ class Interpolated(Field):
         for q, h, n, size in zip(
             lattice.spacing, self.spacing, lattice.shape, self.shape, strict=True
         ):
+            q = q if n > 1 else h  # the spacing of a single point means nothing
             (m, rest_m), (k, rest_k) = split(h / q), split(q / h)
             if (rest_m and rest_k) or 4 * n * k < size * m or m > 8 * size:
                 return None

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fields import Atoms, Ball, BoxKernel, Field, Formula, Gaussians, LatticeTooLarge
+from fields import Atoms, Ball, BoxKernel, Field, Formula, Gaussians, Kernel, LatticeTooLarge
 from fields.evaluation import evaluate, evaluate_points
 from fields.lattice import Lattice
 from fields.plan import Plan
@@ -136,3 +136,21 @@ def test_one_element_at_one_point_may_be_too_much() -> None:
     assert math.prod(deep.batch) == 4
     with pytest.raises(LatticeTooLarge, match="one point of this composition needs"):
         evaluate_points(deep, points(1, 2)[:, None], memory=100)
+
+
+def test_large_kernels_count_the_transforms_of_their_tiles() -> None:
+    """A dense kernel of 65³ taps works on tiles of hundreds of points a side, far more than 8³ outputs."""
+    small, large = (
+        Gaussians([[0.0] * 3], [[1.0]], [1.0]).convolve(
+            Kernel(lambda y: torch.exp(-y.square().sum(-1))[..., None, None], 1, 1, radius)
+        )
+        for radius in (0.25, 2.0)
+    )
+    lattice = (0.125,) * 3, (8,) * 3, (0.125 / 2,) * 3
+    counted = [Plan(f, *lattice).peak() for f in (small, large)]
+    boxes = [
+        sum(b.points for d in Plan(f, *lattice).boxes.values() for b in d.values())
+        for f in (small, large)
+    ]
+    assert counted[0] <= 8 * 4 * boxes[0]
+    assert counted[1] >= 8 * 5 * boxes[1]

@@ -260,3 +260,14 @@ def test_from_xarray() -> None:
 def test_labelled_arrays_that_are_refused(coords, options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Interpolated.from_xarray(labelled(**coords), **options)
+
+
+def test_scattered_points_move_no_spectra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single point is no lattice as coarse as the period: it costs a sum of waves, and no FFT of the samples."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a spectrum was moved for a single point")
+
+    monkeypatch.setattr("fields.interpolated.translated", refuse)
+    field = Interpolated(torch.ones(1, 32, 32).double(), 1 / 32, [0.0, 0.0])
+    assert_close(field([[0.3, 0.4]]), torch.ones(1, 1).double(), 100)

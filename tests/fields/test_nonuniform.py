@@ -106,7 +106,9 @@ def test_field_against_its_waves(
         assert_close(actual, expected, 1e4 if dtype == torch.float64 else 100)
 
 
-@pytest.mark.parametrize("sizes", [(4096,), (1025,), (64, 64), (63, 80)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(4096,), (1025,), (64, 64), (63, 80), (512, 512), (31, 33, 20)], ids=str
+)
 def test_band_limited_images_to_1e_12(sizes: tuple[int, ...], always: None) -> None:
     """Samples of 20 waves up to the last below Nyquist, at scattered points and on a shifted lattice: the waves."""
     dim, noise = len(sizes), torch.Generator().manual_seed(0)

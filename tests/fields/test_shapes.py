@@ -1,8 +1,10 @@
 """Bumps, Balls, Boxes, Sprites and Polynomials, straight from their formulas."""
 
+import itertools
 import math
 
 import pytest
+import scipy.integrate
 import torch
 
 from fields import Balls, Boxes, Bumps, Polynomial, Sprites
@@ -143,3 +145,26 @@ ZERO, UNIT = [[0.0, 0.0]], [[1.0]]
 def test_bad_input(build, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@every_dim
+@pytest.mark.parametrize("apart", [0.2, 0.9, 1.6, 2.4])
+def test_balls_of_unlike_radii_overlap_in_a_lens(dim: int, apart: float) -> None:
+    """⟨χ_r, χ_s⟩ = ∫ of the smaller of both sections across the line of centres."""
+    r, s = 0.7, 1.5
+
+    def section(x: float) -> float:
+        square = max(0.0, min(r * r - x * x, s * s - (x - apart) ** 2))
+        return {1: float(square > 0), 2: 2 * math.sqrt(square), 3: math.pi * square}[dim]
+
+    edges = sorted({-r, r, apart - s, min(r, max(-r, (r * r - s * s + apart**2) / (2 * apart)))})
+    inside = [x for x in edges if -r <= x <= r]
+    parts = [
+        scipy.integrate.quad(section, a, b, epsabs=1e-12, epsrel=1e-12)[0]
+        for a, b in itertools.pairwise(inside)
+    ]
+    one, other = torch.zeros(1, dim).double(), torch.zeros(1, dim).double()
+    other[0, 0] = apart
+    peak = torch.ones(1, 1).double()
+    found = Balls(one, peak, [r]).inner(Balls(other, peak, [s]))
+    assert float(found) == pytest.approx(sum(parts), rel=1e-9, abs=1e-12)

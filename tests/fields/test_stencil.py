@@ -97,7 +97,7 @@ def test_fft_is_the_direct_sum(
     values, taps = noise(2, 3, *(19, 11, 8)[:dim]), noise(*size, *((4, 3) if matrix else ()))
     results = []
     for pays in (True, False):
-        monkeypatch.setattr(correlation, "_fft_pays", lambda *_, pays=pays: pays)
+        monkeypatch.setattr(correlation, "fft_pays", lambda *_, pays=pays: pays)
         results.append(convolve(values, stencil_of(taps, dim), (1,) * dim, (stride,) * dim))
     assert_close(*results, 500)
     assert not torch.equal(*results)  # they were two ways
@@ -106,8 +106,8 @@ def test_fft_is_the_direct_sum(
 def test_large_stencils_go_by_fft(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether an FFT pays depends on sizes only: a large dense stencil does, a small one doesn't."""
     used = []
-    by_fft = correlation._by_fft
-    monkeypatch.setattr(correlation, "_by_fft", lambda *a: used.append(1) or by_fft(*a))
+    by_fft = correlation.by_fft
+    monkeypatch.setattr(correlation, "by_fft", lambda *a: used.append(1) or by_fft(*a))
     values, large = noise(1, 2, 64, 64, dtype=torch.float32), noise(31, 31, 2, 2).float()
     convolve(values, stencil_of(large[:3, :3], 2), (1, 1), (1, 1))
     assert used == []
