@@ -50,9 +50,8 @@ class ComovingSubsampling(Subsampling):
       continuous function of the input, also where Φ isn't defined.
     - Index by index, the values stay (rolled where the origin passes a period s·h) if every axis's confidence is well
       above rounding: their relative error is about eps/confidence.
-    - Values are F(Φ + s·h·k), but for a share (ε/confidence)² of the waves at and above the coarse Nyquist frequency,
-    ε =
-      1e-6. Without any confidence these waves are left out.
+    - Values are F(Φ + s·h·k), but for a share (ε/confidence)², ε = 1e-6, of the waves at and above the coarse Nyquist
+      frequency. Without any confidence these waves are left out.
 
     Axes with s = 1 keep their samples. The default's confidence is 0 for all maps below the coarse Nyquist frequency,
     which don't need it, and for few others, which it flags (waves 17 and 20 of 64 at s = 2). Gradients flow through
@@ -129,7 +128,7 @@ def comoved(
         waves = [phase(steps[:, i], n, True, True) for i, n in enumerate(grid.shape)]
         if blend:
             shares = [
-                _weights(confidence[:, i], n, s)
+                _weights(confidence[:, i].to(part.device), n, s)
                 for i, (n, s) in enumerate(zip(grid.shape, strides, strict=True))
             ]
             waves = [w * share for w, share in zip(waves, shares, strict=True)]

@@ -38,13 +38,15 @@ class FilteredLeakyReLU(Subsampling):
         The first filter has taps·u taps per axis, the second taps·d: windowed sines, Kaiser's window.
     slope, gain, clamp : float
         Of the leaky ReLU, and of what follows.
+    radial : bool
+        In two dimensions, with one `down` for both axes: the second filter is 2J₁(2πf_c r)/r times the outer product of
+        Kaiser's windows, as in the paper's rotation-equivariant networks, instead of a product over the axes.
 
     Notes
     -----
     Promise: none that is exact but for translations by multiples of the output's spacing, on a periodic grid; the error
     between falls with the cutoff. An even number of taps moves the samples by half a fine spacing, which the grid says.
-    The filters are separable (the paper's radial ones are not offered); a bias is a layer of its own. On a Field it is
-    the non-linearity alone.
+    A bias is a layer of its own. On a Field it is the non-linearity alone.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class FilteredLeakyReLU(Subsampling):
         slope: float = 0.2,
         gain: float = math.sqrt(2),
         clamp: float = 256.0,
+        radial: bool = False,
     ) -> None:
         super().__init__(down)
         self.up = up
@@ -78,7 +81,7 @@ class FilteredLeakyReLU(Subsampling):
             )
         (self.taps,) = checks.integers(taps, 1, "taps")
         (self.clamp,) = checks.positive(clamp, 1, "clamp")
-        self.slope, self.gain = slope, gain
+        self.slope, self.gain, self.radial = slope, gain, radial
 
     def extra_repr(self) -> str:
         """Rates and cutoff."""
@@ -104,32 +107,58 @@ class FilteredLeakyReLU(Subsampling):
         fine = Upsampling(up, "zeros")(f)
         fine = self._filter(fine, up, math.prod(up))
         fine = fine._with(self._activated(fine.values))
-        return self._filter(fine, down, 1.0).stride(down)
+        if not self.radial:
+            return self._filter(fine, down, 1.0).stride(down)
+        if f.dim != 2 or down[0] != down[1]:
+            raise ValueError(
+                f"a radial filter needs two axes with one `down` for both, got {down} in {f.dim} dimensions"
+            )
+        taps, half = self.taps * down[0], max(self.stopband, 0.5) - self.cutoff
+        weights = radial_sine(taps, 2 * self.cutoff / down[0], 4 * half / down[0])
+        return _correlated(fine, weights, (0, 1)).stride(down)
 
     def _filter(self, f: Samples, factors: tuple[int, ...], gain: float) -> Samples:
         half = max(self.stopband, 0.5) - self.cutoff
         for axis, m in enumerate(factors):
             row = windowed_sine(self.taps * m, 2 * self.cutoff / m, 4 * half / m)
-            f = _correlated(f, row if axis else gain * row, axis)
+            f = _correlated(f, row if axis else gain * row, (axis,))
         return f
 
 
-def _correlated(f: Samples, row: Tensor, axis: int) -> Samples:
-    """Correlate one axis with centred taps; an even number of them moves the map by half a spacing."""
-    taps, size, grid = len(row), f.grid.shape[axis], f.grid
-    before = 0 if grid.boundary == "none" else (taps - 1) // 2
-    after = 0 if grid.boundary == "none" else taps - 1 - before
-    if size + before + after < taps:
-        raise ValueError(f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape}")
+def _correlated(f: Samples, weights: Tensor, axes: tuple[int, ...]) -> Samples:
+    """Correlate some axes with centred taps; an even number of them moves the map by half a spacing."""
+    taps, grid = len(weights), f.grid
+    known = grid.boundary == "none"
+    before = 0 if known else (taps - 1) // 2
+    after = 0 if known else taps - 1 - before
     first, last = [0] * f.dim, [n - 1 for n in grid.shape]
-    first[axis], last[axis] = -before, size - 1 + after
-    rows = extend(f.values, first, last, grid.boundary).movedim(axis - f.dim, -1)
-    flat = rows.reshape(-1, 1, rows.shape[-1])
-    out = torch.nn.functional.conv1d(flat, row.to(rows)[None, None])
-    out = out.reshape(*rows.shape[:-1], -1).movedim(-1, axis - f.dim)
     move = torch.zeros_like(grid.origin)
-    move[..., axis] = ((taps - 1) / 2 - before) * grid.spacing[axis]
+    for axis in axes:
+        first[axis], last[axis] = -before, last[axis] + after
+        move[..., axis] = ((taps - 1) / 2 - before) * grid.spacing[axis]
+        if last[axis] - first[axis] + 1 < taps:
+            raise ValueError(
+                f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape}"
+            )
+    places, ends = [axis - f.dim for axis in axes], list(range(-len(axes), 0))
+    rows = extend(f.values, first, last, grid.boundary).movedim(places, ends)
+    flat = rows.reshape(-1, 1, *rows.shape[-len(axes) :])
+    correlate = torch.nn.functional.conv1d if len(axes) == 1 else torch.nn.functional.conv2d
+    out = correlate(flat, weights.to(rows)[None, None])
+    out = out.reshape(*rows.shape[: -len(axes)], *out.shape[2:]).movedim(ends, places)
     return f._with(out, grid.replace(shape=out.shape[-f.dim :], origin=grid.origin + move))
+
+
+def kaiser(taps: int, width: float) -> Tensor:
+    """Kaiser's window for a transition of this width, a part of the Nyquist frequency."""
+    attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95
+    if attenuation > 50:
+        beta = 0.1102 * (attenuation - 8.7)
+    elif attenuation > 21:
+        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    else:
+        beta = 0.0
+    return torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
 
 
 def windowed_sine(taps: int, cutoff: float, width: float) -> Tensor:
@@ -141,17 +170,20 @@ def windowed_sine(taps: int, cutoff: float, width: float) -> Tensor:
     cutoff, width : float
         c, the middle of the transition, and its width, as parts of the Nyquist frequency.
     """
-    attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95
-    if attenuation > 50:
-        beta = 0.1102 * (attenuation - 8.7)
-    elif attenuation > 21:
-        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
-    else:
-        beta = 0.0
     n = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
-    window = torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
-    row = torch.sinc(cutoff * n) * window
+    row = torch.sinc(cutoff * n) * kaiser(taps, width)
     return row / row.sum()
+
+
+def radial_sine(taps: int, cutoff: float, width: float) -> Tensor:
+    """The same in two dimensions, for waves in a disk: J₁(πcr)/r times the windows, sum 1, shape (taps, taps)."""
+    n = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+    r = torch.hypot(n[:, None], n)
+    disk = torch.special.bessel_j1(math.pi * cutoff * r) / torch.where(r > 0, r, 1.0)
+    disk = torch.where(r > 0, disk, math.pi * cutoff / 2)
+    window = kaiser(taps, width)
+    weights = disk * window[:, None] * window
+    return weights / weights.sum()
 
 
 class CNOActivation(Subsampling):

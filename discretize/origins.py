@@ -24,11 +24,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from discretize.energy import (
+    centroid_of_field,
+    centroid_of_samples,
+    coefficients_of_field,
+    coefficients_of_samples,
+)
 from discretize.peaks import Argmax as Argmax
 from discretize.peaks import RefinedArgmax as RefinedArgmax
 from discretize.samples import Samples
-from discretize.trigonometric import energy_coefficients, in_chunks
-from fields import FeatureMap, Field, Polynomial, checks
+from fields import FeatureMap, Field, checks
 from fields.lattice import split
 
 #: Below this confidence a phase is noise: its gradient is cut off, and comoving grids drop what depends on it.
@@ -102,13 +107,13 @@ class Phase:
         lengths, periods = domain_of(f, modulus)
         waves = [self._waves(p, m) for p, m in zip(periods, lengths, strict=True)]
         if isinstance(f, Samples):
-            found = of_samples(f, waves, periods)
+            found = coefficients_of_samples(f, waves, periods)
         else:
             assert isinstance(f, Field)
-            found = of_field(f, waves, periods, self.rtol)
+            found = coefficients_of_field(f, waves, periods, self.rtol)
         columns = [_origin(c, w) for c, w in zip(found, waves, strict=True)]
         offset, confidence = (torch.stack(column, dim=-1) for column in zip(*columns, strict=True))
-        return from_offset(f, offset, lengths), confidence
+        return from_offset(f, offset, lengths), confidence.expand(*f.batch, f.dim)
 
     def _waves(self, period: float | None, modulus: float) -> list[float]:
         """Wavelengths to choose from, in length units."""
@@ -158,12 +163,12 @@ class Centroid:
             lengths = checks.positive(
                 f.grid.extent if modulus is None else modulus, f.dim, "modulus"
             )
-            offset, confidence = _sampled_centroid(f)
-            return from_offset(f, offset, lengths), confidence
+            offset, confidence = centroid_of_samples(f)
+            return from_offset(f, offset, lengths), confidence.expand(*f.batch, f.dim)
         lengths, periods = domain_of(f, modulus)
         if any(p is None for p in periods):
             assert isinstance(f, Field)
-            offset, confidence = _centroid(f, self.rtol)
+            offset, confidence = centroid_of_field(f, self.rtol)
             return from_offset(f, offset, lengths), confidence
         for p, m in zip(periods, lengths, strict=True):
             if p and split(p / m)[1]:
@@ -236,59 +241,6 @@ def from_offset(f: FeatureMap, offset: Tensor, lengths: Sequence[float]) -> Tens
     return offset.expand(*f.batch, f.dim)
 
 
-def of_samples(
-    f: Samples, waves: Sequence[Sequence[float]], periods: Sequence[float | None]
-) -> list[Tensor]:
-    """Per axis the coefficients (*batch, 1 + m) of the energy: C(0), then those of m wavelengths."""
-    counts = []
-    for p, h, w in zip(periods, f.grid.spacing, waves, strict=True):
-        assert p is not None
-        n, rest = split(p / h)
-        if rest or min(w) < h * (1 - 1e-9):
-            raise ValueError(f"the modulus must be a multiple of the spacing {h:g}, got {min(w):g}")
-        counts.append(n)
-    pads = [
-        q for a, n in zip(reversed(counts), reversed(f.grid.shape), strict=True) for q in (0, a - n)
-    ]
-    values = torch.nn.functional.pad(f.values, pads) if any(pads) else f.values
-    lead, dim = values.shape[: -f.dim - 1], f.dim
-
-    def moments(part: Tensor) -> tuple[Tensor, ...]:
-        out = []
-        for i, (w, p) in enumerate(zip(waves, periods, strict=True)):
-            assert p is not None
-            cycles = [round(p / length) for length in w]
-            out.append(energy_coefficients(part, i - dim, dim, cycles))
-        return tuple(out)
-
-    columns = in_chunks(moments, values.reshape(-1, *values.shape[-dim - 1 :]))
-    return [column.reshape(*lead, -1) for column in columns]
-
-
-def of_field(
-    f: Field, waves: Sequence[Sequence[float]], periods: Sequence[float | None], rtol: float
-) -> list[Tensor]:
-    """The same for a field, by quadrature."""
-    frequencies = [[0.0] * f.dim]
-    for axis, (w, p) in enumerate(zip(waves, periods, strict=True)):
-        for length in w:
-            frequencies.append([0.0] * f.dim)
-            frequencies[-1][axis] = 0.0 if p == 0 else 1 / length
-    coefficients = energy(f).transform(frequencies, rtol=rtol)[..., 0].to(torch.complex128)
-    mean, rest = coefficients[..., :1], coefficients[..., 1:]
-    parts = rest.split([len(w) for w in waves], dim=-1)
-    return [
-        torch.cat([mean, part * (0 if p == 0 else 1)], dim=-1)
-        for part, p in zip(parts, periods, strict=True)
-    ]
-
-
-def energy(f: Field) -> Field:
-    """Σ_c F_c², with twice the band of F."""
-    total: Field = (f * f).mix(torch.ones(1, f.channels, dtype=f.dtype, device=f.device))
-    return total
-
-
 def _origin(coefficients: Tensor, wavelengths: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Offset and confidence (*batch,) by the wave with the largest confidence."""
     mean, rest = coefficients[..., :1].real, coefficients[..., 1:]
@@ -299,31 +251,3 @@ def _origin(coefficients: Tensor, wavelengths: Sequence[float]) -> tuple[Tensor,
     certain = confidence.detach() >= EPSILON
     angle = torch.where(certain, torch.where(certain, wave, 1.0).angle(), wave.detach().angle())
     return -angle * length / (2 * math.pi), confidence
-
-
-def _sampled_centroid(f: Samples) -> tuple[Tensor, Tensor]:
-    e = f.values.double().square().sum(-f.dim - 1)
-    total = e.flatten(-f.dim).sum(-1)
-    columns = []
-    for axis, (n, h) in enumerate(zip(f.grid.shape, f.grid.spacing, strict=True)):
-        others = tuple(a for a in range(-f.dim, 0) if a != axis - f.dim)
-        marginal = e.sum(others) if others else e
-        columns.append((marginal * h * torch.arange(n, device=e.device)).sum(-1))
-    return _divided(torch.stack(columns, dim=-1), total)
-
-
-def _centroid(f: Field, rtol: float) -> tuple[Tensor, Tensor]:
-    e = energy(f)
-    first = [
-        (e * Polynomial([[1 if j == i else 0 for j in range(f.dim)]], [[1.0]])).integrate(rtol)[
-            ..., 0
-        ]
-        for i in range(f.dim)
-    ]
-    return _divided(torch.stack(first, dim=-1).double(), e.integrate(rtol)[..., 0].double())
-
-
-def _divided(moments: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-    """First moments (*batch, d) over the total (*batch,), and the confidence: 1 unless the map vanishes."""
-    known = (total > 0)[..., None]
-    return moments / torch.where(known, total[..., None], 1.0), known.expand_as(moments).double()

@@ -2,8 +2,8 @@
 
 A composed field has nodes fixed at its layers' making. On a grid of spacing h they are put on the lattice of spacing
 h/m instead, the same for the whole graph, so that every layer's input is needed once; m grows by 3/2 and 4/3 in turns
-until the values are within a tolerance, as far as three of them tell (`estimated_error`). Leaves tell by their band
-from which m on nodes can be trusted not to alias.
+until the values are within a tolerance, as far as three of them tell (`estimated_error`), or two where all is smooth.
+Leaves tell by their band from which m on nodes can be trusted not to alias.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_B
 
 
 def estimated_error(ms: Sequence[int], changes: Sequence[float]) -> float:
-    """Error that is left at the last of three refinements, from how much the values changed since the other two.
+    """Error that is left at the last of some refinements, from how much the values changed since the others.
 
     An error C/m^p changes from n to m by C/m^p·((m/n)^p − 1). With p = 1 the larger of the two estimates of it is
     returned: right for a rule of first order, and 2 to 3 times the error for one of second order, as most are here. C
@@ -129,7 +129,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
     known: list[tuple[int, Tensor]] = []
-    error, unit = math.inf, 0.0
+    error, unit, enough = math.inf, 0.0, 2 if _smooth(field, rtol) else 3
     for m in refinements(field, lattice, first_refinement(field, lattice, rtol)):
         try:
             values = at_refinement(field, lattice, m, memory)
@@ -140,7 +140,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
             ) from why
         known = [*known[-2:], (m, values)]
         unit = unit or _work(field, lattice, m) / m**lattice.dim
-        if len(known) == 3:
+        if len(known) >= enough:
             changes = [relative_change(values, old, lattice.dim) for _, old in known[:-1]]
             error = estimated_error([n for n, _ in known], changes)
             if error <= rtol:
@@ -156,6 +156,15 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
                 )
                 raise NotResolved(_advice(rtol, known, error, far), error)
     return Refined(values, error, m)
+
+
+def _smooth(field: Field, rtol: float) -> bool:
+    """Whether all that is summed over nodes has a known band: convolutions of waves, with no nonlinearity between.
+
+    Their errors fall off as fast as the spectra from the first refinement on: a change can't be small by chance.
+    """
+    nodes = (node for node in known_within(field) if node.is_quadrature)
+    return field.bandwidth(rtol) is not None and all(n._kernel_bandwidth(rtol) for n in nodes)
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:

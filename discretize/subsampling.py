@@ -53,8 +53,9 @@ class Subsampling(nn.Module, ABC):
 
     def forward(self, f: Map) -> Map:
         """Subsample Samples."""
-        if is_field(f):
-            checks.integers(self.s, f.dim, "stride")
+        field = is_field(f)
+        checks.integers(self.s, f.dim, "stride")
+        if field:
             return self._filtered(f)  # type: ignore[return-value,arg-type]
         return self._subsampled(f)  # type: ignore[return-value,arg-type]
 
@@ -72,12 +73,14 @@ class Subsampling(nn.Module, ABC):
 
 
 def is_field(f: Any) -> bool:
-    """Whether a layer's input is a Field rather than Samples; TypeError where it is neither."""
+    """Whether a layer's input is a Field rather than Samples; raises where it is neither, or empty."""
     if not isinstance(f, Field | Samples):
         raise TypeError(
             f"expected a Field or Samples, got {type(f).__name__}: "
             "a tensor (*batch, c, X1, …, Xd) becomes one by Samples(tensor, Grid(shape, spacing))"
         )
+    if isinstance(f, Samples) and 0 in f.values.shape:
+        raise ValueError(f"expected samples without empty axes, got shape {tuple(f.values.shape)}")
     return isinstance(f, Field)
 
 

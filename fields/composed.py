@@ -246,6 +246,7 @@ def _add(a: Sequence[float], b: Sequence[float]) -> PerAxis:
 
 
 def grown(corners: Corners | None, reach: PerAxis) -> Corners | None:
+    """The box widened by a reach to both sides."""
     if corners is None:
         return None
     return _add(corners[0], [-r for r in reach]), _add(corners[1], reach)

@@ -19,16 +19,11 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields.lattice import take
+from fields.overlap import by_fft, fft_pays
 from fields.stencil import Stencil
 
-#: Time of a direct convolution per tap and output, and per multiplication, and of one sample's share of the FFTs that
-#: replace it, in ns: measured on two cores; only their ratios matter.
-DIRECT_COST = {torch.float64: (0.3, 0.03), torch.float32: (0.2, 0.008)}
-FFT_COST = {torch.float64: 20.0, torch.float32: 10.0}
 #: Kernels of no more numbers than this are left to torch in float64, too: products of single numbers don't pay.
 SINGLE_TAPS = 9
-#: Samples per temporary of a convolution by FFT.
-FFT_ELEMENTS = 1 << 19
 #: Outputs per block of a banded matrix product: enough for a fast product, few enough zeros.
 BAND_ROWS = 64
 #: Rows of more taps than this go by FFT: the band would grow with the square of their number.
@@ -77,7 +72,7 @@ def _along(values: Tensor, profile: Tensor, axis: int, dilation: int, stride: in
     if len(profile) > BAND_TAPS and dilation == 1:
         lines = values.movedim(axis, -1)
         flat = lines.reshape(-1, 1, lines.shape[-1])
-        out = _by_fft(flat, profile.flip(0)[None, None], [stride])
+        out = by_fft(flat, profile.flip(0)[None, None], [stride])
         return out.reshape(*lines.shape[:-1], -1).movedim(-1, axis)
     size, length = values.shape[axis], dilation * (len(profile) - 1) + 1
     count = (size - length) // stride + 1
@@ -113,8 +108,8 @@ def _dense(values: Tensor, taps: Tensor, dilation: Sequence[int], stride: Sequen
     else:
         flat, kernel = values.reshape(-1, *shape[-dim - 1 :]), kernel.movedim((-2, -1), (0, 1))
     groups = flat.shape[1] // kernel.shape[1]
-    if all(d == 1 for d in dilation) and _fft_pays(flat, kernel, stride):
-        out = _by_fft(flat, kernel, stride)
+    if all(d == 1 for d in dilation) and fft_pays(flat, kernel, stride):
+        out = by_fft(flat, kernel, stride)
     elif flat.dtype == torch.float64 and kernel.numel() > SINGLE_TAPS and groups == 1:
         out = _tap_by_tap(flat, kernel, dilation, stride)
     else:
@@ -163,96 +158,6 @@ def _tap_by_tap(
     if not whole:
         return total.reshape(maps, outs, *counts)
     return total.as_strided((maps, outs, *counts), (outs * run, run, *steps))
-
-
-def _fft_pays(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> bool:
-    """Whether an FFT is faster than the direct sum, from the sizes alone."""
-    if values.dtype not in FFT_COST:
-        return False
-    sizes = zip(values.shape[2:], kernel.shape[2:], stride, strict=True)
-    outputs = math.prod([(n - s) // p + 1 for n, s, p in sizes])
-    per_tap, per_product = DIRECT_COST[values.dtype]
-    each = kernel.shape[0] * (per_tap + kernel.shape[1] * per_product)
-    direct = outputs * kernel[0, 0].numel() * each
-    return direct > values[0, 0].numel() * (values.shape[1] + len(kernel)) * FFT_COST[values.dtype]
-
-
-def _by_fft(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> Tensor:
-    """The same correlation as torch's conv, by FFT, on overlapping tiles (overlap–save).
-
-    A tile's circular wrap only reaches what is cut away. Tiles of some eight kernel lengths, a few maps at a time, keep
-    every temporary small: on large arrays it is fresh memory that takes the time, not the transforms.
-    """
-    dim = values.ndim - 2
-    sizes = list(zip(values.shape[2:], kernel.shape[2:], strict=True))
-    length = [_fast_length(n if n <= 12 * s else max(8 * s, 64)) for n, s in sizes]
-    # The flipped kernel's convolution is the correlation, S − 1 samples late. Padding it one axis at a time spares the
-    # transforms of rows that are zero.
-    transfer = torch.fft.rfft(kernel.flip(tuple(range(-dim, 0))), length[-1])
-    for axis in range(-dim, -1):
-        transfer = torch.fft.fft(transfer, length[axis], axis)
-    maps = max(1, FFT_ELEMENTS // (math.prod(length) * max(values.shape[1], len(kernel))))
-    parts = [_tiles(part, transfer, sizes, length) for part in values.split(maps)]
-    out = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return take(out, (slice(None, None, p) for p in stride))
-
-
-def _tiles(
-    values: Tensor, transfer: Tensor, sizes: list[tuple[int, int]], length: list[int]
-) -> Tensor:
-    """Correlation of a few maps, tile by tile, joined along one axis after the other."""
-    dim = len(sizes)
-
-    def joined(axis: int, corner: list[slice]) -> Tensor:
-        if axis == dim:
-            spectrum = torch.fft.rfftn(take(values, corner), length, tuple(range(-dim, 0)))
-            product = _mixed_spectra(transfer, spectrum)
-            tile = torch.fft.irfftn(product, length, tuple(range(-dim, 0)))
-            valid = (
-                slice(s - 1, c.stop - c.start) for (_, s), c in zip(sizes, corner, strict=True)
-            )
-            return take(tile, valid)
-        n, s = sizes[axis]
-        starts = range(0, n - s + 1, length[axis] - s + 1)
-        rows = [joined(axis + 1, [*corner, slice(a, min(n, a + length[axis]))]) for a in starts]
-        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=axis - dim)
-
-    return joined(0, [])
-
-
-def _mixed_spectra(transfer: Tensor, spectrum: Tensor) -> Tensor:
-    """Σ_i transfer[o, i]·spectrum[n, i] at every frequency; i runs over the output's own group of inputs."""
-    outs, ins = transfer.shape[:2]
-    groups = spectrum.shape[1] // ins
-    if groups > 1 and outs == groups:
-        product: Tensor = (transfer * spectrum.unflatten(1, (groups, ins))).sum(2)
-        return product
-    if groups > 1:
-        pairs = zip(transfer.chunk(groups), spectrum.chunk(groups, 1), strict=True)
-        return torch.cat([_mixed_spectra(t, s) for t, s in pairs], dim=1)
-    if (
-        outs * ins > 64
-    ):  # from here on a matrix product per frequency pays for its transposed copies
-        return torch.einsum("oi...,ni...->no...", transfer, spectrum)
-    rows = []
-    for o in range(outs):
-        row = transfer[o, 0] * spectrum[:, 0]
-        for i in range(1, ins):
-            row = torch.addcmul(row, transfer[o, i], spectrum[:, i])
-        rows.append(row)
-    return torch.stack(rows, dim=1)
-
-
-def _fast_length(n: int) -> int:
-    """The least integer ≥ n whose prime factors are 2, 3 and 5."""
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 1
 
 
 def maximum(

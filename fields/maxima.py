@@ -35,21 +35,28 @@ def highest(
     Rows of taps, one per axis, end with the fractions θ of `fields.stencil.chord`. Dense taps are 1 at the nodes
     inside, and `stencil.chords` says how far the region reaches on the lattice's lines; without it they are points.
     """
-    if isinstance(stencil.taps, tuple):
-        return _over_a_box(values, list(stencil.taps), dilation, stride)
-    if not stencil.chords:
+    if not stencil.chords and not isinstance(stencil.taps, tuple):
         return maximum(values, stencil, dilation, stride)
     dim, step = len(stencil.first), stride[0]
     span = dilation[0] * (stencil.size[0] - 1) + 1
     count = (values.shape[-dim] - span) // step + 1
-    rows = max(1, BLOCK // max(1, values.shape[-dim + 1 :].numel() if dim > 1 else 1))
+    width = values.shape[-dim + 1 :].numel() if dim > 1 else 1
+    rows = max(2 * span, BLOCK // max(1, width))
     maps = []
     for each in values.reshape(-1, *values.shape[-dim:]):
         starts = range(0, count, rows)
         ends = (step * (min(a + rows, count) - 1) + span for a in starts)
         blocks = (each[step * a : b] for a, b in zip(starts, ends, strict=True))
-        maps.append(torch.cat([_over_chords(b, stencil, dilation, stride) for b in blocks]))
+        maps.append(torch.cat([_of_one_map(b, stencil, dilation, stride) for b in blocks]))
     return torch.stack(maps).reshape(*values.shape[:-dim], *maps[0].shape)
+
+
+def _of_one_map(
+    values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
+) -> Tensor:
+    if isinstance(stencil.taps, tuple):
+        return _over_a_box(values, list(stencil.taps), dilation, stride)
+    return _over_chords(values, stencil, dilation, stride)
 
 
 def _over_chords(

@@ -70,6 +70,10 @@ class Node(FeatureMap):
         """Temporaries of `_compute`, in multiples of its output."""
         return 1
 
+    def _temporaries(self, box: Box, needs: Sequence[Need], plan: Plan) -> int:
+        """Temporaries of `_compute` besides, in bytes, that don't grow with its output."""
+        return 0
+
     @property
     def itemsize(self) -> int:
         """Bytes per value."""

@@ -71,8 +71,10 @@ def _call(kind: int, points: Tensor, data: Tensor, *sizes: Any, sign: int, eps: 
 
     transform = getattr(finufft, f"nufft{dim}d{kind}")
     small = len(points) < 10_000 and math.prod(sizes[0] if kind == 1 else data.shape[1:]) < 10_000
-    threads = {"nthreads": 1} if small else {}  # to start more takes longer than the sum
-    array = transform(*columns.numpy(), strengths.numpy(), *sizes, eps=eps, isign=sign, **threads)
+    threads = 1 if small else torch.get_num_threads()  # to start more takes longer than the sum
+    array = transform(
+        *columns.numpy(), strengths.numpy(), *sizes, eps=eps, isign=sign, nthreads=threads
+    )
     return torch.from_numpy(np.ascontiguousarray(array)).reshape(count, *made_for)
 
 

@@ -181,9 +181,11 @@ class Plan:
             each = node.channels * elements(node) * node.itemsize
             for frame, box in self.boxes[node].items():
                 alive += box.points * each
-                inputs = sum(need.box.points for need in self.needs[node, frame])
-                high = max(high, alive + (inputs + box.points * node._workspace) * each)
-                for need in self.needs[node, frame]:
+                needs = self.needs[node, frame]
+                inputs = sum(need.box.points for need in needs)
+                besides = (inputs + box.points * node._workspace) * each
+                high = max(high, alive + besides + node._temporaries(box, needs, self))
+                for need in needs:
                     uses[need.parent, need.frame] -= 1
                     if not uses[need.parent, need.frame]:
                         freed = self.boxes[need.parent][need.frame].points * need.parent.channels

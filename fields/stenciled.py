@@ -14,6 +14,7 @@ from fields.composed import Composed, Corners, grown
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Box
+from fields.overlap import fft_bytes, fft_pays
 from fields.plan import Frame, Need, Plan, Task
 from fields.stencil import Stencil
 from fields.window import Window
@@ -33,10 +34,29 @@ class _Stenciled(Composed):
     def _views(self, task: Task, inputs: list[Tensor]) -> list[View]:
         views = []
         for stencil, need, values in zip(task.plan.stencils(self), task.needs, inputs, strict=True):
-            dilation = [max(1, s // b) for s, b in zip(stencil.step, need.box.step, strict=True)]
-            stride = [max(1, s // b) for s, b in zip(task.box.step, need.box.step, strict=True)]
-            views.append(View(values, stencil, dilation, stride))
+            dilation = _ratios(stencil.step, need.box.step)
+            views.append(View(values, stencil, dilation, _ratios(task.box.step, need.box.step)))
         return views
+
+    def _temporaries(self, box: Box, needs: Sequence[Need], plan: Plan) -> int:
+        most = 0
+        for stencil, need in zip(plan.stencils(self), needs, strict=True):
+            taps, (outs, ins) = stencil.taps, (1, 1)
+            if isinstance(taps, tuple) or max(_ratios(stencil.step, need.box.step)) > 1:
+                continue
+            if taps.ndim > self.dim:
+                outs, ins = taps.shape[-2:]
+            values, kernel = (
+                torch.empty(*shape, dtype=self.dtype, device="meta")
+                for shape in ((1, ins, *need.box.count), (outs, ins, *stencil.size))
+            )
+            if fft_pays(values, kernel, _ratios(box.step, need.box.step)):
+                most = max(most, fft_bytes(values, kernel))
+        return most
+
+
+def _ratios(coarse: Sequence[int], fine: Sequence[int]) -> list[int]:
+    return [max(1, a // b) for a, b in zip(coarse, fine, strict=True)]
 
 
 class Convolved(_Stenciled):

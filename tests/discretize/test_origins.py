@@ -279,3 +279,15 @@ def test_phase_of_a_field_in_three_dimensions() -> None:
     other, same = Phase()(sample(field, grid(3)), size)
     assert apart(origin, other, size) <= 1e-7
     torch.testing.assert_close(confidence, same, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("predictor", [*REAL.values(), Argmax()], ids=repr)
+def test_grids_with_a_batch_of_origins(predictor) -> None:
+    """One map on many grids has as many origins, each moved as its grid."""
+    f = sample(waves(2), grid(2))
+    moves = torch.tensor([[0.0, 0.0], [0.3, -5.0], [7.0, 1.0]]).double()[:, None]
+    origin, confidence = predictor(f, modulus(2))
+    origins, confidences = predictor(f.translate(moves), modulus(2))
+    assert origins.shape == confidences.shape == (3, 2, 2)
+    torch.testing.assert_close(origins, origin + moves, rtol=0, atol=1e-12)
+    assert torch.equal(confidences, confidence.expand(3, 2, 2))

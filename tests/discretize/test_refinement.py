@@ -139,7 +139,7 @@ def deep(leaf: Field, kind: str, depth: int = 10) -> Field:
         if fn is not None:
             inner = inner.map(fn)
         elif layer % 2:
-            inner = inner.pool(Ball(0.8), kind)
+            inner = inner.pool(Box((1.6, 1.2)), kind)
         field = field + 0.5 * inner if layer else inner
     return field
 

@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discretize import BlurPool, EquivariantSubsampling, Grid, Samples, Stride, sample
+from discretize import (
+    AdaptivePolyphase,
+    AveragePooling,
+    BlurPool,
+    EquivariantSubsampling,
+    Grid,
+    IdealLowpass,
+    MaxPooling,
+    Samples,
+    Stride,
+    sample,
+)
 from equivariance import equivariance_error
 from fields import Field, PlaneWaves, random_bandlimited
 from tests.compare import assert_close
@@ -299,7 +310,15 @@ def test_more_taps_alias_less() -> None:
 
 # --- all of them --------------------------------------------------------------------------------
 
-KINDS = [Stride, BlurPool, EquivariantSubsampling]
+KINDS = [
+    Stride,
+    BlurPool,
+    AveragePooling,
+    MaxPooling,
+    IdealLowpass,
+    AdaptivePolyphase,
+    EquivariantSubsampling,
+]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
 
 

@@ -1,5 +1,6 @@
 """The command line in-process, on the smallest experiment there is: exit codes, messages, files."""
 
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from matplotlib.figure import Figure
 from skimage import io
 
 import equivariance.sweep
@@ -19,7 +21,7 @@ from equivariance.experiments.stride.inputs import photograph
 
 TINY = ["--size", "8", "--steps", "1", "--points", "20"]
 PICTURES = ["stride-error.png", "stride-diagram-photograph.png", "stride-diagram-random.png"]
-FILES = {"stride.nc", "stride.html", *PICTURES}
+FILES = {"stride.nc", "stride.csv", "stride.html", *PICTURES}
 
 
 def run(out, *flags):
@@ -29,7 +31,8 @@ def run(out, *flags):
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
     """Pictures take most of the time; `test_stride` looks at them."""
-    monkeypatch.setattr(stride, "draw", lambda *_: dict.fromkeys(PICTURES, b"picture"))
+    names = [name.removesuffix(".png") for name in PICTURES]
+    monkeypatch.setattr(stride, "pictures", lambda _: {name: Figure((1, 1)) for name in names})
 
 
 def contents(folder):
@@ -189,7 +192,8 @@ def test_what_cannot_be_measured_is_refused(tmp_path, capsys):
 
 def test_an_unknown_experiment_is_refused(capsys):
     message = refused(capsys, main(["run", "strude"]))
-    assert message == "equivariance: there is no experiment 'strude', but: stride\n"
+    known = ", ".join(EXPERIMENTS)
+    assert message == f"equivariance: there is no experiment 'strude', but: {known}\n"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,7 @@ def test_help_tells_every_setting(capsys):
         main(["run", "stride", "--help"])
     said = capsys.readouterr().out
     assert stop.value.code == 0
-    for name in StrideSettings.__dataclass_fields__:
+    for name in (f.name for f in dataclasses.fields(StrideSettings)):
         assert f"--{name}" in said
 
 
@@ -266,7 +270,7 @@ def test_the_page_escapes_what_it_is_given(tmp_path):
 def test_predictions_are_of_what_was_tested(tmp_path):
     """Whole pixels only say nothing of real translations, and contradict nothing."""
     assert run(tmp_path) == 0
-    assert "20 of 20 measured" in (tmp_path / "stride.html").read_text()
+    assert "20 of 20, as predicted" in (tmp_path / "stride.html").read_text()
 
 
 def test_listing_imports_no_torch():

@@ -1,0 +1,148 @@
+"""Comoving: any torch model, seen from the input's own comoving grid, hence equivariant to every real translation."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from discretize import Grid, Samples
+from discretize.comoving import comoved
+from discretize.origins import Phase, Predictor
+from discretize.trigonometric import below, resampled
+from fields import checks
+from fields.fourier import phase
+
+
+class LowConfidence(UserWarning):
+    """The origin of an input is known too badly for what `Comoving` promises."""
+
+
+class Comoving(nn.Module):
+    """Resample the input to a grid that moves along with it, then apply a module.
+
+    x ─▶ Φ(x), confidence ─▶ y[k] = x(Φ + k), the trigonometric interpolant ─▶ module(y)
+
+    Parameters
+    ----------
+    module : nn.Module
+        On tensors (batch, c, X1, …, Xd), d = 1, 2 or 3.
+    stride : int or sequence of int, optional
+        None: Φ modulo the whole period, and any module whatever. s: Φ modulo s samples, for modules that commute with
+        circular shifts by s, which then roll their output where Φ passes s; s divides the input's sizes.
+    moved_back : bool
+        Resample outputs with as many axes as the input, (batch, c', Y1, …, Yd), to the input's frame, as the
+        trigonometric polynomial through them, with Y_i dividing X_i. Their wave at Nyquist, of which no array holds all
+        translates, is left out. Other outputs, invariants, stay as they are.
+    predictor : Predictor, optional
+        Of Φ: `origins.Phase("strongest")` unless given.
+    bound : float, optional
+        Confidence below which the promise isn't made: √eps of the input's dtype, 1.5e-8 or 3.5e-4, unless given.
+
+    Notes
+    -----
+    Promise: x periodic, with waves strictly below Nyquist, t any real circular translation, every confidence c above
+    the bound. Then module(y) stays as it was (for stride=s up to a roll), moved-back outputs move by t exactly, and
+    the origin moves by t; all up to a relative error of about L·eps/c, L the samples per period, times the module's own
+    sensitivity. Zero padding in the module is fine for stride=None, since its frame is the input's own.
+
+    Below the bound (an input with a translational symmetry of its own, a constant, say) it warns, LowConfidence, and
+    returns the confidence: results are those of some frame, without any claim. Gradients flow through the frame, and
+    are cut off where the confidence is below 1e-6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import Grid, sample
+    >>> from equivariance import Comoving
+    >>> from fields import random_bandlimited
+    >>> F = random_bandlimited(1, 1, bandlimit=0.4, period=16.0, seed=0)
+    >>> model = Comoving(torch.nn.Sequential(torch.nn.MaxPool1d(2), torch.nn.ReLU()))
+    >>> (y, a, _), (z, b, _) = (model(sample(F.translate([t]), Grid(16, 1.0)).values[None]) for t in (0.0, 0.7))
+    >>> bool((y - z).abs().max() < 1e-12), round(float((b - a) % 16.0), 9)
+    (True, 0.7)
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        stride: Any | None = None,
+        moved_back: bool = False,
+        predictor: Predictor | None = None,
+        bound: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not callable(module):
+            raise TypeError(f"module must be an nn.Module, got {type(module).__name__}")
+        self.module, self.stride, self.moved_back = module, stride, moved_back
+        self.predictor = Phase("strongest") if predictor is None else predictor
+        self.bound = bound
+
+    def extra_repr(self) -> str:
+        """The stride."""
+        return f"stride={self.stride}, moved_back={self.moved_back}"
+
+    def forward(self, x: Tensor) -> tuple[Any, Tensor, Tensor]:
+        """Output, origin and confidence.
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, c, X1, …, Xd)
+
+        Returns
+        -------
+        output
+            Of the module, or moved back.
+        origin : Tensor, shape (batch, d), float64
+            Φ, in samples: where the frame of the output begins.
+        confidence : Tensor, shape (batch, d), float64
+        """
+        f = _as_samples(x)
+        strides = (1,) * f.dim
+        modulus = None
+        if self.stride is not None:
+            modulus = checks.integers(self.stride, f.dim, "stride")
+        values, origin, confidence = comoved(f, strides, self.predictor, modulus or f.grid.extent)
+        self._warn(confidence, x.dtype)
+        output = self.module(values)
+        if self.moved_back and isinstance(output, Tensor) and output.ndim == x.ndim:
+            output = moved_back(output, origin, f.grid.shape)
+        return output, origin, confidence
+
+    def _warn(self, confidence: Tensor, dtype: torch.dtype) -> None:
+        bound = torch.finfo(dtype).eps ** 0.5 if self.bound is None else self.bound
+        low = (confidence.detach() < bound).any(-1)
+        if bool(low.any()):
+            warnings.warn(
+                f"{int(low.sum())} of {len(low)} inputs have no certain origin: the confidence is "
+                f"{float(confidence.detach().min()):.1e}, below {bound:.1e}; equivariance is not promised for them",
+                LowConfidence,
+                stacklevel=5,
+            )
+
+
+def _as_samples(x: Any) -> Samples:
+    if not isinstance(x, Tensor) or not x.is_floating_point() or not 3 <= x.ndim <= 5:
+        got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"expected a real tensor (batch, c, X1, …, Xd), d = 1, 2 or 3, got {got}")
+    if 0 in x.shape:
+        raise ValueError(f"expected a tensor without empty axes, got {tuple(x.shape)}")
+    return Samples(x, Grid(x.shape[2:], 1.0))
+
+
+def moved_back(output: Tensor, origin: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The output (batch, c', Y1, …, Yd) of a frame that begins at `origin`, in the frame that begins at 0."""
+    sizes = tuple(output.shape[2:])
+    if any(n % m for n, m in zip(shape, sizes, strict=True)):
+        raise ValueError(
+            f"an output of sizes {sizes} doesn't lie on the input's grid of shape {shape}: sizes must divide it"
+        )
+    steps = origin * origin.new_tensor([m / n for n, m in zip(shape, sizes, strict=True)])
+
+    waves = [
+        phase(-steps[:, i], m, True, True) * below(m, m).to(steps.device)
+        for i, m in enumerate(sizes)
+    ]
+    return resampled(output, waves, (1,) * len(sizes))

@@ -1,0 +1,50 @@
+"""`assert_equivariant`: passes, or names the layer, the translation and the error."""
+
+import pytest
+import torch
+from torch import nn
+
+from equivariance import assert_equivariant
+from tests.equivariance.models import plain, seeded
+
+
+def ring(stride=1):
+    return nn.Conv2d(2, 2, 3, stride, 1, padding_mode="circular")
+
+
+def test_it_passes_and_gives_the_measurement():
+    data = assert_equivariant(ring(), size=(8, 8))
+    assert data["layer"].to_numpy().tolist() == ["output"]
+    assert_equivariant(nn.Sequential(ring(2), nn.ReLU(), ring(2)), size=(16, 16), layers="all")
+
+
+def test_it_names_layer_translation_error_and_group():
+    model = nn.Sequential(ring(), nn.ReLU(), nn.MaxPool2d(2))
+    with pytest.raises(
+        AssertionError,
+        match=r"^2 \(MaxPool2d, stride 2\) isn't equivariant: relative error \d\.\de[-+]\d\d > "
+        r"5\.4e-05 for the translation by \(1, 0\) pixels, input \d; of those tested it commutes with: 2Z × 2Z",
+    ):
+        assert_equivariant(
+            model, translations=[[2.0, 0], [0, 2], [1, 0]], size=(16, 16), layers="all"
+        )
+
+
+def test_the_first_layer_in_the_order_of_execution_is_named():
+    with pytest.raises(AssertionError, match=r"^0 \(Conv2d, stride 1\)"):
+        assert_equivariant(seeded(plain), size=(16, 16), layers="all")
+    assert_equivariant(seeded(plain), size=(16, 16), layers="all", padding="circular")
+
+
+def test_tolerances():
+    model, t = nn.MaxPool2d(2), [[1.0, 0.0]]
+    assert_equivariant(model, translations=t, size=(16, 16), tolerance=2.0)
+    with pytest.raises(AssertionError, match=r"> 1\.0e-01"):
+        assert_equivariant(model, translations=t, size=(16, 16), tolerance=0.1)
+    with pytest.raises(ValueError, match="tolerance must be a finite number"):
+        assert_equivariant(model, size=(16, 16), tolerance=-1)
+
+
+def test_nothing_compared_is_nothing_asserted():
+    with pytest.raises(ValueError, match="nothing is asserted"):
+        assert_equivariant(nn.MaxPool2d(8), torch.rand(1, 1, 16, 16), [[1.0, 0.0]])
