@@ -18,6 +18,7 @@ from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
 from discretize.upsampling import binomial
 from fields import FeatureMap, checks
+from fields.broadcasting import broadcast
 from fields.lattice import take
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -80,7 +81,7 @@ def kept(f: Samples, strides: Sequence[int], phase: Tensor) -> Samples:
     """The samples at p + s·k, p of shape (*batch, d), bit for bit."""
     grid = f.grid.stride(strides, phase)
     lead = f.values.shape[: -f.dim - 1]
-    batch = torch.broadcast_shapes(lead, phase.shape[:-1])
+    batch = broadcast(lead, phase.shape[:-1])
     element = f.values.shape[-f.dim - 1 :]
     values = f.values.expand(*batch, *element).reshape(-1, *element)
     phases = phase.expand(*batch, f.dim).reshape(-1, f.dim).tolist()

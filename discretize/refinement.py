@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fields.broadcasting import broadcast
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
 from fields.lattice import MAX_RATIO, Lattice, common_spacing
@@ -168,7 +169,7 @@ def _smooth(field: Field, rtol: float) -> bool:
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:
-    elements = math.prod(torch.broadcast_shapes(lattice.origin.shape[:-1], field.batch))
+    elements = math.prod(broadcast(lattice.origin.shape[:-1], field.batch))
     nodes = tuple(h / m for h in lattice.spacing)
     return Plan(field, lattice.spacing, lattice.shape, nodes).work(elements)
 

@@ -13,6 +13,7 @@ from discretize.grid import Grid
 from discretize.neighbours import looked_up, seen_by
 from fields import checks
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
+from fields.broadcasting import broadcast
 from fields.composed import affine_values, map_values
 from fields.correlation import mix
 from fields.feature_map import NODES, FeatureMap
@@ -74,8 +75,8 @@ class Samples(FeatureMap):
         self.dtype, self.device = values.dtype, values.device
         lead = tuple(values.shape[: -grid.dim - 1])
         try:
-            self.batch = tuple(torch.broadcast_shapes(lead, grid.batch))
-        except RuntimeError as error:
+            self.batch = tuple(broadcast(lead, grid.batch))
+        except ValueError as error:
             raise ValueError(
                 f"values of batch {lead} don't fit a grid of batch {grid.batch}"
             ) from error

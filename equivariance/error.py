@@ -19,7 +19,8 @@ from torch import Tensor
 
 from discretize import Grid, Samples, sample
 from fields import Field, checks
-from fields.lattice import evaluate_points
+from fields.broadcasting import broadcast
+from fields.evaluation import evaluate_points
 
 #: A layer: a FeatureMap goes in; a FeatureMap, or a tensor of invariants, comes out.
 Layer = Callable[[Any], Any]
@@ -123,7 +124,7 @@ def compare(left: Samples, right: Samples, norm: str = "l2") -> Tensor:
     if left.grid.boundary == "periodic":
         right = right.resample(left.grid)
         return relative(left.values - right.values, right.values, space, norm)
-    batch = torch.broadcast_shapes(left.batch, right.batch)
+    batch = broadcast(left.batch, right.batch)
     lefts, rights = elements(left, batch), elements(right, batch)
     errors = []
     for a, b in zip(lefts, rights, strict=True):

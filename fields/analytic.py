@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.broadcasting import broadcast
 from fields.checks import dimension as dimension
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
@@ -51,7 +52,7 @@ class Constant(Field):
 
     def _values(self, lattice: Lattice) -> Tensor:
         spread = self.value.reshape(*self.value.shape, *(1,) * self.dim)
-        batch = torch.broadcast_shapes(self.batch, lattice.origin.shape[:-1])
+        batch = broadcast(self.batch, lattice.origin.shape[:-1])
         return spread.expand(*batch, self.channels, *lattice.shape)
 
     def _integral(self) -> Tensor:
@@ -66,7 +67,7 @@ class Constant(Field):
         return (still[:, None] * self.value[..., None, :]).to(kind)
 
     def _moved(self, t: Tensor) -> Field:
-        batch = torch.broadcast_shapes(self.batch, t.shape[:-1])
+        batch = broadcast(self.batch, t.shape[:-1])
         return Constant(self.value.expand(*batch, self.channels), self.dim)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:

@@ -38,7 +38,9 @@ def all_finite(value: Tensor) -> bool:
     plain = None if torch.compiler.is_compiling() else _plain(value.detach())
     if plain is None:
         return True  # there are no values to look at
-    inside = functorch.maybe_current_level() is not None  # of a transform, which wraps whatever is done
+    inside = (
+        functorch.maybe_current_level() is not None
+    )  # of a transform, which wraps whatever is done
     if inside or plain.device.type != "cpu" or plain.dtype == torch.bfloat16 or plain.is_conj():
         return bool(torch.isfinite(plain).all())
     # A finite sum has finite terms, and needs no temporaries; one that overflows says nothing. numpy's sum leaves

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
@@ -38,8 +39,8 @@ class Composed(Field):
         self.dim, self.dtype, self.device = first.dim, first.dtype, first.device
         self.channels = channels
         try:
-            self.batch = tuple(torch.broadcast_shapes(batch, *(p.batch for p in parents)))
-        except RuntimeError as error:
+            self.batch = tuple(broadcast(batch, *(p.batch for p in parents)))
+        except ValueError as error:
             shapes = [tuple(batch), *(p.batch for p in parents)]
             raise ValueError(f"batch shapes {shapes} don't broadcast") from error
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fields.broadcasting import broadcast
 from fields.lattice import Lattice, take
 from fields.plan import LatticeTooLarge, Plan
 
@@ -45,7 +46,7 @@ def evaluate(
         more than 64 times `memory`. Both are found before any value is computed.
     """
     origin = lattice.origin.to(root.device)
-    elements = math.prod(torch.broadcast_shapes(origin.shape[:-1], root.batch))
+    elements = math.prod(broadcast(origin.shape[:-1], root.batch))
     planned = functools.cache(lambda shape: Plan(root, lattice.spacing, shape, node_spacing))
     needed = planned(lattice.shape).peak(elements)
     if needed <= memory:
@@ -88,7 +89,7 @@ def evaluate_points(root: Field, points: Tensor, memory: int = POINTS_BOUND) -> 
         Where one element at one point needs more than four times `memory`.
     """
     points = points.to(root.device)
-    batch = tuple(torch.broadcast_shapes(points.shape[1:-1], root.batch))
+    batch = tuple(broadcast(points.shape[1:-1], root.batch))
     if not len(points):
         return torch.empty(*batch, 0, root.channels, dtype=root.dtype, device=root.device)
     if root.batch_size == 1:  # a batch of points only: they are points like others

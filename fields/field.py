@@ -214,9 +214,9 @@ class Field(Node):
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Field:
         """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).
 
-        In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but `Kernel`
-        (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and periodized
-        Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`, and the
+        In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but
+        `Kernel` (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and
+        periodized Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`, and the
         cut-off of a Gaussian kernel, which holds 3e-12 of it.
         """
         quadrature = stenciled.Convolved(self, kernel, nodes)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields.allocation import empty
+from fields.broadcasting import broadcast
 
 #: Bytes of spectra that are moved and transformed at once: larger temporaries cost page faults.
 CHUNK = 1 << 22
@@ -52,7 +53,7 @@ def translated(
         for i, (m, side) in enumerate(zip(refine, sides, strict=True))
     ]
     lead = spectrum.shape[: -dim - 1]
-    batch = torch.broadcast_shapes(lead, shifts.shape[:-1])
+    batch = broadcast(lead, shifts.shape[:-1])
     axes = tuple(range(-dim, 0))
     channels, size = spectrum.shape[-dim - 1], spectrum[(0,) * (len(lead) + 1)].numel()
     at_once = max(1, CHUNK // (size * spectrum.itemsize))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fields.broadcasting import broadcast
 from fields.lattice import Lattice
 
 
@@ -53,7 +54,7 @@ def by_points(lattice: Lattice, maps: Maps, at: Callable[..., Tensor]) -> Tensor
         origin = torch.zeros_like(points[(0,) * (points.ndim - 1)])
     at = functools.partial(at, origin, points.new_tensor(maps.spacing))
     batch = points.shape[: -dim - 1]
-    full = torch.broadcast_shapes(batch, lead)
+    full = broadcast(batch, lead)
     if lead.numel() == 1:
         out = at(points.reshape(-1, dim), 0, maps.channels).reshape(*batch, *shape, -1)
         return out.movedim(-1, -dim - 1).reshape(*full, maps.channels, *shape)
@@ -81,7 +82,7 @@ def by_element(
     """Values lattice by lattice: `on_axes` takes positions along the axes, in samples, and a range of the n maps."""
     positions = maps.positions(lattice)
     batch, channels = positions[0].shape[:-1], maps.channels
-    full = torch.broadcast_shapes(batch, maps.lead)
+    full = broadcast(batch, maps.lead)
     if batch.numel() == 1:
         out = on_axes([p.reshape(-1) for p in positions], 0, maps.lead.numel() * channels)
         return out.reshape(*full, channels, *lattice.shape)
@@ -110,9 +111,9 @@ def gather(values: Tensor, index: Tensor, dim: int) -> Tensor:
         # axes: lead, c, outer, Y → (lead_i, outer_i) pairs, c, Y
         pairs = [axis for i in range(rank) for axis in (i, rank + 1 + i)]
         out = out.permute(*pairs, rank, *range(2 * rank + 1, 2 * rank + 1 + dim))
-        batch = [a * b for a, b in zip(lead, outer, strict=True)]
+        batch = torch.Size(a * b for a, b in zip(lead, outer, strict=True))
         return out.reshape(*batch, channels, *index.shape[-dim:])
-    batch = torch.broadcast_shapes(lead, outer)
+    batch = broadcast(lead, outer)
     where = index.reshape(*outer, 1, -1).expand(*batch, channels, -1)
     out = flat.reshape(*lead, channels, -1).expand(*batch, channels, -1).gather(-1, where)
     return out.reshape(*batch, channels, *index.shape[-dim:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ PLAIN = {
 WIDE = ("I", "F")
 
 
-def read(path: str | Path, memory: int = MEMORY_BOUND) -> Tensor:
-    """An image file as values (c, rows, columns) in [0, 1], float64, one channel or three.
+def read(path: str | Path | BinaryIO, memory: int = MEMORY_BOUND) -> Tensor:
+    """An image file, or the bytes of one, as values (c, rows, columns) in [0, 1], float64, one channel or three.
 
     Raises
     ------
@@ -38,12 +38,14 @@ def read(path: str | Path, memory: int = MEMORY_BOUND) -> Tensor:
         Where the file is no image, has several frames or other numbers of channels, or would take more than `memory`
         bytes: that is found from its header, before it is decoded.
     """
+    source = Path(path) if isinstance(path, str | Path) else path
+    name = str(path) if isinstance(source, Path) else "the image"
     try:
-        image, said = _decoded(Path(path), memory)
+        image, said = _decoded(source, name, memory)
     except Refused:
         raise
     except Exception as error:  # the readers raise what they like
-        raise ValueError(f"{path} can't be read as an image: {error}") from error
+        raise ValueError(f"{name} can't be read as an image: {error}") from error
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim == 3 and image.shape[-1] in (2, 4):
@@ -51,10 +53,10 @@ def read(path: str | Path, memory: int = MEMORY_BOUND) -> Tensor:
         image = 1 + image[..., -1:] * (image[..., :-1] - 1)
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise ValueError(
-            f"{path} must be a greyscale or RGB image, got an array of shape {image.shape}"
+            f"{name} must be a greyscale or RGB image, got an array of shape {image.shape}"
         )
     for what in said:
-        warnings.warn(f"{path} {what}", stacklevel=3)
+        warnings.warn(f"{name} {what}", stacklevel=3)
     return torch.from_numpy(image).movedim(-1, 0).contiguous()
 
 
@@ -62,34 +64,34 @@ class Refused(ValueError):
     """An image that could be decoded, but isn't: it is too large, or there are several."""
 
 
-def _decoded(path: Path, memory: int) -> tuple[Any, list[str]]:
+def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list[str]]:
     """Values in [0, 1] (rows, columns[, channels]) with alpha, and what was converted."""
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            header = Image.open(path)
+            header = Image.open(source)
         except UnidentifiedImageError:
-            return _by_skimage(path), []
+            return _by_skimage(source), []
     with header:
-        _check_header(header, path, memory)
+        _check_header(header, name, memory)
         wide = header.mode in WIDE or (header.format == "TIFF" and _rounded(header))
-        return (_by_skimage(path), []) if wide else _by_pillow(header)
+        return (_by_skimage(source), []) if wide else _by_pillow(header)
 
 
-def _check_header(header: Any, path: Path, memory: int) -> None:
+def _check_header(header: Any, name: str, memory: int) -> None:
     bands = 4 if header.mode in ("P", "PA") else len(header.getbands())
     size = header.width * header.height * bands * 8
     if size > memory:
         raise Refused(
-            f"{path} has {header.height} × {header.width} pixels and would take "
+            f"{name} has {header.height} × {header.width} pixels and would take "
             f"{size / 2**20:.0f} MiB, the bound is {memory / 2**20:.0f} MiB: "
             "crop or shrink it, or give a larger `memory`"
         )
     frames = getattr(header, "n_frames", 1)
     if frames > 1:
-        raise Refused(f"{path} has {frames} frames, a field is made of one: save it on its own")
+        raise Refused(f"{name} has {frames} frames, a field is made of one: save it on its own")
 
 
 def _by_pillow(image: Any) -> tuple[Any, list[str]]:
@@ -131,7 +133,7 @@ def _with_key(values: Any, key: Any, white: float) -> Any:
     return np.concatenate([layers, white * opaque], axis=-1)
 
 
-def _by_skimage(path: Path) -> Any:
+def _by_skimage(source: Path | BinaryIO) -> Any:
     from skimage import io, util
 
-    return util.img_as_float64(io.imread(path))  # type: ignore[no-untyped-call]
+    return util.img_as_float64(io.imread(source))  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fields import checks, coordinates, image, nonuniform
 from fields.analytic import dimension
+from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
 from fields.fourier import translated
@@ -110,7 +111,7 @@ class Interpolated(Field):
         )
         self.origin = self.origin.to(self.device)
         lead = tuple(self.values.shape[: -self.dim - 1])
-        self.batch = tuple(torch.broadcast_shapes(lead, self.origin.shape[:-1]))
+        self.batch = tuple(broadcast(lead, self.origin.shape[:-1]))
         if method == "fourier":
             self.bandlimit = tuple(
                 (n // 2 / n if boundary == "periodic" else 0.5) / h

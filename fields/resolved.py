@@ -14,6 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
@@ -120,7 +121,7 @@ class _Sampling:
     ) -> None:
         self.field, self.period, self.origin, self.memory = field, period, origin, memory
         self.values = values or (lambda lattice: evaluate(field, lattice, None, memory))
-        batch = torch.broadcast_shapes(field.batch, origin.shape[:-1])
+        batch = broadcast(field.batch, origin.shape[:-1])
         self.each = math.prod(batch) * field.channels * field.itemsize * WORK
 
     def bytes(self, counts: Sequence[int]) -> int:

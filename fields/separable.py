@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.broadcasting import broadcast
+
 #: Bytes that the temporaries of a sum may take; more terms are summed in parts.
 WORKSPACE = 1 << 27
 
@@ -55,7 +57,7 @@ def separable_sum(coefficients: Tensor, factors: Sequence[Tensor]) -> Tensor:
     Tensor, shape (*batch, c, X1, …, Xd)
     """
     rows = [f.shape[-2] for f in factors]
-    batch = torch.broadcast_shapes(*(t.shape[:-2] for t in (coefficients, *factors)))
+    batch = broadcast(*(t.shape[:-2] for t in (coefficients, *factors)))
     columns = coefficients.shape[-1] * batch.numel()
     for n in rows[:-1]:
         columns *= n

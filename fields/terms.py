@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.broadcasting import broadcast
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
 
@@ -51,9 +52,7 @@ class Terms(Field):
                 )
         self.dim, self.channels = checks.dimension(dim), self.amplitudes.shape[-1]
         self.dtype, self.device = self.centers.dtype, self.centers.device
-        self.batch = tuple(
-            torch.broadcast_shapes(self.centers.shape[:-2], self.amplitudes.shape[:-2])
-        )
+        self.batch = tuple(broadcast(self.centers.shape[:-2], self.amplitudes.shape[:-2]))
 
     def _tail(self, name: str, *tails: tuple[int, ...]) -> tuple[int, ...]:
         """Which shape per term a tensor has, batch in front or not; with the batch where both fit."""
@@ -90,7 +89,7 @@ class Terms(Field):
         moved = copy.copy(self)
         t = t.to(self.device)
         moved.centers = (self.centers.double() + t[..., None, :]).to(self.dtype)
-        moved.batch = tuple(torch.broadcast_shapes(self.batch, t.shape[:-1]))
+        moved.batch = tuple(broadcast(self.batch, t.shape[:-1]))
         return moved
 
     def _summed(self, lattice: Lattice, profile: Callable[[int, Tensor], Tensor]) -> Tensor:

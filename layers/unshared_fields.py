@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fields import Field
+from fields.broadcasting import broadcast
 from fields.checks import positive
 from fields.composed import map_channels
 from fields.evaluation import evaluate
@@ -147,7 +148,7 @@ def each_element(
     lead, rest = split_batch(x.shape[: -dim - 1], batch)
     if math.prod(rest) == 1:
         return lead_first(fn(x.reshape(*lead, *x.shape[-dim - 1 :]), values), len(lead), dim)
-    rest = tuple(torch.broadcast_shapes(rest, tuple(batch)))
+    rest = tuple(broadcast(rest, tuple(batch)))
     x = x.expand(*lead, *rest, *x.shape[-dim - 1 :])
     x = x.reshape(*lead, -1, *x.shape[-dim - 1 :]).movedim(len(lead), 0)
     flat = values.expand(*rest, *values.shape[-2:]).flatten(0, len(rest) - 1)
@@ -210,7 +211,7 @@ def positioned(
     """fn(x, v) at points (*batch, X1, …, Xd, d) of values (*batch, c, X1, …, Xd), channels back in their place."""
     dim = x.shape[-1]
     last = values.movedim(-dim - 1, -1)
-    points = tuple(torch.broadcast_shapes(x.shape[:-1], last.shape[:-1]))
+    points = tuple(broadcast(x.shape[:-1], last.shape[:-1]))
     out = fn(wrapped(x, period).to(last), last)
     map_channels(out, points)
     return out.to(values.dtype).movedim(-1, -dim - 1)
