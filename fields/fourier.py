@@ -12,6 +12,8 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields.allocation import empty
 from fields.broadcasting import broadcast
+from fields.lattice import Lattice, split
+from fields.separable import contract
 
 #: Bytes of spectra that are moved and transformed at once: larger temporaries cost page faults.
 CHUNK = 1 << 22
@@ -77,6 +79,36 @@ def translated(
                 moved *= factor[b]
             target.copy_(torch.fft.irfftn(moved, sides, axes))
     return values.reshape(*batch, *values.shape[1:])
+
+
+def commensurate(
+    lattice: Lattice, spacing: Sequence[float], sizes: Sequence[int]
+) -> tuple[list[int], list[int]] | None:
+    """(refinement m, stride k) per axis where a lattice's spacing is k·spacing/m; None where an FFT doesn't pay."""
+    refine, stride = [], []
+    for own, h, n, size in zip(lattice.spacing, spacing, lattice.shape, sizes, strict=True):
+        q = own if n > 1 else h  # the spacing of a single point means nothing
+        (m, rest_m), (k, rest_k) = split(h / q), split(q / h)
+        if (rest_m and rest_k) or 4 * n * k < size * m or m > 8 * size:
+            return None
+        refine.append(m if not rest_m else 1)
+        stride.append(k if rest_m else 1)
+    return refine, stride
+
+
+def summed(values: Tensor, positions: Sequence[Tensor]) -> Tensor:
+    """The polynomial through values (*batch, c, N1, …, Nd) at positions (*batch, X_i) in samples, axis by axis."""
+    kind = torch.complex64 if values.dtype == torch.float32 else torch.complex128
+    dim, bases = len(positions), []
+    for position, n in zip(positions, values.shape[-dim:], strict=True):
+        k = _frequencies(n, False, position.device)
+        cycles = position[..., :, None] * k
+        wave = torch.exp(2j * math.pi * (cycles - cycles.detach().round()))
+        if n % 2 == 0:  # the cosine of the wave at Nyquist
+            wave = torch.where(k == -0.5, wave.real + 0j, wave)
+        bases.append(wave.to(kind))
+    axes = tuple(range(-dim, 0))
+    return contract(torch.fft.fftn(values, dim=axes, norm="forward"), bases)
 
 
 def tracked(*tensors: Tensor) -> bool:

@@ -61,7 +61,7 @@ def read(path: str | Path | BinaryIO, memory: int = MEMORY_BOUND) -> Tensor:
 
 
 class Refused(ValueError):
-    """An image that could be decoded, but isn't: it is too large, or there are several."""
+    """An image that isn't decoded, for a reason that is said in full: it is too large, say, or there are several."""
 
 
 def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list[str]]:
@@ -73,6 +73,8 @@ def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list
         try:
             header = Image.open(source)
         except UnidentifiedImageError:
+            if not isinstance(source, Path):
+                raise Refused(f"{name} is damaged, or of a format that Pillow doesn't know") from None
             return _by_skimage(source), []
     with header:
         _check_header(header, name, memory)
@@ -136,4 +138,6 @@ def _with_key(values: Any, key: Any, white: float) -> Any:
 def _by_skimage(source: Path | BinaryIO) -> Any:
     from skimage import io, util
 
+    if not isinstance(source, Path):
+        source.seek(0)
     return util.img_as_float64(io.imread(source))  # type: ignore[no-untyped-call]

@@ -15,11 +15,11 @@ from fields.analytic import dimension
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
-from fields.fourier import translated
+from fields.fourier import commensurate, summed, translated
 from fields.gathering import Maps, by_element, by_points
 from fields.gathering import gather as gather
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice, split
+from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.product_kernels import ProfileKernel
 from fields.separable import contract
@@ -213,13 +213,13 @@ class Interpolated(Field):
                 for p, n in zip(self._maps.positions(lattice), self.shape, strict=True)
             ]
             return contract(self.values, bases)
-        factors = self._commensurate(lattice)
+        factors = commensurate(lattice, self.spacing, self.shape)
         if factors is not None:
             return self._by_fft(lattice, *factors)
         lattices = math.prod(lattice.origin.shape[:-1])
         if nonuniform.pays(lattices, lattice.shape, self.shape, self.device):
             return by_points(lattice, self._maps, self._by_nufft)
-        return self._by_waves(lattice)
+        return summed(self.values, self._maps.positions(lattice))
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:
@@ -237,33 +237,6 @@ class Interpolated(Field):
         return Interpolated(found, spacing, self.origin, "fourier", "periodic", self.eps)
 
     # --- Fourier ----------------------------------------------------------------------------------------------
-
-    def _by_waves(self, lattice: Lattice) -> Tensor:
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
-        bases = []
-        for position, n in zip(self._maps.positions(lattice), self.shape, strict=True):
-            k = torch.fft.fftfreq(n, 1.0, dtype=position.dtype, device=position.device)
-            cycles = position[..., :, None] * k
-            wave = torch.exp(2j * math.pi * (cycles - cycles.detach().round()))
-            if n % 2 == 0:  # the cosine of the wave at Nyquist
-                wave = torch.where(k == -0.5, wave.real + 0j, wave)
-            bases.append(wave.to(kind))
-        axes = tuple(range(-self.dim, 0))
-        return contract(torch.fft.fftn(self.values, dim=axes, norm="forward"), bases)
-
-    def _commensurate(self, lattice: Lattice) -> tuple[list[int], list[int]] | None:
-        """(refinement m, stride k) per axis with lattice spacing = k·spacing/m; None where an FFT doesn't pay."""
-        refine, stride = [], []
-        for q, h, n, size in zip(
-            lattice.spacing, self.spacing, lattice.shape, self.shape, strict=True
-        ):
-            q = q if n > 1 else h  # the spacing of a single point means nothing
-            (m, rest_m), (k, rest_k) = split(h / q), split(q / h)
-            if (rest_m and rest_k) or 4 * n * k < size * m or m > 8 * size:
-                return None
-            refine.append(m if not rest_m else 1)
-            stride.append(k if rest_m else 1)
-        return refine, stride
 
     def _keep(self, name: str, make: Callable[[], Any]) -> Any:
         """What is made of the values: kept, unless their gradient is asked for."""
