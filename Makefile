@@ -1,7 +1,7 @@
 # Everything is run from .venv, which the targets make and bring up to date by themselves.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --dist loadfile
 DEMO_ARGS ?=
 
 VENV := .venv
@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 LOG := $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test docs lint format clean
 
 help: ## say what can be made
 	@echo "Targets (each installs into $(VENV) first, where that is out of date):"
@@ -26,6 +26,10 @@ demo: $(STAMP) ## measure what a stride does to equivariance; results in equivar
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+docs: $(STAMP) ## build the documentation and run all code in it; pages in docs/_build/html
+	$(BIN)/python docs/figures.py
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto docs docs/_build/html
+
 lint: $(STAMP) ## check style, types and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +41,7 @@ format: $(STAMP) ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 
 clean: ## remove .venv, caches and builds (results in equivariance-out/ stay)
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/examples docs/figures .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp takes its final name, with the time at which the installation began, only once all is

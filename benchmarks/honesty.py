@@ -35,6 +35,8 @@ from fields import (
 from fields.kernel import MatrixKernel
 
 CASES = 200
+#: First case: the estimator was chosen on others, below 5100.
+SEED = 10_000
 CHANNELS = 2
 SPACING = 0.5
 #: Relative errors below this are rounding, and the cut-off of Gaussian kernels.
@@ -198,7 +200,7 @@ def main() -> None:
     with torch.no_grad():
         for dim in (1, 2):
             begin = time.perf_counter()
-            found, refused = outcomes(CASES // 2, dim)
+            found, refused = outcomes(CASES // 2, dim, SEED)
             everything += found
             bounds, tight = shares(found)
             taken = time.perf_counter() - begin
