@@ -179,10 +179,6 @@ def size_of(field: Field, kind) -> float:
 @every_kind
 def test_invariance_within_the_reported_accuracy(kind, dim: int, build) -> None:
     """|P(t▷F) − P(F)| is at most both accuracies together, for random real t."""
-    if dim == 3 and build is INPUTS["network"]:
-        pytest.skip(
-            "minutes of work that 1-D and 2-D networks, and 3-D fields with a ReLU, stand for"
-        )
     pool = GlobalPool(kind, rtol=1e-2 if dim == 3 else 1e-3)
     with torch.no_grad():
         field = build(dim)
