@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from benchmarks.harness import alternate, show
 from equivariance import measure
 from examples.measure_a_model import resnet
 
-COUNT, INPUTS, BATCH = 33, 4, 28
+COUNT, INPUTS, BATCH = 33, 8, 16
 SIDE = 64
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     many = x.repeat(COUNT, 1, 1, 1)
     whole = torch.randint(SIDE, (COUNT, 2), generator=draw).double()
     real = SIDE * torch.rand(COUNT, 2, generator=draw, dtype=torch.float64)
-    options = {"padding": "as is", "batch": BATCH, "probe": False}
+    options: dict[str, Any] = {"padding": "as is", "batch": BATCH, "probe": False}
     cases: list[tuple[str, Tensor, str, float]] = [
         ("output only, whole translations", whole, "output", 1.15),
         ("output only, real translations", real, "output", 1.15),

@@ -1,7 +1,8 @@
 """The command `equivariance`.
 
-Results go to stdout, progress and messages to stderr. It exits with 0 when done, and with 2 where what was typed, or
-what it names, can't be worked with.
+Results go to stdout, progress and messages to stderr. It exits with 0 when done, with 1 where a measured model exceeds
+the tolerance it was given, with 2 where what was typed, or what it names, can't be worked with, with 3 where a sweep is
+left incomplete, and with 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,18 +12,32 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments import EXPERIMENTS
+from equivariance.experiments import EXPERIMENTS, RUNNABLE
+from equivariance.experiments.configuring import with_file
+from equivariance.explorer.command import ExploreSettings
+from equivariance.explorer.command import run as run_explore
+from equivariance.measure_command import MeasureSettings
+from equivariance.measure_command import run as run_measure
+from equivariance.report_command import ReportSettings
+from equivariance.report_command import run as run_report
+from equivariance.sweep_command import SweepSettings
+from equivariance.sweep_command import run as run_sweep
 
 USAGE = 2
 INTERRUPTED = 130
+RUN = """Run an experiment, or all of them.
+
+Settings may also come from a TOML file, by --config FILE; flags beside it have the last word.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,12 +62,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_streams()
     try:
         _check_name(words)
-        command = _parse(words)
+        command = _parse(*with_file(words, RUNNABLE))
         if isinstance(command, List):
             _say(listing())
             return 0
+        if isinstance(command, ExploreSettings):
+            _say(run_explore(command))
+            return 0
+        if isinstance(command, MeasureSettings):
+            text, files, code = run_measure(command)
+            _say(told(text, files))
+            return code
+        if isinstance(command, SweepSettings):
+            text, code = run_sweep(command)
+            _say(text)
+            return code
+        if isinstance(command, ReportSettings):
+            _say(told(*run_report(command)))
+            return 0
         experiment = next(
-            e for e in EXPERIMENTS.values() if isinstance(command.experiment, type(e.settings))
+            e for e in RUNNABLE.values() if isinstance(command.experiment, type(e.settings))
         )
         outcome = experiment.run(command.experiment)
     except BadInput as error:
@@ -61,9 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("equivariance: interrupted", file=sys.stderr)
         return INTERRUPTED
-    files = "".join(f"\n  {file}" for file in outcome.files)
-    _say(f"{outcome.text}\n\nWritten:{files}")
+    _say(told(outcome.text, outcome.files))
     return 0
+
+
+def told(text: str, files: Sequence[Path]) -> str:
+    """Results, and where they were written."""
+    return f"{text}\n\nWritten:" + "".join(f"\n  {file}" for file in files)
 
 
 def listing() -> str:
@@ -72,20 +105,27 @@ def listing() -> str:
     return "\n".join(f"{e.name.ljust(width)}  {e.summary}" for e in EXPERIMENTS.values())
 
 
-def _parse(words: list[str]) -> Any:
+def _parse(words: list[str], settings: Mapping[str, Any]) -> Any:
     """The command as a dataclass; what tyro can't read ends in SystemExit(2) and a message."""
     experiment = tyro.extras.subcommand_type_from_defaults(
-        {e.name: e.settings for e in EXPERIMENTS.values()},
-        {e.name: e.summary for e in EXPERIMENTS.values()},
+        dict(settings),
+        {e.name: e.summary for e in RUNNABLE.values()},
         prefix_names=False,
     )
     run = dataclasses.make_dataclass(
         "Run",
         [("experiment", experiment)],
-        namespace={"__doc__": "Run an experiment."},
+        namespace={"__doc__": RUN},
         frozen=True,
     )
-    commands: Any = Annotated[run, subcommand("run")] | Annotated[List, subcommand("list")]
+    commands: Any = (
+        Annotated[run, subcommand("run")]
+        | Annotated[MeasureSettings, subcommand("measure")]
+        | Annotated[ExploreSettings, subcommand("explore")]
+        | Annotated[SweepSettings, subcommand("sweep")]
+        | Annotated[ReportSettings, subcommand("report")]
+        | Annotated[List, subcommand("list")]
+    )
     return tyro.cli(
         commands,
         prog="equivariance",
@@ -98,7 +138,7 @@ def _parse(words: list[str]) -> Any:
 def _check_name(words: list[str]) -> None:
     """Raise where an experiment is named that there isn't, in one line."""
     name = words[1] if words[:1] == ["run"] and len(words) > 1 else "-"
-    if not name.startswith("-") and name not in EXPERIMENTS:
+    if not name.startswith("-") and name not in RUNNABLE:
         raise BadInput(f"there is no experiment {name!r}, but: {', '.join(EXPERIMENTS)}")
 
 

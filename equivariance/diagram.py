@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
-from torch import nn
 
 from discretize import Grid, Samples, sample
+from equivariance.error import Layer
 from equivariance.table import number, vector
 from equivariance.verdict import tolerance
 from fields import Field
@@ -72,18 +72,19 @@ class Square:
         return self.error <= tolerance(str(self.before.dtype).removeprefix("torch."))
 
 
-def square(name: str, network: nn.Module, field: Field, t: Sequence[float], grid: Grid) -> Square:
+def square(name: str, network: Layer, field: Field, t: Sequence[float], grid: Grid) -> Square:
     """Walk both ways round the diagram: the field moves, the sampling grid stays."""
     t = tuple(float(x) for x in t)
     before, moved = sample(field, grid), sample(field.translate(t), grid)
-    output, output_of_moved = network(before), network(moved)
-    moved_output = output.translate(t).resample(output_of_moved.grid)
+    with torch.no_grad():
+        output, output_of_moved = network(before), network(moved)
+        moved_output = output.translate(t).resample(output_of_moved.grid)
     return Square(name, t, before, moved, output, moved_output, output_of_moved)
 
 
 def strongest_channel(samples: Samples) -> int:
     """The channel of largest norm."""
-    return int(torch.linalg.vector_norm(samples.values, dim=(-2, -1)).argmax())
+    return int(torch.linalg.vector_norm(samples.values.flatten(1), dim=1).argmax())
 
 
 def diagrams(squares: Sequence[Square], channel: int = 0) -> Figure:

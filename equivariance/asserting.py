@@ -1,0 +1,107 @@
+"""`assert_equivariant`: a measurement for test suites, that passes or says where it fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import nn
+
+from equivariance.measure import measure
+from equivariance.table import number, vector
+from equivariance.verdict import tolerance as round_off
+
+
+def assert_equivariant(
+    module: nn.Module,
+    inputs: Any = None,
+    translations: Any = None,
+    *,
+    tolerance: float | None = None,
+    layers: Any = "output",
+    padding: Any = "as is",
+    **options: Any,
+) -> xr.Dataset:
+    """Raise AssertionError unless a model commutes with all these translations.
+
+    Parameters
+    ----------
+    module, inputs, layers, padding, **options
+        As for `measure`.
+    translations : array-like, shape (T, d), optional
+        In pixels. Unless given, those that `measure` chooses and that are multiples of each layer's stride.
+    tolerance : float, optional
+        Largest relative error: 450 eps of the dtype unless given.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of `measure`.
+
+    Raises
+    ------
+    AssertionError
+        Naming the first layer that breaks, the translation, the error, and the translations that it does commute with.
+    ValueError
+        Where nothing could be compared, so that there is nothing to assert.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from equivariance import assert_equivariant
+    >>> conv = torch.nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular")
+    >>> data = assert_equivariant(conv, size=(16, 16))
+    >>> assert_equivariant(torch.nn.MaxPool2d(2), translations=[[1.0, 0.0]], size=(16, 16))
+    Traceback (most recent call last):
+    AssertionError: output (MaxPool2d, stride 2) isn't equivariant: ...
+    """
+    if tolerance is not None and not 0 <= tolerance < float("inf"):
+        raise ValueError(f"tolerance must be a finite number, at least 0, got {tolerance}")
+    data = measure(module, inputs, translations, layers=layers, padding=padding, **options)
+    limit = round_off(data.attrs["dtype"]) if tolerance is None else tolerance
+    found = exceeding(data, limit, own=translations is None)
+    if found is not None:
+        raise AssertionError(found)
+    return data
+
+
+def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
+    """What is to be said of the first layer with an error above a limit; None where there is none.
+
+    Parameters
+    ----------
+    limit : float
+    own : bool
+        Look at multiples of each layer's stride only.
+    """
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    compared = False
+    for j in range(data.sizes["layer"]):
+        stride = data["stride"].isel(layer=j).to_numpy()
+        steps = t / np.maximum(1.0, stride)
+        looked = (np.abs(steps - steps.round()) < 1e-9).all(1) if own else np.ones(len(t), bool)
+        for padding in data["padding"].to_numpy():
+            cell = data.sel(padding=padding).isel(layer=j)
+            errors = cell["error"].transpose("translation", "input").to_numpy()[looked]
+            compared |= bool((~np.isnan(errors)).any())
+            worst = np.nan_to_num(errors, nan=-1.0)
+            if worst.size and worst.max() > limit:
+                k, i = np.unravel_index(worst.argmax(), worst.shape)
+                return _said(cell, t[looked][k], int(i), float(worst[k, i]), limit)
+    if not compared:
+        raise ValueError(
+            "no output could be compared under these translations, so nothing is asserted: maps are compared between "
+            "their samples on a period only, and where they have more than 2 samples per axis"
+        )
+    return None
+
+
+def _said(cell: xr.Dataset, t: np.ndarray, which: int, error: float, limit: float) -> str:
+    stride = " × ".join(dict.fromkeys(f"{s:g}" for s in cell["stride"].to_numpy()))
+    padded = "" if cell["padding"].item() == "as is" else " with circular padding"
+    return (
+        f"{cell['layer'].item()} ({cell['kind'].item()}, stride {stride}) isn't equivariant{padded}: relative error "
+        f"{number(error)} > {limit:.1e} for the translation by {vector(t.tolist())} pixels, input {which}; "
+        f"of those tested it commutes with: {cell['subgroup'].item()}"
+    )

@@ -1,0 +1,85 @@
+"""The cells of a sweep: a product of named axes, cut into blocks that are computed and tasks that are stored.
+
+    cell    one layer, field, stride, grid, seed and translation: one number
+    block   up to `BLOCK` translations of the same others, measured as one batch; always the same ones
+    task    a box of cells, whole blocks of them: what is scheduled, and one chunk of the store
+
+The numbers depend on the blocks, which the axes alone fix, and never on how blocks are put together to tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from equivariance.provenance import as_json
+
+#: Translations that are measured at once.
+BLOCK = 16
+#: The axes of a sweep, translations last.
+AXES = ("layer", "field", "stride", "grid", "seed", "translation")
+
+Index = tuple[int, ...]
+
+
+def cell_seed(**key: Any) -> int:
+    """The seed of what is drawn for a key: 63 bits of BLAKE2b of the key as JSON with sorted names.
+
+    A thing that is drawn has the part of the cell's key that it depends on, so that all cells of a field and a seed see
+    the same field, and differences between layers aren't differences between draws.
+
+    Examples
+    --------
+    >>> from equivariance.cells import cell_seed
+    >>> cell_seed(field="noise", seed=0) == cell_seed(seed=0, field="noise")
+    True
+    """
+    digest = hashlib.blake2b(as_json(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(**key: Any) -> torch.Generator:
+    """A generator with the seed of a key; never torch's global one."""
+    return torch.Generator().manual_seed(cell_seed(**key))
+
+
+def task_shape(shape: Sequence[int], cells: int) -> tuple[int, ...]:
+    """Sides of a task of about `cells` cells: the last axes whole, whole blocks along the translations.
+
+    Examples
+    --------
+    >>> from equivariance.cells import task_shape
+    >>> task_shape((3, 2, 100), 20), task_shape((3, 2, 100), 250)
+    ((1, 1, 32), (1, 2, 100))
+    """
+    sides, left = [], cells
+    for axis, n in enumerate(reversed(shape)):
+        whole = math.ceil(max(left, 1) / BLOCK) * BLOCK if axis == 0 else max(left, 1)
+        sides.append(min(n, whole))
+        left //= sides[-1]
+    return tuple(reversed(sides))
+
+
+def tasks(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Index]:
+    """The places of all tasks in the grid of tasks, in order."""
+    return itertools.product(*(range(math.ceil(n / k)) for n, k in zip(shape, sides, strict=True)))
+
+
+def box(task: Index, shape: Sequence[int], sides: Sequence[int]) -> tuple[slice, ...]:
+    """The cells of a task."""
+    return tuple(
+        slice(i * k, min((i + 1) * k, n)) for i, n, k in zip(task, shape, sides, strict=True)
+    )
+
+
+def blocks(cells: Sequence[slice]) -> Iterator[tuple[Index, slice]]:
+    """The blocks of a box of cells: the place on all axes but the last, and a slice of translations."""
+    *others, last = cells
+    for index in itertools.product(*(range(s.start, s.stop) for s in others)):
+        for start in range(last.start, last.stop, BLOCK):
+            yield index, slice(start, min(start + BLOCK, last.stop))

@@ -1,0 +1,175 @@
+"""Comparing a layer's outputs for moved inputs with its moved output, as they come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from equivariance.frames import Frame
+from equivariance.moving import crop, interpolated, rolled, whole
+from equivariance.watching import Told
+
+
+@dataclass
+class Comparison:
+    """Errors of all layers, filled pass by pass; the first input of the first pass is the reference.
+
+    ‖Φ(t▷F) − t▷Φ(F)‖ / ‖Φ(F)‖ over channels and space, per input. Maps over a period are moved as trigonometric
+    polynomials; other maps are compared where both know them, and only at multiples of their stride, as are maps with
+    two samples per axis or fewer. Everything else is compared as an invariant. NaN where nothing can be compared, and
+    where Φ(F) vanishes.
+
+    Attributes
+    ----------
+    frames : dict of str to Frame
+    steps : Tensor, shape (T, d)
+        Translations in input pixels.
+    inputs : int
+        B.
+    periodic : bool
+        Whether inputs are moved around a period.
+    order : float
+        Of the norm.
+    borders : dict of str to Tensor, shape (Y1, …, Yd)
+        True where the output depends on what is padded: `interior` is the error over the other points.
+    """
+
+    frames: Mapping[str, Frame]
+    steps: Tensor
+    inputs: int
+    periodic: bool = True
+    order: float = 2.0
+    borders: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.steps), self.inputs)
+        self.error = {name: torch.full(shape, math.nan).double() for name in self.frames}
+        self.interior = {name: torch.full(shape, math.nan).double() for name in self.frames}
+        self._reference: dict[str, Tensor] = {}
+        self._sizes: dict[str, Tensor] = {}  # ‖Φ(F)‖ over channels, per point
+        self._where: slice = slice(0, 0)
+        self._last: tuple[Tensor, int, str] | None = None  # tensor, its version, whose it was
+
+    def expect(self, where: slice) -> None:
+        """The next pass holds the reference, where there is none yet, and these translations."""
+        self._where, self._last = where, None
+
+    def reference(self, name: str) -> Tensor:
+        """What a layer put out for the untranslated inputs, (B, …)."""
+        return self._reference[name]
+
+    def see(self, name: str, layer: nn.Module, value: Tensor) -> None:
+        """A layer's output ((1 +) K·B, …)."""
+        frame = self.frames.get(name)
+        if frame is None:
+            if name.endswith("]") or "#" in name:
+                raise Told(f"{name} wasn't there at first: the model's course depends on its input")
+            return  # an output without a batch axis
+        out = self._unfolded(name, frame, value)
+        if name not in self._reference:
+            self._set_reference(name, out[0])
+            out = out[1:]
+        last = self._last
+        is_last = last is not None and last[0] is value and last[1] == value._version
+        if last is not None and is_last and self.frames[last[2]].sizes == frame.sizes:
+            self._repeat(name, last[2])
+            return
+        self._compare(name, frame, out[: self._where.stop - self._where.start])
+        self._last = value, value._version, name
+
+    def _unfolded(self, name: str, frame: Frame, value: Tensor) -> Tensor:
+        """(K, B, c, Y1, …, Yd), or (K, B, …)."""
+        if len(value) % self.inputs or tuple(value.shape[1:]) != frame.shape:
+            raise Told(
+                f"{name} put out {('batch', *frame.shape)} for one input, and {tuple(value.shape)} for a batch of them"
+            )
+        out = frame.as_map(value.detach())
+        if out.dtype in (torch.float16, torch.bfloat16):
+            out = out.float()
+        return out.reshape(-1, self.inputs, *out.shape[1:])
+
+    def _set_reference(self, name: str, reference: Tensor) -> None:
+        if not bool(torch.isfinite(reference).all()):
+            raise Told(f"{name} puts out NaN or infinite values")
+        self._reference[name] = reference.clone()
+        self._sizes[name] = self._over_channels(reference)
+
+    def _repeat(self, name: str, other: str) -> None:
+        """A module that hands on what its last layer put out."""
+        for table in (self.error, self.interior):
+            table[name][self._where] = table[other][self._where]
+
+    def _compare(self, name: str, frame: Frame, out: Tensor) -> None:
+        reference, error = self._reference[name], self.error[name][self._where]
+        if reference.device != out.device:
+            raise Told(f"{name} put out a tensor on {reference.device}, then one on {out.device}")
+        if frame.sizes is None:
+            error[:] = self._relative(out - reference, self._sizes[name], 2)
+            return
+        steps = self.steps[self._where] / torch.tensor(frame.stride, dtype=torch.float64)
+        at_multiple = whole(steps)
+        for k in at_multiple.nonzero().flatten().tolist():
+            step = [int(s) for s in steps[k].round()]
+            self._compare_whole(name, frame, self._where.start + k, step, out[k])
+        rest = (~at_multiple).nonzero().flatten()
+        if len(rest) and self.periodic and frame.wraps and not frame.is_small:
+            expected = interpolated(reference, steps[rest])
+            kept = out if len(rest) == len(out) else out[rest.to(out.device)]
+            difference = expected.sub_(
+                kept
+            )  # in place: fresh memory for large maps costs page faults
+            error[rest] = self._relative(difference, self._sizes[name], 2)
+
+    def _compare_whole(
+        self, name: str, frame: Frame, at: int, step: Sequence[int], out: Tensor
+    ) -> None:
+        """At a multiple of the layer's stride."""
+        sizes, border = self._sizes[name], self.borders.get(name)
+        around = self.periodic and frame.wraps
+
+        def both(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+            if around:
+                return here, rolled(there, step)
+            first, second = _common(step, frame.sizes or ())
+            return crop(here, first), crop(there, second)
+
+        out, moved = both(out, self._reference[name])
+        if moved.numel() == 0:
+            return
+        sizes = both(sizes, sizes)[1]
+        difference = self._over_channels(out - moved)
+        self.error[name][at] = self._relative(difference, sizes, 1)
+        if border is None:
+            return
+        if bool(border.any()):
+            inside = ~torch.logical_or(*both(border, border))
+            if not bool(inside.any()):
+                return
+            difference, sizes = difference * inside, sizes * inside
+        self.interior[name][at] = self._relative(difference, sizes, 1)
+
+    def _over_channels(self, values: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(values, self.order, 1) if values.ndim > 1 else values.abs()
+
+    def _relative(self, difference: Tensor, sizes: Tensor, first: int) -> Tensor:
+        """‖difference‖ over the axes from `first` on, by the reference's; NaN where that vanishes."""
+        size, scale = difference, sizes
+        if size.ndim > first:
+            size = torch.linalg.vector_norm(size.flatten(first), self.order, -1)
+        if scale.ndim > 1:
+            scale = torch.linalg.vector_norm(scale.flatten(1), self.order, -1)
+        size, scale = size.abs().cpu().double(), scale.cpu().double()
+        return torch.where(scale > 0, size / scale, math.nan)
+
+
+def _common(
+    step: Sequence[int], sizes: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a map and the same one moved by a step lie over each other, in the moved one and in the other."""
+    here = [slice(max(s, 0), max(0, n + min(s, 0))) for s, n in zip(step, sizes, strict=True)]
+    there = [slice(max(-s, 0), max(0, n - max(s, 0))) for s, n in zip(step, sizes, strict=True)]
+    return tuple(here), tuple(there)

@@ -1,0 +1,252 @@
+"""Runs the tasks of a stored sweep: here, one after the other, or on the workers of a Dask cluster.
+
+Every task computes its cells and writes them to the store, so that workers need the same file system. A task may be run
+twice, or killed half-way: it always writes the same numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from equivariance.bad_input import BadInput
+from equivariance.cells import Index, blocks, box
+from equivariance.provenance import as_json
+from equivariance.store import DONE, MESSAGE, NOT_FINITE, RAISED, StoreTrouble, SweepStore
+from equivariance.sweep_configuration import SweepConfiguration
+from equivariance.sweep_parts import Parts
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+#: Tasks that wait at each worker thread, so that none is idle while results travel.
+AHEAD = 3
+#: How often a task is given to a cluster that says it killed its workers, each time several of them.
+ATTEMPTS = 2
+TIMEOUT = "20s"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : tuple of int
+    cells, raised, not_finite : int
+        How many cells there were, and in how many there is no error to store.
+    why : str
+        Message of the first such cell.
+    """
+
+    task: Index
+    cells: int
+    raised: int = 0
+    not_finite: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker does with a task; it travels to the workers.
+
+    Attributes
+    ----------
+    store : str
+        Path of the store, the same for all workers.
+    identity : str
+        The store's own.
+    configuration : str
+        JSON of `SweepConfiguration.record`.
+    folder : str
+        Where the files lie that the configuration names.
+    """
+
+    store: str
+    identity: str
+    configuration: str
+    folder: str
+
+    @classmethod
+    def on(cls, store: SweepStore, configuration: SweepConfiguration, folder: Path) -> Work:
+        """The work of a sweep."""
+        record = as_json(configuration.record)
+        return cls(str(store.path.resolve()), store.identity, record, str(folder.resolve()))
+
+    def __call__(self, task: Index) -> Done:
+        """Compute and store a task."""
+        store, parts = _opened(self)
+        if store.identity != self.identity:
+            raise StoreTrouble(f"{self.store} isn't the store of this sweep where this worker runs")
+        cells = box(task, store.shape, store.sides)
+        error, message, status = computed(parts, cells)
+        store.write(task, error, message, status)
+        wrong = message[status != DONE]
+        return Done(
+            task,
+            status.size,
+            int((status == RAISED).sum()),
+            int((status == NOT_FINITE).sum()),
+            bytes(wrong[0]).decode(errors="replace") if wrong.size else "",
+        )
+
+
+@functools.lru_cache(4)
+def _opened(work: Work) -> tuple[SweepStore, Parts]:
+    configuration = SweepConfiguration.of_record(json.loads(work.configuration))
+    return SweepStore(Path(work.store)), Parts(configuration, Path(work.folder))
+
+
+def computed(parts: Parts, cells: Sequence[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Error, message and status of a box of cells; what a cell raises is its message."""
+    shape = tuple(s.stop - s.start for s in cells)
+    error, message = np.full(shape, np.nan), np.zeros(shape, f"S{MESSAGE}")
+    status = np.full(shape, DONE, np.uint8)
+    first = cells[-1].start
+    for index, translations in blocks(cells):
+        place = tuple(i - s.start for i, s in zip(index, cells, strict=False))
+        for some, found in _measured(parts, index, translations):
+            where = (*place, slice(some.start - first, some.stop - first))
+            if isinstance(found, Exception):
+                status[where], message[where] = RAISED, _said(found)
+            else:
+                error[where] = found.numpy()
+    wrong = ~np.isfinite(error) & (status == DONE)
+    status[wrong] = NOT_FINITE
+    message[wrong] = [f"the error is {value}".encode() for value in error[wrong]]
+    return error, message, status
+
+
+def _measured(parts: Parts, index: Index, block: slice) -> list[tuple[slice, Tensor | Exception]]:
+    """The errors of a block; those of its cells one by one where it raises as a whole."""
+    try:
+        return [(block, parts.errors(index, block))]
+    except Exception as error:
+        if block.stop - block.start == 1:
+            return [(block, error)]
+    cells = [slice(i, i + 1) for i in range(block.start, block.stop)]
+    return [pair for cell in cells for pair in _measured(parts, index, cell)]
+
+
+def _said(error: Exception) -> bytes:
+    return f"{type(error).__name__}: {error}".encode()[:MESSAGE]
+
+
+def here(work: Work, tasks: Iterable[Index]) -> Iterator[Done]:
+    """Run tasks in this process, in order."""
+    return map(work, tasks)
+
+
+def on_cluster(work: Work, tasks: Iterable[Index], client: Client) -> Iterator[Done | Index]:
+    """Run tasks on a Dask cluster: what was done, as it is done, and tasks that their workers never survived.
+
+    Raises
+    ------
+    StoreTrouble
+        Of a worker that can't write, or where the scheduler is gone.
+    """
+    from distributed import CancelledError, Future, as_completed
+    from distributed.comm.core import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    left, given = iter(tasks), dict[Any, tuple[Index, int]]()
+    running = as_completed()
+
+    def give(task: Index, attempt: int = 1) -> None:
+        future = client.submit(work, task, pure=False)
+        given[future.key] = task, attempt
+        running.add(future)
+
+    for task in itertools.islice(left, AHEAD * max(1, sum(client.nthreads().values()))):
+        give(task)
+    future: Future[Any]
+    for future in running:
+        task, attempt = given.pop(future.key)
+        try:
+            yield future.result()
+        except KilledWorker:
+            if attempt < ATTEMPTS:
+                give(task, attempt + 1)
+                continue
+            yield task
+        except (CancelledError, CommClosedError) as error:
+            raise StoreTrouble("the scheduler is gone: the same command goes on") from error
+        finally:
+            future.release()
+        for task in itertools.islice(left, 1):
+            give(task)
+
+
+@contextlib.contextmanager
+def connected(
+    workers: int = 0, scheduler: str | None = None, tls: Mapping[str, Path] | None = None
+) -> Iterator[Client]:
+    """A client of new workers on this machine's loopback, or of a cluster that runs already.
+
+    Parameters
+    ----------
+    workers : int
+        Processes to start, of one thread each; they end with this process, however it ends.
+    scheduler : str, optional
+        Address of a running scheduler, tcp://… or tls://…, instead.
+    tls : dict of path, optional
+        "ca", "cert" and "key": all that is sent is encrypted, and both ends are verified.
+    """
+    try:
+        from distributed import Client, Security
+    except ImportError as error:
+        raise BadInput(
+            f"workers need Dask: pip install 'feature-fields[sweep]' ({error})"
+        ) from error
+    security = Security(**_tls(tls)) if tls else None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # lost workers are made up for
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(_loopback_cluster(workers, security))
+            yield stack.enter_context(Client(cluster, security=security))
+            return
+        try:
+            client = Client(scheduler, security=security, timeout=TIMEOUT)
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            raise BadInput(f"there is no scheduler at {scheduler}: {error}") from error
+        yield stack.enter_context(client)
+
+
+def _loopback_cluster(workers: int, security: Any) -> LocalCluster:
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            security=security,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:  # killed while it started
+        raise StoreTrouble(f"a worker didn't start: {error}") from error
+
+
+def _tls(tls: Mapping[str, Path]) -> dict[str, Any]:
+    if set(tls) != {"ca", "cert", "key"}:
+        raise BadInput("TLS needs all of --tls-ca, --tls-cert and --tls-key")
+    for path in tls.values():
+        if not path.is_file():
+            raise BadInput(f"there is no file {path}")
+    ends = {
+        f"tls_{end}_{what}": str(tls[what])
+        for end in ("client", "worker", "scheduler")
+        for what in ("cert", "key")
+    }
+    return {"tls_ca_file": str(tls["ca"]), "require_encryption": True, **ends}

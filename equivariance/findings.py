@@ -1,0 +1,249 @@
+"""What measured errors of a model's layers say: verdicts, groups, the first layer that breaks, border and aliasing.
+
+Everything is computed from the dataset that `measure` gives, and from nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from equivariance.subgroup import subgroup
+from equivariance.table import aligned, number
+from equivariance.verdict import tolerance
+
+#: Classes of translations, for a layer: by multiples of its stride, by other whole pixels, between pixels.
+CLASSES = ("multiples", "others", "between")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One layer, under one padding.
+
+    Attributes
+    ----------
+    layer, kind, shape, space : str
+        Name, class, output shape for one input, and what it was compared as: "periodic", "window" or "invariant".
+    stride : tuple of float
+        In pixels; for an invariant that of the coarsest map before it.
+    worst : tuple of float
+        Largest error over inputs and over translations by multiples of the stride, by other whole pixels, between
+        pixels; NaN where there are none.
+    interior : float
+        Largest error at multiples of the stride over points whose receptive fields are free of padding.
+    verdict : str
+        "exact", "round-off", "broken" at multiples of its stride, or "unknown".
+    subgroup : str
+        The tested translations without error, as a group.
+    """
+
+    layer: str
+    kind: str
+    shape: str
+    space: str
+    stride: tuple[float, ...]
+    worst: tuple[float, float, float]
+    interior: float
+    verdict: str
+    subgroup: str
+
+    @property
+    def stride_text(self) -> str:
+        """The stride, one number where all axes share it."""
+        return " × ".join(dict.fromkeys(f"{s:g}" for s in self.stride))
+
+
+def judged(data: xr.Dataset) -> xr.Dataset:
+    """The dataset with `verdict` and `subgroup` (padding, layer), and with the first layers that break.
+
+    A layer is *exact* where all errors at multiples of its stride are round-off and the probe gave equal bits,
+    *round-off* where all of them are within the tolerance for the dtype, *broken* otherwise.
+    """
+    dims = ("padding", "layer")
+    verdicts = np.empty([data.sizes[d] for d in dims], dtype=object)
+    groups = np.empty_like(verdicts)
+    limit = tolerance(data.attrs["dtype"])
+    error, t, stride = _arrays(data)
+    bitwise = data["bitwise"].transpose(*dims).to_numpy()
+    for i, j in np.ndindex(*verdicts.shape):
+        multiples = _classes(t, stride[j])[0]
+        verdicts[i, j] = _verdict(error[i, j][multiples], bool(bitwise[i, j]), limit)
+        groups[i, j] = _group(t, error[i, j], limit)
+    data = data.assign(
+        verdict=(dims, verdicts.astype(str), {"tolerance": limit}),
+        subgroup=(dims, groups.astype(str), {"long_name": "translations with round-off error"}),
+    )
+    for padding in map(str, data["padding"].to_numpy()):
+        rows = findings(data, padding)
+        for which in CLASSES:
+            key = f"first_broken_{which}_{padding.replace(' ', '_')}"
+            data.attrs[key] = _first_broken(rows, which, limit)
+    return data
+
+
+def first_broken(data: xr.Dataset, which: str = "multiples", padding: str = "as is") -> str:
+    """The first layer, in the order of execution, that isn't equivariant; "" where all are.
+
+    Parameters
+    ----------
+    which : {"multiples", "others", "between"}
+        At multiples of its own stride, at some whole translation, or between pixels.
+    """
+    return _first_broken(findings(data, padding), which, tolerance(data.attrs["dtype"]))
+
+
+def _first_broken(rows: Sequence[Finding], which: str, limit: float) -> str:
+    for row in rows:
+        multiples, others, between = row.worst
+        worst = {
+            "multiples": multiples,
+            "others": np.fmax(multiples, others),
+            "between": between,
+        }[which]
+        if worst > limit:
+            return row.layer
+    return ""
+
+
+def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
+    """One row for each layer, in the order of execution."""
+    cell = data.sel(padding=padding)
+    errors, t, stride = _arrays(data)
+    error = errors[data["padding"].to_numpy().tolist().index(padding)]
+    inner = np.full_like(error, math.nan)
+    if padding == "as is" and "interior" in data:
+        inner = _over_inputs(data["interior"].transpose("layer", "translation", "input").to_numpy())
+    names = ("layer", "kind", "shape", "space", "verdict", "subgroup")
+    texts = [[str(v) for v in cell[name].to_numpy()] for name in names]
+    rows = []
+    for j, (layer, kind, shape, space, verdict, group) in enumerate(zip(*texts, strict=True)):
+        masks = _classes(t, stride[j])
+        multiples, others, between = (_largest(error[j][m]) for m in masks)
+        rows.append(
+            Finding(
+                layer=layer,
+                kind=kind,
+                shape=shape,
+                space=space,
+                stride=tuple(map(float, stride[j])),
+                worst=(multiples, others, between),
+                interior=_largest(inner[j][masks[0]]),
+                verdict=verdict,
+                subgroup=group,
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Share:
+    """Border and aliasing of one layer.
+
+    Attributes
+    ----------
+    layer : str
+    border : float
+        Largest error at multiples of the stride, as is, in excess of that with circular padding, in quadrature.
+    aliasing : float
+        Largest error between the multiples, with circular padding.
+    border_share : float
+        The mean share of the border in the squared error over all translations: 1 − Σe²(circular) / Σe²(as is), at
+        least 0. Circular padding makes another function: a diagnostic, no decomposition of one error.
+    """
+
+    layer: str
+    border: float
+    aliasing: float
+    border_share: float
+
+
+def shares(data: xr.Dataset) -> list[Share]:
+    """Border and aliasing side by side, where the model was measured with both paddings."""
+    if set(data["padding"].to_numpy()) != {"as is", "circular"}:
+        raise ValueError("border and aliasing are told apart by measuring with padding='both'")
+    paddings = data["padding"].to_numpy().tolist()
+    errors = _arrays(data)[0]
+    own, ring = (errors[paddings.index(p)] for p in ("as is", "circular"))
+    rows = []
+    for j, (a, c) in enumerate(
+        zip(findings(data, "as is"), findings(data, "circular"), strict=True)
+    ):
+        known = ~np.isnan(own[j]) & ~np.isnan(ring[j])
+        whole, rest = (float(np.square(e[j][known]).sum()) for e in (own, ring))
+        share = max(0.0, 1 - rest / whole) if whole else 0.0
+        excess = math.sqrt(max(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))
+        rows.append(Share(a.layer, excess, _largest(np.array(c.worst[1:])), share))
+    return rows
+
+
+def table(data: xr.Dataset, padding: str = "as is") -> str:
+    """The layers as a table for a terminal."""
+    header = ["layer", "output", "stride", *CLASSES, "interior", "verdict", "equivariant under"]
+    rows = []
+    for f in findings(data, padding):
+        seen = {"periodic": "", "window": " (window)", "invariant": " (invariant)"}[f.space]
+        rows.append(
+            [
+                f.layer,
+                f.shape + seen,
+                f.stride_text,
+                *map(number, f.worst),
+                number(f.interior),
+                f.verdict,
+                f.subgroup,
+            ]
+        )
+    return aligned(header, rows)
+
+
+def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Largest errors over the inputs (padding, layer, T), translations (T, d), strides (layer, d)."""
+    error = data["error"].transpose("padding", "layer", "translation", "input").to_numpy()
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    return _over_inputs(error), t, data["stride"].transpose("layer", "axis").to_numpy()
+
+
+def _verdict(errors: np.ndarray, bitwise: bool, limit: float) -> str:
+    """Of the errors at multiples of the stride."""
+    worst = _largest(errors)
+    if math.isnan(worst):
+        return UNKNOWN
+    if worst > limit:
+        return "broken"
+    return "exact" if bitwise else "round-off"
+
+
+def _group(t: np.ndarray, errors: np.ndarray, limit: float) -> str:
+    """The translations without error, of those that were compared."""
+    known = ~np.isnan(errors)
+    if not known.any():
+        return UNKNOWN
+    try:
+        return subgroup(t[known], errors[known] <= limit).name
+    except ValueError:  # translations that are no fractions have no group that can be named
+        return UNKNOWN
+
+
+def _classes(t: np.ndarray, stride: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks (T,): multiples of a layer's stride, other whole translations, the rest."""
+    whole = (np.abs(t - t.round()) < 1e-9).all(1)
+    steps = t / np.maximum(1.0, stride)
+    multiple = whole & (np.abs(steps - steps.round()) < 1e-9).all(1)
+    return multiple, whole & ~multiple, ~whole
+
+
+def _over_inputs(values: np.ndarray) -> np.ndarray:
+    """The largest along the last axis; NaN where there is none."""
+    known = ~np.isnan(values)
+    worst = np.where(known, values, -np.inf).max(-1)
+    return np.where(known.any(-1), worst, np.nan)
+
+
+def _largest(values: np.ndarray) -> float:
+    values = values[~np.isnan(values)]
+    return float(values.max()) if len(values) else math.nan

@@ -1,0 +1,275 @@
+"""How translation equivariant a torch model is, layer by layer, and whether the stride or the border breaks it.
+
+    inputs ── t▷ ──▶ model, watched ──▶ every layer's output ── compared with its own, moved ──▶ errors
+
+Twice: as the model is, and with all its padding made circular. What is left then, between the multiples of a layer's
+stride, is aliasing; what the first has more is the border's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from equivariance.choosing import default_translations, given_translations
+from equivariance.comparison import Comparison
+from equivariance.frames import Frame, Tokens, survey, total_stride
+from equivariance.labelling import dataset
+from equivariance.moving import moved
+from equivariance.rewriting import Fill, Rewriting
+from equivariance.sources import LIMIT
+from equivariance.subject import Subject, prepare
+from equivariance.watching import (
+    ModelFailed,
+    Told,
+    run,
+    watching,
+)
+
+Padding = Literal["both", "as is", "circular"]
+#: Relative difference up to which outputs for one input are alike, whatever batch it is in.
+ALIKE = 1e-3
+#: Values of the integer-valued probe: 0 … PROBE − 1.
+PROBE = 16
+
+
+def measure(
+    module: nn.Module,
+    inputs: Any = None,
+    translations: Any = None,
+    *,
+    size: Sequence[int] | None = None,
+    layers: str | Sequence[str] = "all",
+    boundary: str = "periodic",
+    padding: Padding = "both",
+    tokens: Tokens | None = None,
+    channels: int | None = None,
+    count: int = 33,
+    limit: int = LIMIT,
+    batch: int = 16,
+    probe: bool = True,
+    dtype: torch.dtype | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Measure the equivariance of every layer of a torch model. The model is copied; it needs no changes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        On tensors (batch, c, X1, …, Xd), d = 1, 2 or 3.
+    inputs : optional
+        Fields, which are translated and then sampled on `size` pixels; a tensor (B, c, X1, …, Xd); a folder of images
+        or a file with a tensor; a DataLoader. Random band-limited fields unless given. See `equivariance.sources`.
+    translations : array-like, shape (T, d), optional
+        In pixels, whole or not. Multiples of all strides, other whole ones and parts of pixels unless given.
+    size : sequence of int, optional
+        Pixels per axis of what the model sees; those of a tensor unless given.
+    layers : {"all", "leaves", "output"} or sequence of str
+        Which outputs to compare: patterns of names of submodules. The model's own, "output", is always there.
+    boundary : {"periodic", "window"}
+        Move inputs around their period, or let the model see a window of what goes on beyond it. Then layers are
+        compared where both windows see, at multiples of their strides.
+    padding : {"both", "as is", "circular"}
+        Measure the model as it is, with all padding made circular (a diagnostic: it is another function), or both.
+    tokens : dict, optional
+        Which outputs are maps though they aren't (batch, channels, Y1, …, Yd): name patterns → sizes (Y1, …, Yd), for
+        (batch, tokens, channels), leading tokens left out, and (batch, Y1, …, Yd, channels). None says that an output
+        that looks like a map is none, as attention weights (batch, heads, n, n).
+    channels : int, optional
+        Of random inputs and pictures; guessed from the weights unless given.
+    count, limit : int
+        How many translations and inputs are chosen.
+    batch : int
+        Inputs per pass.
+    probe : bool
+        See whether integer-valued inputs, rolled, give bitwise equal outputs.
+    dtype : torch.dtype, optional
+        Precision that the copy is converted to; its own unless given.
+    seed : int
+        Of random inputs.
+    progress : bool
+        Show a bar on stderr, where that is a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        `error` (padding, layer, translation, input): ‖Φ(t▷F) − t▷Φ(F)‖ / ‖Φ(F)‖, L2 over channels and space, NaN where
+        it isn't defined; `interior`: the same over the points whose receptive fields are free of padding, as is;
+        `bitwise` (padding, layer): what the probe saw, at multiples of the layer's stride; `stride` (layer, axis) in
+        pixels; `verdict` and `subgroup` (padding, layer); the attributes say which layer breaks first, and where all
+        this comes from. `equivariance.findings` reads it.
+
+    Raises
+    ------
+    ModelFailed
+        A ValueError, where the model raises: with the shape of its input.
+    ValueError, TypeError
+        Where model, inputs and translations don't fit, with what was expected.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from equivariance import measure
+    >>> pool = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.MaxPool2d(2))
+    >>> data = measure(pool, size=(16, 16), dtype=torch.float64)
+    >>> data["subgroup"].sel(padding="circular").values.tolist()
+    ['all tested real translations', '2Z × 2Z', '2Z × 2Z']
+    """
+    if padding not in ("both", "as is", "circular"):
+        raise ValueError(f'padding must be "both", "as is" or "circular", got {padding!r}')
+    dim = None if size is None else len(size)
+    t = None if translations is None or dim is None else given_translations(translations, dim)
+    reach = None if t is None else t.abs().amax(0).tolist()
+    subject = prepare(
+        module, inputs, size, layers, boundary, channels, limit, batch, dtype, reach, seed
+    )
+    source = subject.source
+    if boundary == "window":
+        padding = "as is"
+    with torch.no_grad():
+        frames, alone = _frames(subject, tokens)
+        if translations is None:
+            strides = [f.stride for f in frames.values() if f.is_map]
+            strides += [total_stride(list(frames.values()), subject.dim)]
+            t = default_translations(source.size, strides, count)
+        else:
+            t = given_translations(translations, subject.dim)
+        kinds = ["as is", "circular"] if padding == "both" else [padding]
+        bar = _bar(progress, len(kinds), len(t))
+        seen = {k: compared(subject, frames, t, k, bar.update) for k in kinds}
+        bar.close()
+        if "as is" in seen:
+            _check_alone(seen["as is"], alone)
+        probed = {k: _probe(subject, frames, k) for k in kinds} if probe else {}
+    about: dict[str, Any] = {
+        "model": type(module).__name__,
+        "inputs": source.about,
+        "boundary": boundary,
+    }
+    about |= {"size": source.size, "dtype": subject.dtype, "seed": seed, "count": len(t)}
+    return dataset(frames, t, seen, probed, about, str(subject.dtype).removeprefix("torch."))
+
+
+def compared(
+    subject: Subject,
+    frames: dict[str, Frame],
+    t: Tensor,
+    padding: str,
+    done: Callable[[int], Any] = lambda n: None,
+    order: float = 2.0,
+) -> Comparison:
+    """Run the model on all translates, in passes of one size, and compare as they come."""
+    mode, borders = _mode(subject, padding), {}
+    if padding == "as is" and order == 2.0 and any(f.is_map for f in frames.values()):
+        borders = _borders(subject, frames)
+    comparison = Comparison(
+        frames, t, subject.source.count, subject.source.boundary == "periodic", order, borders
+    )
+    # The reference is the first of all, so that every pass has the same size, and sums run in the same order.
+    everything = torch.cat([torch.zeros(1, subject.dim, dtype=torch.float64), t])
+    at_once = max(2, subject.batch // subject.source.count)
+    at_once = -(-len(everything) // -(-len(everything) // at_once))
+    with watching(subject.module, comparison.see, subject.layers) as restart:
+        for first in range(0, len(everything), at_once):
+            part = everything[first : first + at_once]
+            filled = torch.cat([part, part[-1:].expand(at_once - len(part), -1)])
+            comparison.expect(slice(max(0, first - 1), first - 1 + len(part)))
+            restart()
+            with mode or nullcontext():
+                run(subject.module, subject.at(filled))
+            done(len(part) - (first == 0))
+    return comparison
+
+
+def _mode(subject: Subject, padding: str) -> Rewriting | None:
+    return Rewriting(subject.dim, "circular") if padding == "circular" else None
+
+
+def _frames(subject: Subject, tokens: Tokens | None) -> tuple[dict[str, Frame], dict[str, Tensor]]:
+    """All outputs, and the model's own for the first input alone."""
+    zero = torch.zeros(1, subject.dim, dtype=torch.float64)
+    alone: dict[str, Tensor] = {}
+    x = subject.at(zero)[:1]
+    frames = survey(subject.module, x, subject.layers, tokens, alone)
+    if not {f.name for f in frames} & set(alone):
+        raise Told("the model's output is no floating point tensor with an axis for the batch")
+    if subject.source.boundary == "window":
+        frames = [replace(f, wraps=False) for f in frames]
+    return {f.name: f for f in frames}, alone
+
+
+def _check_alone(comparison: Comparison, alone: dict[str, Tensor]) -> None:
+    """Raise unless the first input has the same output in a batch as it had alone."""
+    for name, value in alone.items():
+        frame = comparison.frames.get(name)
+        if frame is None:
+            continue
+        together, expected = comparison.reference(name)[:1], frame.as_map(value)
+        difference = float((together - expected).norm())
+        if difference > ALIKE * float(expected.norm()):
+            raise Told(
+                f"the first input alone and in a batch gives outputs that differ by {difference:.1e}: the model is "
+                "random in evaluation mode, or depends on what else is in the batch"
+            )
+
+
+def _borders(subject: Subject, frames: dict[str, Frame]) -> dict[str, Tensor]:
+    """Where each map depends on what is padded: there it isn't a number when the padding isn't."""
+    borders: dict[str, Tensor] = {}
+
+    def look(name: str, layer: nn.Module, value: Tensor) -> None:
+        frame = frames.get(name)
+        if frame is not None and frame.is_map:
+            borders[name] = frame.as_map(value)[0].isnan().any(0)
+
+    x = subject.at(torch.zeros(1, subject.dim, dtype=torch.float64))[:1]
+    fill: Fill = "nan" if subject.source.boundary == "periodic" else "nan everywhere"
+    with watching(subject.module, look, subject.layers), Rewriting(subject.dim, fill):
+        try:
+            run(subject.module, x)
+        except ModelFailed:  # one that checks for NaN has no interior that is known
+            return {}
+    return borders
+
+
+def _probe(subject: Subject, frames: dict[str, Frame], padding: str) -> dict[str, bool]:
+    """Whether outputs for integer-valued inputs, rolled by multiples of the stride, are bitwise equal."""
+    source, dim = subject.source, subject.dim
+    draw = torch.Generator().manual_seed(0)
+    shape = (1, source.channels, *source.size)
+    values = torch.randint(0, PROBE, shape, generator=draw).double()
+    strides = sorted({tuple(round(max(1, s)) for s in f.stride) for f in frames.values()})
+    steps = [tuple(q * e for q, e in zip(s, v, strict=True)) for s in strides for v in _axes(dim)]
+    steps = [
+        t for t in dict.fromkeys(steps) if any(x % n for x, n in zip(t, source.size, strict=True))
+    ]
+    if not steps or source.boundary == "window":
+        return {}
+    t = torch.tensor(steps, dtype=torch.float64)
+    rolled = replace(source, count=1, moved=lambda by: moved(values, by))
+    seen = compared(replace(subject, source=rolled), frames, t, padding, order=float("inf"))
+    found = {}
+    for name, frame in frames.items():
+        multiple = ((t / torch.tensor(frame.stride)) % 1 == 0).all(1)
+        errors = seen.error[name][multiple]
+        found[name] = bool(len(errors)) and bool((errors == 0).all())
+    return found
+
+
+def _axes(dim: int) -> list[tuple[int, ...]]:
+    """The first axis, and all at once."""
+    return list(dict.fromkeys([(1,) + (0,) * (dim - 1), (1,) * dim]))
+
+
+def _bar(progress: bool, kinds: int, count: int) -> Any:
+    return tqdm(
+        total=kinds * count, desc="measure", unit="translation", disable=None if progress else True
+    )

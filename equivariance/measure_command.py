@@ -1,0 +1,187 @@
+"""`equivariance measure TARGET`: measure a model, say where it breaks, write a report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from equivariance.bad_input import BadInput
+
+#: Sides that are tried, in turn, where no size is given.
+SIDES = (64, 32, 224, 28, 96, 128, 256)
+FILES = (
+    "measure.nc",
+    "measure-layers.png",
+    "measure-curves.png",
+    "measure-maps.png",
+    "measure.html",
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """Measure how translation equivariant a torch model is, layer by layer.
+
+    Exit code 0 when done, 1 where the output's error exceeds --tolerance, 2 where the model or its inputs can't be
+    worked with.
+    """
+
+    target: tyro.conf.Positional[str]
+    """file.py:name, package.module:name, "torch.nn.NAME(…)", torchvision:NAME or timm:NAME."""
+
+    inputs: Path | None = None
+    """A folder of images, or a tensor in a file (.npy, or saved by torch); random band-limited fields unless given."""
+
+    size: tuple[int, ...] = ()
+    """Pixels per axis that the model sees; one number is repeated; tried out unless given."""
+
+    channels: int | None = None
+    """Channels of the inputs; those that the first layer takes unless given."""
+
+    boundary: Literal["periodic", "window"] = "periodic"
+    """Move inputs around their period, or let the model see a window of larger ones."""
+
+    padding: Literal["both", "as is", "circular"] = "both"
+    """Measure the model as it is, with circular padding, or both."""
+
+    layers: tuple[str, ...] = ("all",)
+    """all, leaves, output, or patterns of names such as "layer1.*"."""
+
+    translations: int = 33
+    """How many translations."""
+
+    limit: int = 4
+    """How many inputs."""
+
+    batch: int = 16
+    """Inputs per pass."""
+
+    dtype: Literal["own", "float32", "float64"] = "own"
+    """Precision of the computation: the model's own unless given."""
+
+    tolerance: float | None = None
+    """Exit with 1 where the output's error at some translation, as far as it was compared, is larger."""
+
+    only_multiples: bool = False
+    """Hold --tolerance against multiples of the stride only."""
+
+    plain: bool = False
+    """Don't measure what would mend the model."""
+
+    out: Path = Path("equivariance-out")
+    """Folder for the report, made where it is missing."""
+
+    overwrite: bool = False
+    """Replace a report on something else in that folder."""
+
+    seed: int = 0
+    """Seed of the inputs, and of weights that are drawn in making the model."""
+
+    threads: int = 1
+    """Processor threads."""
+
+    def check(self) -> None:
+        """Raise BadInput where these settings can't be run."""
+        for name in ("translations", "limit", "batch", "threads"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.tolerance is not None and not 0 <= self.tolerance < float("inf"):
+            raise BadInput(f"--tolerance must be a number, at least 0, got {self.tolerance}")
+        if len(self.size) > 3 or any(n < 1 for n in self.size):
+            raise BadInput(f"--size takes 1, 2 or 3 positive numbers, got {self.size}")
+        if self.boundary == "window" and self.inputs is None:
+            raise BadInput("--boundary window needs --inputs that are larger than the window")
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All that the results depend on."""
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in _PLACES}
+        values["inputs"] = None if self.inputs is None else str(self.inputs)
+        return {"experiment": "measure"} | {
+            k: list(v) if isinstance(v, tuple) else v for k, v in values.items()
+        }
+
+    @property
+    def command(self) -> str:
+        """What to type for these settings, defaults left out."""
+        words = ["equivariance", "measure", self.target]
+        for f in dataclasses.fields(self)[1:]:
+            value = getattr(self, f.name)
+            if value == f.default or f.name == "overwrite":
+                continue
+            flag = f"--{f.name.replace('_', '-')}"
+            values = value if isinstance(value, tuple) else [value]
+            words += [flag] if value is True else [flag, *map(str, values)]
+        return shlex.join(words)
+
+
+_PLACES = ("out", "overwrite", "tolerance", "only_multiples")
+
+
+def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
+    """Measure, and write the report: the text, the files, the exit code.
+
+    Raises
+    ------
+    BadInput
+        For bad targets, inputs and settings, and for models that raise. Nothing is written then.
+    """
+    from equivariance.measure_report import report
+    from equivariance.outputs import OutputFolder
+    from equivariance.target import read_target
+    from equivariance.threads import threads
+    from equivariance.verdict import tolerance
+
+    settings.check()
+    module = read_target(settings.target, settings.seed)
+    with _removed_unless_used(settings.out):
+        folder = OutputFolder(settings.out, FILES)
+        if not settings.overwrite:
+            folder.refuse_other(settings.configuration)
+        try:
+            with threads(settings.threads):
+                found = report(settings, module)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput(f"{settings.target} can't be measured: {error}") from error
+        files = folder.write(found.contents)
+    if settings.tolerance is None:
+        return found.text, files, 0
+    from equivariance.asserting import exceeding
+
+    output = found.data.isel(layer=[-1])
+    if settings.padding == "both":
+        output = output.sel(padding=["as is"])
+    limit = max(settings.tolerance, 0.0)
+    try:
+        broken = exceeding(output, limit, own=settings.only_multiples)
+    except ValueError as error:
+        raise BadInput(f"--tolerance: {error}") from error
+    if broken is None:
+        held = f"--tolerance {limit:g} is met (round-off goes up to {tolerance(found.data.attrs['dtype']):.1e})"
+        return f"{found.text}\n\n{held}", files, 0
+    return f"{found.text}\n\n{broken}", files, 1
+
+
+@contextlib.contextmanager
+def _removed_unless_used(path: Path) -> Iterator[None]:
+    """Leave no empty folder behind where there was none."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        yield
+    except BaseException:
+        for p in missing:
+            with contextlib.suppress(OSError):
+                p.rmdir()
+        raise

@@ -1,0 +1,270 @@
+"""The report on a measured model: text for a terminal, NetCDF, pictures, one HTML page."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from equivariance.bad_input import BadInput
+from equivariance.findings import CLASSES, Finding, Share, findings, shares, table
+from equivariance.frames import survey
+from equivariance.measure import measure
+from equivariance.measure_command import FILES, SIDES, MeasureSettings
+from equivariance.measure_plots import (
+    curves_picture,
+    feature_maps,
+    layers_picture,
+    maps_picture,
+)
+from equivariance.netcdf import as_bytes
+from equivariance.pictures import read
+from equivariance.plots import png
+from equivariance.provenance import provenance
+from equivariance.remedies import proposed_sizes, remeasured
+from equivariance.report import render
+from equivariance.subject import input_channels, prepare
+from equivariance.table import aligned, number
+from equivariance.verdict import tolerance
+from equivariance.watching import ModelFailed, device_and_dtype, watchable
+
+log = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+PLACES = {
+    "multiples": "at multiples of its own stride",
+    "others": "at whole pixels",
+    "between": "between pixels",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is printed, what is written, and what was measured."""
+
+    text: str
+    contents: dict[str, bytes]
+    data: xr.Dataset
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Worst errors of the output: at multiples of all strides, at other whole pixels, between pixels."""
+
+    name: str
+    worst: tuple[float, float, float]
+
+
+def report(settings: MeasureSettings, module: nn.Module) -> Report:
+    """Measure a model as the settings say."""
+    options: dict[str, Any] = {
+        "limit": settings.limit,
+        "batch": settings.batch,
+        "seed": settings.seed,
+    }
+    options |= {"dtype": DTYPES.get(settings.dtype), "boundary": settings.boundary}
+    options["channels"] = settings.channels or input_channels(watchable(module)) or 1
+    layers = settings.layers[0] if len(settings.layers) == 1 else list(settings.layers)
+    size = model_size(settings, module, options["channels"])
+    inputs = settings.inputs
+    log.info("Measuring %s on inputs of %s pixels …", settings.target, " × ".join(map(str, size)))
+    data = measure(
+        module,
+        inputs,
+        size=size,
+        layers=layers,
+        padding=settings.padding,
+        count=settings.translations,
+        progress=True,
+        **options,
+    )
+    data = data.assign_attrs(provenance(settings.configuration, settings.command))
+    mended: list[Remedy] = []
+    sizes: list[tuple[int, ...]] = []
+    if not settings.plain and settings.boundary == "periodic":
+        log.info("Measuring what would mend it …")
+        again = remeasured(module, inputs, data["t"].to_numpy(), size, **options)
+        mended = judged_remedies(again, data)
+        data = data.assign(remedy_error=again["error"])
+        sizes = proposed_sizes(module, size, options["channels"])
+    log.info("Drawing …")
+    pictures = draw(module, inputs, size, data, layers, options)
+    contents = {FILES[0]: as_bytes(data)} | pictures
+    contents[FILES[-1]] = page(settings, data, mended, sizes, pictures)
+    return Report(text(data, mended, sizes), contents, data)
+
+
+def model_size(settings: MeasureSettings, module: nn.Module, channels: int) -> tuple[int, ...]:
+    """Pixels per axis of the inputs: as given, as in the file, or the first usual one that the model takes."""
+    copied = watchable(module)
+    dim = axes_of(copied)
+    if len(settings.size) > 1:
+        return settings.size
+    if settings.size:
+        return settings.size * dim
+    if (
+        settings.inputs is not None
+        and settings.inputs.is_file()
+        and settings.boundary == "periodic"
+    ):
+        values, _ = read(settings.inputs, None, channels, 1, [0] * dim)
+        return tuple(values.shape[2:])
+    device, dtype = device_and_dtype(copied)
+    said: ModelFailed | None = None
+    for side in SIDES[: 4 if dim == 3 else None]:
+        x = torch.zeros(1, channels, *(side,) * dim, device=device, dtype=dtype)
+        try:
+            with torch.no_grad():
+                survey(copied, x, "output")
+        except ModelFailed as error:
+            said = said or error
+        else:
+            return (side,) * dim
+    raise BadInput(
+        f"{settings.target} takes none of the sizes {', '.join(map(str, SIDES))}: give --size, and --channels where "
+        f"{channels} is wrong; {said}"
+    )
+
+
+def axes_of(module: nn.Module) -> int:
+    """Axes of space that the first layer with "1d", "2d" or "3d" in its name has; 2 without one."""
+    for layer in module.modules():
+        digits = type(layer).__name__[-2:-1]
+        if type(layer).__name__.endswith("d") and digits in ("1", "2", "3"):
+            return int(digits)
+    return 2
+
+
+def judged_remedies(again: xr.Dataset, data: xr.Dataset) -> list[Remedy]:
+    """The worst errors by class of translation, for each remedy."""
+    stride = data["stride"].isel(layer=-1).to_numpy()
+    coarsest = np.maximum(data["stride"].to_numpy().max(0), np.maximum(1, stride))
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    whole = (t == t.round()).all(1)
+    multiple = whole & (t % coarsest == 0).all(1)
+    rows = []
+    for name in again["remedy"].to_numpy():
+        error = again["error"].sel(remedy=name).transpose("translation", "input").to_numpy()
+        worst = [
+            float(np.nanmax(error[m])) if m.any() and not np.isnan(error[m]).all() else math.nan
+            for m in (multiple, whole & ~multiple, ~whole)
+        ]
+        rows.append(Remedy(str(name), (worst[0], worst[1], worst[2])))
+    return rows
+
+
+def draw(
+    module: nn.Module,
+    inputs: Any,
+    size: Sequence[int],
+    data: xr.Dataset,
+    layers: Any,
+    options: dict[str, Any],
+) -> dict[str, bytes]:
+    """All pictures, by file name."""
+    pictures = {FILES[1]: png(layers_picture(data)), FILES[2]: png(curves_picture(data))}
+    given = {
+        k: v for k, v in options.items() if k in ("channels", "limit", "batch", "dtype", "seed")
+    }
+    if options["boundary"] == "periodic":
+        subject = prepare(module, inputs, size, layers, **given)
+        with torch.no_grad():
+            x = subject.at(torch.zeros(1, subject.dim, dtype=torch.float64))[:1]
+            frames = {f.name: f for f in survey(subject.module, x, layers)}
+        worst = int(np.nanargmax(data["error"].isel(layer=-1, padding=0).max("input").fillna(-1)))
+        t = data["t"].transpose("translation", "axis").to_numpy()[worst].tolist()
+        maps = feature_maps(subject, frames, t, [str(p) for p in data["padding"].to_numpy()])
+        if maps is not None:
+            pictures[FILES[3]] = png(maps_picture(maps))
+    return pictures
+
+
+def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, ...]]) -> str:
+    """What the terminal shows."""
+    parts = [
+        "Relative equivariance error of every layer: the worst over translations by multiples of\n"
+        "the layer's own stride, by other whole pixels, and between pixels."
+    ]
+    for padding in data["padding"].to_numpy():
+        parts.append(f"{TITLES[str(padding)]}\n{table(data, str(padding))}")
+        parts.append("\n".join(firsts(data, str(padding))))
+    if data.sizes["padding"] == 2:
+        parts.append(f"Border and aliasing\n{shares_table(shares(data))}")
+    if mended:
+        rows = [[m.name, *map(number, m.worst)] for m in mended]
+        parts.append(
+            "What would mend it: the output's error with the same weights, not trained for the change\n"
+            + aligned(["remedy", "multiples of all strides", *CLASSES[1:]], rows)
+        )
+    if sizes:
+        near = ", ".join(" × ".join(map(str, s)) for s in sizes)
+        parts.append(f"Not every map covers a period. At these sizes all strides divide: {near}")
+    parts.append(
+        f"0 is exact, up to {tolerance(data.attrs['dtype']):.1e} is round-off, – wasn't compared. A verdict is about "
+        "multiples of the\nlayer's own stride; “exact”: integer-valued inputs, rolled, gave the same bits."
+    )
+    return "\n\n".join(parts)
+
+
+TITLES = {
+    "as is": "As it is",
+    "circular": "With all padding made circular (a diagnostic: it is another function)",
+}
+
+
+def firsts(data: xr.Dataset, padding: str) -> list[str]:
+    """What breaks first, in words."""
+    key = padding.replace(" ", "_")
+    lines = []
+    for which in CLASSES:
+        layer = data.attrs[f"first_broken_{which}_{key}"]
+        lines.append(
+            f"{PLACES[which]}: " + (f"first broken by {layer}" if layer else "nothing breaks")
+        )
+    return lines
+
+
+def shares_table(rows: Sequence[Share]) -> str:
+    """Border and aliasing, a line for each layer."""
+    cells = [
+        [r.layer, number(r.border), number(r.aliasing), f"{100 * r.border_share:.0f} %"]
+        for r in rows
+    ]
+    return aligned(["layer", "border", "aliasing", "border's share"], cells)
+
+
+def page(
+    settings: MeasureSettings,
+    data: xr.Dataset,
+    mended: Sequence[Remedy],
+    sizes: Sequence[tuple[int, ...]],
+    pictures: dict[str, bytes],
+) -> bytes:
+    """The HTML page."""
+    paddings = [str(p) for p in data["padding"].to_numpy()]
+    rows: dict[str, list[Finding]] = {p: findings(data, p) for p in paddings}
+    return render(
+        "measure.html",
+        title=f"Translation equivariance of {settings.target}",
+        file=FILES[0],
+        about=data.attrs["inputs"],
+        count=data.sizes["translation"],
+        titles=TITLES,
+        rows=rows,
+        firsts={p: firsts(data, p) for p in paddings},
+        shares=shares(data) if len(paddings) == 2 else [],
+        remedies=mended,
+        sizes=[" × ".join(map(str, s)) for s in sizes],
+        tolerance=tolerance(data.attrs["dtype"]),
+        layers_png=pictures[FILES[1]],
+        curves_png=pictures[FILES[2]],
+        maps_png=pictures.get(FILES[3]),
+        provenance=provenance(settings.configuration, settings.command),
+    )

@@ -1,0 +1,87 @@
+"""Inputs from files: a folder of images, or a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fields import Interpolated
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+
+
+def read(
+    path: Path,
+    size: Sequence[int] | None,
+    channels: int | None,
+    limit: int,
+    margin: Sequence[int],
+) -> tuple[Tensor, str]:
+    """A folder of images, or a tensor in a file."""
+    if path.is_dir():
+        return _folder(path, size, channels, limit, margin)
+    if not path.is_file():
+        raise ValueError(f"there is no file or folder {path}")
+    if path.suffix.lower() in IMAGES:
+        return _pictures([path], size, channels, margin), f"the image {path.name}"
+    try:
+        if path.suffix == ".npy":
+            values: Any = torch.from_numpy(np.load(path, allow_pickle=False))
+        else:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickles of anything else, or no pickle at all
+        raise ValueError(
+            f"{path} can't be read as a tensor (.npy, or torch.save of one): {type(error).__name__}"
+        ) from error
+    if not isinstance(values, Tensor):
+        raise ValueError(f"{path} holds a {type(values).__name__}, expected one tensor")
+    return values[:limit], f"the tensor in {path.name}"
+
+
+def _folder(
+    path: Path, size: Any, channels: int | None, limit: int, margin: Sequence[int]
+) -> tuple[Tensor, str]:
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGES)[:limit]
+    if not files:
+        raise ValueError(f"there are no images in {path}: expected {', '.join(IMAGES)}")
+    return _pictures(files, size, channels, margin), f"{len(files)} images from {path.name}"
+
+
+def _pictures(
+    files: Sequence[Path], size: Any, channels: int | None, margin: Sequence[int]
+) -> Tensor:
+    """Pictures in [0, 1], averaged over blocks to the size and its margin, of their middle."""
+    if size is None or len(size) != 2:
+        raise ValueError(f"images need size=(rows, columns), got {size}")
+    wanted = [n + 2 * m for n, m in zip(size, margin, strict=True)]
+    out = []
+    for file in files:
+        values = Interpolated.from_image(file).values
+        block = min(have // want for have, want in zip(values.shape[1:], wanted, strict=True))
+        if block < 1:
+            raise ValueError(
+                f"{file} has {' × '.join(map(str, values.shape[1:]))} pixels, too few for {tuple(wanted)}"
+            )
+        for axis, want in enumerate(wanted, start=1):
+            first = (values.shape[axis] - block * want) // 2
+            values = values.narrow(axis, first, block * want)
+            values = values.unflatten(axis, (want, block)).mean(axis + 1)
+        out.append(_with_channels(values, channels or values.shape[0], file))
+    if len({len(values) for values in out}) > 1:
+        raise ValueError("the images are grey and coloured: say how many channels are wanted")
+    return torch.stack(out)
+
+
+def _with_channels(values: Tensor, channels: int, file: Path) -> Tensor:
+    if len(values) == channels:
+        return values
+    if channels == 1:
+        return values.mean(0, keepdim=True)
+    if len(values) == 1:
+        return values.expand(channels, *values.shape[1:])
+    raise ValueError(f"{file} has {len(values)} channels, expected {channels}")

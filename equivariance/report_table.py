@@ -1,0 +1,206 @@
+"""The rows of a report: one for each map that was measured, over all its fields, seeds and translations."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from equivariance.bad_input import BadInput
+from equivariance.table import number
+from equivariance.verdict import Kind, tolerance
+
+#: Axes that a row is the worst over; all others tell rows apart, where they have more than one label.
+POOLED = ("field", "seed", "input", "translation")
+CLASSES = ("multiples", "others", "between")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one map.
+
+    Attributes
+    ----------
+    labels : dict of str to str
+        Axis → label: the layer, and whatever else tells it apart.
+    count, missing : int
+        Cells with an error, and without.
+    typical, worst : float
+        Root mean square and largest error; NaN where there is none.
+    at : tuple of float
+        The first translation at which the worst is reached.
+    classes : tuple of float, optional
+        The worst at multiples of the stride, at other whole steps of the grid, between; NaN where none was tested.
+    kind : {"exact", "round-off", "broken"}, optional
+        What the worst is; None where there is no error.
+    """
+
+    labels: dict[str, str]
+    count: int
+    missing: int
+    typical: float
+    worst: float
+    at: tuple[float, ...]
+    classes: tuple[float, float, float] | None
+    kind: Kind | None
+
+
+def told_apart(error: xr.DataArray) -> list[str]:
+    """The axes whose labels name a row, the layer first."""
+    names = [str(d) for d in error.dims if d not in POOLED]
+    shown = [d for d in names if d == "layer" or error.sizes[d] > 1]
+    return sorted(shown, key=lambda d: d != "layer") or names[:1]
+
+
+def rows(data: xr.Dataset) -> list[Row]:
+    """One for every combination of labels.
+
+    Raises
+    ------
+    BadInput
+        Where the dataset has no errors by translation.
+    """
+    if "error" not in data or "translation" not in data["error"].dims or "t" not in data:
+        raise BadInput(
+            "it holds no `error` by `translation` with their vectors `t`: expected a sweep's store, or a file of "
+            "sweep, measure, or an experiment on translations"
+        )
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    error = data["error"]
+    names, limit = told_apart(error), tolerance(str(data.attrs.get("dtype", "float64")))
+    return [_row(part, labels, t, limit, data.attrs) for labels, part in parts(error, names)]
+
+
+def parts(
+    error: xr.DataArray, names: Sequence[str]
+) -> Iterator[tuple[dict[str, str], xr.DataArray]]:
+    """The errors of each combination of labels along some axes, numbered where they have none."""
+    for index in itertools.product(*(range(error.sizes[name]) for name in names)):
+        part = error.isel(dict(zip(names, index, strict=True)))
+        labels = {
+            n: str(part[n].item()) if n in part.coords else str(i)
+            for n, i in zip(names, index, strict=True)
+        }
+        yield labels, part
+
+
+def _row(
+    part: xr.DataArray,
+    labels: dict[str, str],
+    t: np.ndarray,
+    limit: float,
+    attributes: Mapping[str, Any],
+) -> Row:
+    flat = part.transpose("translation", ...).to_numpy().reshape(len(t), -1)
+    known = np.isfinite(flat)
+    count = int(known.sum())
+    if not count:
+        return Row(labels, 0, flat.size, math.nan, math.nan, (), None, None)
+    each = np.where(known, flat, -math.inf).max(1)  # -inf: no error at this translation
+    where = int(each.argmax())
+    worst = float(each[where])
+    kind: Kind = "exact" if worst == 0 else "round-off" if worst <= limit else "broken"
+    step = _step(part, attributes)
+    return Row(
+        labels,
+        count,
+        flat.size - count,
+        float(np.sqrt((flat[known] ** 2).mean())),
+        worst,
+        tuple(float(x) for x in t[where]),
+        None if step is None else _classes(t, each, *step),
+        kind,
+    )
+
+
+def _step(part: xr.DataArray, attributes: Mapping[str, Any]) -> tuple[int, np.ndarray] | None:
+    """The stride, and the spacing of the grid, of a sweep's part on one grid at one stride."""
+    if "stride" not in part.coords or "grid" not in part.coords:
+        return None
+    if part["stride"].ndim or part["grid"].ndim:
+        part = part.isel({d: 0 for d in ("stride", "grid") if part.sizes.get(d) == 1})
+    try:
+        table = json.loads(attributes["configuration"])["grids"][str(part["grid"].item())]
+        spacing = np.asarray(table.get("spacing", 1.0), dtype=float)
+        return int(part["stride"].item()), spacing
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _classes(
+    t: np.ndarray, each: np.ndarray, stride: int, spacing: np.ndarray
+) -> tuple[float, float, float]:
+    steps = t / spacing
+    whole = (np.abs(steps - steps.round()) < 1e-9).all(1)
+    multiple = whole & (steps.round() % stride == 0).all(1)
+    worst = []
+    for mask in (multiple, whole & ~multiple, ~whole):
+        found = each[mask & np.isfinite(each)]
+        worst.append(float(found.max()) if found.size else math.nan)
+    return worst[0], worst[1], worst[2]
+
+
+def header(found: Sequence[Row]) -> list[str]:
+    """Names of the columns."""
+    classes = list(CLASSES) if any(row.classes for row in found) else []
+    return [*found[0].labels, "cells", "typical", "worst", "at", *classes, "verdict"]
+
+
+def cells(row: Row, columns: Sequence[str]) -> list[str]:
+    """A row as short text."""
+    found = [*row.labels.values(), str(row.count), number(row.typical), number(row.worst)]
+    found.append(", ".join(f"{x:.3g}" for x in row.at) or "–")
+    if "multiples" in columns:
+        found += map(number, row.classes or (math.nan,) * 3)
+    return [*found, row.kind or "no error"]
+
+
+def as_csv(found: Sequence[Row]) -> str:
+    """All rows, numbers to full precision."""
+    buffer, columns = io.StringIO(), header(found)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in found:
+        classes = [repr(x) for x in row.classes or (math.nan,) * 3]
+        at = " ".join(repr(x) for x in row.at)
+        line = [*row.labels.values(), row.count, repr(row.typical), repr(row.worst), at]
+        writer.writerow([*line, *(classes if "multiples" in columns else []), row.kind or ""])
+    return buffer.getvalue()
+
+
+#: Signs that LaTeX reads as commands.
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+} | {c: f"\\{c}" for c in "&%$#_{}"}
+
+
+def as_latex(found: Sequence[Row]) -> str:
+    """A `tabular` for LaTeX's input, with the rules of booktabs."""
+    columns = header(found)
+    first = len(found[0].labels)
+    style = "l" * first + "r" * (len(columns) - first - 1) + "l"
+    lines = [_line(columns, first), r"\midrule", *(_line(cells(r, columns), first) for r in found)]
+    rules = [rf"\begin{{tabular}}{{{style}}}", r"\toprule"]
+    return "\n".join([*rules, *lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _line(texts: Sequence[str], labels: int) -> str:
+    return " & ".join(_latex(x, i >= labels) for i, x in enumerate(texts)) + r" \\"
+
+
+def _latex(text: str, is_number: bool) -> str:
+    mantissa, e, power = text.partition("e")
+    if is_number and e and power.lstrip("+-").isdigit():
+        return rf"${mantissa}\cdot10^{{{int(power)}}}$"
+    return "".join(LATEX.get(c, c) for c in text)
