@@ -11,65 +11,65 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from equivariance.asserting import assert_equivariant as assert_equivariant
-    from equivariance.circulant import convolution_kernel as convolution_kernel
-    from equivariance.circulant import convolution_matrix as convolution_matrix
-    from equivariance.circulant import coset_kernels as coset_kernels
-    from equivariance.circulant import coset_matrix as coset_matrix
-    from equivariance.circulant import is_convolution as is_convolution
-    from equivariance.commutation import commutation as commutation
     from equivariance.comoving import Comoving as Comoving
     from equivariance.comoving import LowConfidence as LowConfidence
-    from equivariance.counts import parameter_counts as parameter_counts
     from equivariance.error import equivariance_error as equivariance_error
     from equivariance.experiments import EXPERIMENTS as EXPERIMENTS
-    from equivariance.intertwiners import Intertwiners as Intertwiners
-    from equivariance.intertwiners import biases as biases
-    from equivariance.intertwiners import intertwiner_space as intertwiner_space
-    from equivariance.intertwiners import intertwiners as intertwiners
-    from equivariance.intertwiners import translation_matrix as translation_matrix
     from equivariance.lie import lie_derivative as lie_derivative
-    from equivariance.measure import measure as measure
-    from equivariance.polyphase import polyphase as polyphase
-    from equivariance.polyphase import polyphase_action as polyphase_action
+    from equivariance.measuring.asserting import assert_equivariant as assert_equivariant
+    from equivariance.measuring.measure import measure as measure
     from equivariance.provenance import provenance as provenance
-    from equivariance.responses import impulse_responses as impulse_responses
-    from equivariance.sharing import Shared as Shared
-    from equivariance.sharing import shared_nonlinearity as shared_nonlinearity
-    from equivariance.sharing import shared_window as shared_window
     from equivariance.sweep import sweep as sweep
+    from equivariance.theorems.circulant import convolution_kernel as convolution_kernel
+    from equivariance.theorems.circulant import convolution_matrix as convolution_matrix
+    from equivariance.theorems.circulant import coset_kernels as coset_kernels
+    from equivariance.theorems.circulant import coset_matrix as coset_matrix
+    from equivariance.theorems.circulant import is_convolution as is_convolution
+    from equivariance.theorems.commutation import commutation as commutation
+    from equivariance.theorems.counts import parameter_counts as parameter_counts
+    from equivariance.theorems.intertwiners import Intertwiners as Intertwiners
+    from equivariance.theorems.intertwiners import biases as biases
+    from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
+    from equivariance.theorems.intertwiners import intertwiners as intertwiners
+    from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
+    from equivariance.theorems.polyphase import polyphase as polyphase
+    from equivariance.theorems.polyphase import polyphase_action as polyphase_action
+    from equivariance.theorems.responses import impulse_responses as impulse_responses
+    from equivariance.theorems.sharing import Shared as Shared
+    from equivariance.theorems.sharing import shared_nonlinearity as shared_nonlinearity
+    from equivariance.theorems.sharing import shared_window as shared_window
     from equivariance.verdict import judge as judge
 
 #: Public names, and the modules that they live in.
 _HOMES = {
     "Comoving": "comoving",
     "EXPERIMENTS": "experiments",
-    "Intertwiners": "intertwiners",
+    "Intertwiners": "theorems.intertwiners",
     "LowConfidence": "comoving",
-    "Shared": "sharing",
-    "assert_equivariant": "asserting",
-    "biases": "intertwiners",
-    "commutation": "commutation",
-    "convolution_kernel": "circulant",
-    "convolution_matrix": "circulant",
-    "coset_kernels": "circulant",
-    "coset_matrix": "circulant",
+    "Shared": "theorems.sharing",
+    "assert_equivariant": "measuring.asserting",
+    "biases": "theorems.intertwiners",
+    "commutation": "theorems.commutation",
+    "convolution_kernel": "theorems.circulant",
+    "convolution_matrix": "theorems.circulant",
+    "coset_kernels": "theorems.circulant",
+    "coset_matrix": "theorems.circulant",
     "equivariance_error": "error",
-    "impulse_responses": "responses",
-    "intertwiner_space": "intertwiners",
-    "intertwiners": "intertwiners",
-    "is_convolution": "circulant",
+    "impulse_responses": "theorems.responses",
+    "intertwiner_space": "theorems.intertwiners",
+    "intertwiners": "theorems.intertwiners",
+    "is_convolution": "theorems.circulant",
     "judge": "verdict",
     "lie_derivative": "lie",
-    "measure": "measure",
-    "parameter_counts": "counts",
-    "polyphase": "polyphase",
-    "polyphase_action": "polyphase",
+    "measure": "measuring.measure",
+    "parameter_counts": "theorems.counts",
+    "polyphase": "theorems.polyphase",
+    "polyphase_action": "theorems.polyphase",
     "provenance": "provenance",
-    "shared_nonlinearity": "sharing",
-    "shared_window": "sharing",
+    "shared_nonlinearity": "theorems.sharing",
+    "shared_window": "theorems.sharing",
     "sweep": "sweep",
-    "translation_matrix": "intertwiners",
+    "translation_matrix": "theorems.intertwiners",
 }
 
 __all__ = list(_HOMES)

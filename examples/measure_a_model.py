@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from equivariance import assert_equivariant, measure
-from equivariance.findings import findings, shares
+from equivariance.measuring.findings import findings, shares
 
 
 class Block(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from discretize import Grid, Samples, sample
 from equivariance import measure
-from equivariance.findings import findings, first_broken, shares, table
+from equivariance.measuring.findings import findings, first_broken, shares, table
 from fields import Constant, Gaussians, PlaneWaves, random_bandlimited
 from tests.equivariance.models import MODELS, SmallTransformer, plain, seeded
 

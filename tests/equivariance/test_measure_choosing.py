@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equivariance.choosing import default_translations
+from equivariance.measuring.choosing import default_translations
 from equivariance.subgroup import subgroup
 
 

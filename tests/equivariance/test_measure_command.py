@@ -11,11 +11,11 @@ import xarray as xr
 from matplotlib.image import imread
 from torch import nn
 
-from equivariance import measure_report
 from equivariance.cli import main
-from equivariance.findings import findings
-from equivariance.measure_command import FILES
-from equivariance.remedies import proposed_sizes, remeasured
+from equivariance.measuring import report as measure_report
+from equivariance.measuring.command import FILES
+from equivariance.measuring.findings import findings
+from equivariance.measuring.remedies import proposed_sizes, remeasured
 from tests.equivariance.models import MODELS, seeded
 
 POOL = "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.MaxPool2d(2))"

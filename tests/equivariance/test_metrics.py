@@ -9,6 +9,7 @@ from torch import nn
 
 from discretize import Grid, Samples, sample
 from equivariance import lie_derivative
+from equivariance.eq_t import sinc_translated
 from equivariance.metrics import (
     crop_consistency,
     eq_t,
@@ -16,7 +17,6 @@ from equivariance.metrics import (
     fractional_consistency,
     relative_l2,
     roll_consistency,
-    sinc_translated,
     worst_case,
 )
 from fields import PlaneWaves, random_bandlimited

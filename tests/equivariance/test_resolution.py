@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from discretize import Grid
+from discretize import Grid, sample
 from equivariance.bad_input import BadInput
 from equivariance.experiments import ResolutionSettings
 from equivariance.experiments.resolution.page import judge, orders
@@ -29,10 +30,6 @@ def test_one_folded_wave_in_closed_form():
 
 
 def test_the_mean_over_one_spacing_is_that_over_many_random_translations():
-    import torch
-
-    from discretize import sample
-
     field, grid = fields(ResolutionSettings(waves=512))["kink"], Grid(16, 1 / 16)
     t = torch.rand(2000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     moved = sample(field.translate(t), grid, prefilter="none").interpolate()
@@ -78,7 +75,7 @@ def test_verdicts_are_those_of_the_numbers(done, name, factor, failing):
 def test_a_wrong_order_is_owned_up_to(done):
     data = done.data.copy(deep=True)
     data["error"].loc[{"layer": "max pooling"}] = data["error"].sel(layer="average pooling")
-    assert ["max pooling: order 1 ± 0.15"] == [f.prediction for f in judge(data) if not f.holds]
+    assert [f.prediction for f in judge(data) if not f.holds] == ["max pooling: order 1 ± 0.15"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import xarray as xr
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
+from equivariance.experiments import EXPERIMENTS
 from equivariance.experiments.subsampling.inputs import averaged, cut, inputs
-from equivariance.experiments.subsampling.run import run, tabulated, translations
+from equivariance.experiments.subsampling.page import judge, tabulated
+from equivariance.experiments.subsampling.run import translations
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
 
 QUICK = {"size": 32, "count": 2}
@@ -21,7 +23,7 @@ WHOLE = ["no stride", "ideal low-pass", "APS", "LPS", "Xu et al.", "up 2, GELU, 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
-    outcome = run(SubsamplingSettings(out=folder, **QUICK))
+    outcome = EXPERIMENTS["subsampling"].run(SubsamplingSettings(out=folder, **QUICK))
     with xr.open_dataset(folder / "subsampling.nc", engine="scipy") as data:
         return folder, outcome, data.load()
 
@@ -50,14 +52,24 @@ def test_files_and_text_agree(results) -> None:
     table = tabulated(data)
     with (folder / "subsampling.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == table.size
-    for row in rows[:: len(rows) // 50]:
-        cell = table.sel(
-            source=row["source"], band=int(row["band"]), translations=row["translations"]
-        )
-        at = cell["layer"].to_numpy().tolist().index(row["layer"])
-        assert float(row["error"]) == pytest.approx(float(cell[at]), rel=1e-3)
+    assert len(rows) * 4 == table.size
+    for row in rows[:: len(rows) // 20]:
+        cell = table.sel(source=row["source"], band=int(row["waves"]), layer=row["layer"])
+        for kind in table["translations"].to_numpy():
+            assert float(row[kind]) == pytest.approx(float(cell.sel(translations=kind)), rel=0.06)
     assert outcome.text.count("comoving, linear") == 12
+
+
+def test_verdicts_are_those_of_the_numbers(results) -> None:
+    data = results[2]
+    assert [f.holds for f in judge(data)] == [True] * 4
+    for layer, failing in [("comoving, linear", 0), ("APS", 1), ("stride", 2)]:
+        broken = data.copy(deep=True)
+        broken["error"].loc[{"layer": layer}] = 0.5
+        assert [f.holds for f in judge(broken)] == [i != failing for i in range(4)]
+    mended = data.copy(deep=True)
+    mended["error"].loc[{"layer": "stride"}] = 0.0
+    assert [f.holds for f in judge(mended)] == [True, True, True, False]
 
 
 def test_translations_are_of_their_classes() -> None:
@@ -88,6 +100,6 @@ def test_bad_settings(tmp_path) -> None:
         ({"size": 512}, "take 256, say"),
     ]:
         with pytest.raises(BadInput, match=message):
-            run(SubsamplingSettings(out=tmp_path, **bad))
+            SubsamplingSettings(out=tmp_path, **bad).check()
     assert main(["run", "subsampling", "--count", "0", "--out", str(tmp_path)]) == 2
     assert SubsamplingSettings(quick=True, stride=3).effective.size == 30

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.target import read_target
+from equivariance.measuring.target import read_target
 
 SOURCE = """
 import torch

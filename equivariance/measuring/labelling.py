@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from equivariance.comparison import Comparison
-from equivariance.findings import judged
-from equivariance.frames import Frame
+from equivariance.measuring.comparison import Comparison
+from equivariance.measuring.findings import judged
+from equivariance.measuring.frames import Frame
 from equivariance.provenance import provenance
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from discretize.grid import divides
-from equivariance.intertwiners import periodic
+from equivariance.theorems.intertwiners import periodic
 from fields import checks
 
 

@@ -12,14 +12,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 from torch import nn
 
-from equivariance.findings import CLASSES, findings
-from equivariance.frames import Frame
-from equivariance.moving import moved
+from equivariance.measuring.findings import CLASSES, findings
+from equivariance.measuring.frames import Frame
+from equivariance.measuring.moving import moved
+from equivariance.measuring.rewriting import Rewriting
+from equivariance.measuring.subject import Subject
+from equivariance.measuring.watching import run, watching
 from equivariance.plots import LEAST, STYLES
-from equivariance.rewriting import Rewriting
-from equivariance.subject import Subject
 from equivariance.table import vector
-from equivariance.watching import run, watching
 
 LABELS = dict(
     zip(CLASSES, ("multiples of its stride", "other whole pixels", "between pixels"), strict=True)

@@ -14,26 +14,26 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.findings import CLASSES, Finding, Share, findings, shares, table
-from equivariance.frames import survey
-from equivariance.measure import measure
-from equivariance.measure_command import FILES, SIDES, MeasureSettings
-from equivariance.measure_plots import (
+from equivariance.measuring.command import FILES, SIDES, MeasureSettings
+from equivariance.measuring.findings import CLASSES, Finding, Share, findings, shares, table
+from equivariance.measuring.frames import survey
+from equivariance.measuring.measure import measure
+from equivariance.measuring.pictures import read
+from equivariance.measuring.plots import (
     curves_picture,
     feature_maps,
     layers_picture,
     maps_picture,
 )
+from equivariance.measuring.remedies import proposed_sizes, remeasured
+from equivariance.measuring.subject import input_channels, prepare
+from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
 from equivariance.netcdf import as_bytes
-from equivariance.pictures import read
 from equivariance.plots import png
 from equivariance.provenance import provenance
-from equivariance.remedies import proposed_sizes, remeasured
 from equivariance.report import render
-from equivariance.subject import input_channels, prepare
 from equivariance.table import aligned, number
 from equivariance.verdict import tolerance
-from equivariance.watching import ModelFailed, device_and_dtype, watchable
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ import numpy as np
 from scipy import sparse
 
 from discretize.grid import divides
-from equivariance.nullspace import null_space
+from equivariance.theorems.nullspace import null_space
 from fields import checks
 from fields.evaluation import MEMORY_BOUND
 
@@ -195,7 +195,7 @@ def intertwiner_space(
 
     Examples
     --------
-    >>> from equivariance.intertwiners import intertwiner_space
+    >>> from equivariance.theorems.intertwiners import intertwiner_space
     >>> quarter_turn = [[0, -1], [1, 0]]
     >>> intertwiner_space([quarter_turn], [quarter_turn]).dimension   # a + b·i
     2
@@ -220,7 +220,7 @@ def translation_matrix(shape: Any, channels: int, t: Any) -> sparse.csr_array:
     Examples
     --------
     >>> import numpy as np
-    >>> from equivariance.intertwiners import translation_matrix
+    >>> from equivariance.theorems.intertwiners import translation_matrix
     >>> (translation_matrix(4, 1, 1) @ np.arange(4)).tolist()
     [3.0, 0.0, 1.0, 2.0]
     """

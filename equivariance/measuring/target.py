@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.watching import said
+from equivariance.measuring.watching import said
 
 KINDS = "file.py:name, package.module:name, torch.nn.NAME(…), torchvision:NAME or timm:NAME"
 LIBRARIES = ("torchvision", "timm")
@@ -46,7 +46,7 @@ def read_target(text: str, seed: int = 0) -> nn.Module:
 
     Examples
     --------
-    >>> from equivariance.target import read_target
+    >>> from equivariance.measuring.target import read_target
     >>> read_target("torch.nn.Conv2d(3, 8, 3, stride=2)")
     Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2))
     """

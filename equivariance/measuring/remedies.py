@@ -16,10 +16,10 @@ import xarray as xr
 from torch import Tensor, nn
 
 from equivariance.comoving import Comoving, LowConfidence
-from equivariance.frames import survey, total_stride
-from equivariance.measure import measure
-from equivariance.rewriting import Fill, Rewriting
-from equivariance.watching import ModelFailed, Told, device_and_dtype, watchable
+from equivariance.measuring.frames import survey, total_stride
+from equivariance.measuring.measure import measure
+from equivariance.measuring.rewriting import Fill, Rewriting
+from equivariance.measuring.watching import ModelFailed, Told, device_and_dtype, watchable
 
 #: Taps of the filter that is put in front of strides.
 TAPS = 4
@@ -36,7 +36,7 @@ class Rewritten(nn.Module):
     dim : int
         Axes of space.
     fill, blur
-        As for `equivariance.rewriting.Rewriting`.
+        As for `equivariance.measuring.rewriting.Rewriting`.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.watching import ModelFailed, Told, run, watching
+from equivariance.measuring.watching import ModelFailed, Told, run, watching
 
 #: Enlargements of the input, in pixels, that tell strides where sizes don't divide.
 ENLARGEMENTS = (64, 60, 56, 72)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.sources import LIMIT, Source, as_source
-from equivariance.watching import device_and_dtype, run, watchable
+from equivariance.measuring.sources import LIMIT, Source, as_source
+from equivariance.measuring.watching import device_and_dtype, run, watchable
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from discretize import Grid
-from equivariance.responses import Layer, applied, as_numpy, impulse_responses, worked_in
+from equivariance.theorems.responses import Layer, applied, as_numpy, impulse_responses, worked_in
 
 
 def commutation(

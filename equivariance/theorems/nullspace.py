@@ -44,7 +44,7 @@ def null_space(constraints: Any, memory: int = MEMORY_BOUND) -> sparse.csr_array
 
     Examples
     --------
-    >>> from equivariance.nullspace import null_space
+    >>> from equivariance.theorems.nullspace import null_space
     >>> null_space([[1, -1, 0, 0], [0, 0, 1, 2]]).shape
     (2, 4)
     """

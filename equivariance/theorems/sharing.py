@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from discretize import Grid
-from equivariance.circulant import convolution_kernel
-from equivariance.intertwiners import Intertwiners, biases, intertwiners
-from equivariance.responses import (
+from equivariance.theorems.circulant import convolution_kernel
+from equivariance.theorems.intertwiners import Intertwiners, biases, intertwiners
+from equivariance.theorems.responses import (
     Layer,
     applied,
     as_numpy,

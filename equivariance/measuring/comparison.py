@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from equivariance.frames import Frame
-from equivariance.moving import crop, interpolated, rolled, whole
-from equivariance.watching import Told
+from equivariance.measuring.frames import Frame
+from equivariance.measuring.moving import crop, interpolated, rolled, whole
+from equivariance.measuring.watching import Told
 
 
 @dataclass

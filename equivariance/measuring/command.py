@@ -136,9 +136,9 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
     BadInput
         For bad targets, inputs and settings, and for models that raise. Nothing is written then.
     """
-    from equivariance.measure_report import report
+    from equivariance.measuring.report import report
+    from equivariance.measuring.target import read_target
     from equivariance.outputs import OutputFolder
-    from equivariance.target import read_target
     from equivariance.threads import threads
     from equivariance.verdict import tolerance
 
@@ -158,7 +158,7 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
         files = folder.write(found.contents)
     if settings.tolerance is None:
         return found.text, files, 0
-    from equivariance.asserting import exceeding
+    from equivariance.measuring.asserting import exceeding
 
     output = found.data.isel(layer=[-1])
     if settings.padding == "both":

@@ -18,15 +18,15 @@ import xarray as xr
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from equivariance.choosing import default_translations, given_translations
-from equivariance.comparison import Comparison
-from equivariance.frames import Frame, Tokens, survey, total_stride
-from equivariance.labelling import dataset
-from equivariance.moving import moved
-from equivariance.rewriting import Fill, Rewriting
-from equivariance.sources import LIMIT
-from equivariance.subject import Subject, prepare
-from equivariance.watching import (
+from equivariance.measuring.choosing import default_translations, given_translations
+from equivariance.measuring.comparison import Comparison
+from equivariance.measuring.frames import Frame, Tokens, survey, total_stride
+from equivariance.measuring.labelling import dataset
+from equivariance.measuring.moving import moved
+from equivariance.measuring.rewriting import Fill, Rewriting
+from equivariance.measuring.sources import LIMIT
+from equivariance.measuring.subject import Subject, prepare
+from equivariance.measuring.watching import (
     ModelFailed,
     Told,
     run,
@@ -67,7 +67,8 @@ def measure(
         On tensors (batch, c, X1, …, Xd), d = 1, 2 or 3.
     inputs : optional
         Fields, which are translated and then sampled on `size` pixels; a tensor (B, c, X1, …, Xd); a folder of images
-        or a file with a tensor; a DataLoader. Random band-limited fields unless given. See `equivariance.sources`.
+        or a file with a tensor; a DataLoader. Random band-limited fields unless given. See
+        `equivariance.measuring.sources`.
     translations : array-like, shape (T, d), optional
         In pixels, whole or not. Multiples of all strides, other whole ones and parts of pixels unless given.
     size : sequence of int, optional
@@ -105,7 +106,7 @@ def measure(
         it isn't defined; `interior`: the same over the points whose receptive fields are free of padding, as is;
         `bitwise` (padding, layer): what the probe saw, at multiples of the layer's stride; `stride` (layer, axis) in
         pixels; `verdict` and `subgroup` (padding, layer); the attributes say which layer breaks first, and where all
-        this comes from. `equivariance.findings` reads it.
+        this comes from. `equivariance.measuring.findings` reads it.
 
     Raises
     ------

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, sample
-from equivariance.moving import crop, derivative, moved
-from equivariance.pictures import read
+from equivariance.measuring.moving import crop, derivative, moved
+from equivariance.measuring.pictures import read
 from fields import Field, random_bandlimited
 
 #: Band limit of the fields that are drawn where no inputs are given, in cycles per pixel.

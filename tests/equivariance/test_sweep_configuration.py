@@ -1,0 +1,114 @@
+"""The TOML file of a sweep: what is wrong with it is told before anything is computed."""
+
+import json
+
+import pytest
+
+from equivariance.bad_input import BadInput
+from equivariance.provenance import as_json
+from equivariance.sweep_command import trial
+from equivariance.sweep_configuration import SweepConfiguration, difference, read
+from equivariance.sweep_parts import Parts
+
+GOOD = """
+strides = [2, 3]
+seeds = 2
+[translations]
+list = [[0.0], [1.0]]
+line = { to = [3.0], count = 4 }
+random = { count = 2, reach = [8.0] }
+[grids.z]
+shape = [12]
+[grids.a]
+points = 5
+extent = [12.0]
+[fields.z]
+random = { bandlimit = 0.4, period = 12.0, channels = 2 }
+[fields.a]
+random = { bandlimit = 0.1, period = 12.0, channels = 2 }
+[layers.z]
+chain = [{ conv = 3, channels = 4 }, "relu", "blur"]
+[layers.a]
+chain = ["square", "mean"]
+"""
+
+
+def written(folder, text: str):
+    (folder / "sweep.toml").write_text(text)
+    return folder / "sweep.toml"
+
+
+def test_a_good_file(tmp_path) -> None:
+    """Names keep their order, through JSON too; seeds and translations are what they say."""
+    found = read(written(tmp_path, GOOD))
+    assert (list(found.layers), found.strides, found.seeds) == (["z", "a"], [2, 3], [0, 1])
+    back = SweepConfiguration.of_record(json.loads(as_json(found.record)))
+    assert back == found
+    assert [list(t) for t in (back.layers, back.fields, back.grids)] == [["z", "a"]] * 3
+    parts = Parts(back, tmp_path)
+    t = parts.translations[:, 0].tolist()
+    assert t[:6] == [0.0, 1.0, 0.0, 1.0, 2.0, 3.0]
+    assert all(-8 <= x <= 8 and x != round(x) for x in t[6:])
+    assert parts.shape == (2, 2, 2, 2, 2, 8)
+    assert trial(parts) > 0
+
+
+LAST = 'chain = ["square", "mean"]'
+CHANGES = {
+    "unknown key": ("seeds = 2", "seed = 2", r"no key 'seed': did you mean 'seeds'\?"),
+    "unknown key far off": ("seeds = 2", "xyz = 2", "no key 'xyz': expected strides, seeds"),
+    "unknown key of a grid": ("shape = [12]", "shpae = [12]", r"\[grids.z\].*did you mean 'shape'"),
+    "unknown key of a field": ("bandlimit = 0.4", "band = 0.4", r"\[fields.z\] random.*'bandlimit'"),
+    "unknown key of a layer": ('chain = ["sq', 'chian = ["sq', r"\[layers.a\].*did you mean 'chain'"),
+    "unknown key of translations": ("line =", "lin =", r"\[translations\].*did you mean 'line'"),
+    "missing key": ("shape = [12]", "spacing = 1.0", "'shape' is missing"),
+    "missing period": (", period = 12.0, channels = 2 }\n[fields.a]", "}\n[fields.a]", "'period' is missing"),
+    "no TOML": ("seeds = 2", "seeds = = 2", "is no TOML file"),
+    "no stride": ("[2, 3]", "[]", "strides must be different whole numbers, at least 1"),
+    "equal strides": ("[2, 3]", "[2, 2]", "strides must be different whole numbers"),
+    "stride 0": ("[2, 3]", "[0]", "strides must be different whole numbers, at least 1"),
+    "norm": ("seeds = 2", 'norm = "l3"', "norm must be one of l1, l2, max, got 'l3'"),
+    "rtol": ("seeds = 2", "rtol = 2.0", "rtol must be a number between 0 and 1"),
+    "a layer that isn't a table": (f"[layers.a]\n{LAST}", "[layers]\na = 3", "must be a table, got 3"),
+    "two kinds of a layer": (LAST, 'chain = []\nmodel = ""', "must have one of chain, model, make"),
+    "no such file": (LAST, 'make = "none.py:f"', "can't read .*none.py"),
+}  # fmt: skip
+MADE = {
+    "step": ('"relu"', '"rleu"', r"\[layers.z\]: there is no step 'rleu', but: relu, gelu"),
+    "empty chain": ('["square", "mean"]', "[]", r"\[layers.a\]: a chain is a list of steps"),
+    "bandlimit": ("bandlimit = 0.1", "bandlimit = -0.1", r"\[fields.a\]: bandlimit"),
+    "grid": ("shape = [12]", "shape = [0]", r"\[grids.z\]: "),
+    "grids of several d": ("shape = [12]", "shape = [12, 12]", "grids of a sweep share d"),
+    "translations of another d": ("[[0.0], [1.0]]", "[[0.0, 1.0]]", r"\[translations\]: a translation in 1 dim"),
+    "a model": (LAST, 'model = "torch.nn.Conv1d(2)"', r"\[layers.a\]: .*Conv1d"),
+    "a package": (LAST, 'make = "math:pi"', r"\[layers.a\]: math:pi is a float: expected a function"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), CHANGES.values(), ids=CHANGES.keys())
+def test_bad_files(tmp_path, old, new, message) -> None:
+    assert old in GOOD
+    with pytest.raises(BadInput, match=message):
+        read(written(tmp_path, GOOD.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MADE.values(), ids=MADE.keys())
+def test_what_cannot_be_made(tmp_path, old, new, message) -> None:
+    assert old in GOOD
+    configuration = read(written(tmp_path, GOOD.replace(old, new, 1)))
+    with pytest.raises(BadInput, match=message):
+        trial(Parts(configuration, tmp_path))
+
+
+def test_no_file(tmp_path) -> None:
+    with pytest.raises(BadInput, match=r"can't read .*: No such file"):
+        read(tmp_path / "sweep.toml")
+
+
+def test_files_that_layers_name_are_part_of_the_configuration(tmp_path) -> None:
+    """A store made with other code is told apart."""
+    text = GOOD.replace(LAST, 'make = "layers.py:f"')
+    (tmp_path / "layers.py").write_text("f = 1")
+    before = read(written(tmp_path, text)).record
+    (tmp_path / "layers.py").write_text("f = 2")
+    assert difference(before, read(tmp_path / "sweep.toml").record) == "files"
