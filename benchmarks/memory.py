@@ -1,6 +1,6 @@
 """Memory at the peak of sampling a ten-layer network on 256×256, and a larger one in tiles.
 
-Measured in a process of its own as the growth of its largest resident set (getrusage) over that after a small network,
+Measured in a process of its own as the growth of its largest resident set over that after a small network,
 which has loaded and warmed up everything. Beside it stand one refined layer's input plus output, the values of two
 layers on the refined grid, and what the plan counts on.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
@@ -35,7 +36,14 @@ def network(side: int, layers: int = LAYERS) -> Field:
 
 
 def peak() -> int:
-    """Largest resident set of this process so far, in bytes."""
+    """Largest resident set of this program so far, in bytes.
+
+    Linux's getrusage counts what the process was before it became this program, too: the parent's copy.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024
     )
