@@ -15,7 +15,7 @@ def main() -> None:
     """Run the sweep twice, and compare bits."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = write(folder, seeds=60, pause=0.2)
+        config = write(folder, seeds=40, pause=0.2)
         killed = run_with_kills(config, folder / "killed.zarr", KILLS, seed=0, patience=8.0)
         serial = start(config, folder / "serial.zarr", workers=0)
         _, said = serial.communicate()

@@ -25,8 +25,10 @@ from equivariance.experiments import EXPERIMENTS, RUNNABLE
 from equivariance.experiments.configuring import with_file
 from equivariance.explorer.command import ExploreSettings
 from equivariance.explorer.command import run as run_explore
-from equivariance.measure_command import MeasureSettings
-from equivariance.measure_command import run as run_measure
+from equivariance.lesson.command import LessonSettings
+from equivariance.lesson.command import run as run_lesson
+from equivariance.measuring.command import MeasureSettings
+from equivariance.measuring.command import run as run_measure
 from equivariance.report_command import ReportSettings
 from equivariance.report_command import run as run_report
 from equivariance.sweep_command import SweepSettings
@@ -68,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if isinstance(command, ExploreSettings):
             _say(run_explore(command))
+            return 0
+        if isinstance(command, LessonSettings):
+            _say(told(*run_lesson(command)))
             return 0
         if isinstance(command, MeasureSettings):
             text, files, code = run_measure(command)
@@ -122,6 +127,7 @@ def _parse(words: list[str], settings: Mapping[str, Any]) -> Any:
         Annotated[run, subcommand("run")]
         | Annotated[MeasureSettings, subcommand("measure")]
         | Annotated[ExploreSettings, subcommand("explore")]
+        | Annotated[LessonSettings, subcommand("lesson")]
         | Annotated[SweepSettings, subcommand("sweep")]
         | Annotated[ReportSettings, subcommand("report")]
         | Annotated[List, subcommand("list")]

@@ -11,6 +11,7 @@ import functools
 import itertools
 import json
 import logging
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,13 +214,26 @@ def connected(
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             cluster = stack.enter_context(_loopback_cluster(workers, security))
-            yield stack.enter_context(Client(cluster, security=security))
+            client = stack.enter_context(Client(cluster, security=security))
+            _leave_interrupts(client)
+            yield client
             return
         try:
             client = Client(scheduler, security=security, timeout=TIMEOUT)
         except (OSError, TimeoutError, ValueError, TypeError) as error:
             raise BadInput(f"there is no scheduler at {scheduler}: {error}") from error
         yield stack.enter_context(client)
+
+
+def _leave_interrupts(client: Client) -> None:
+    """Let workers, those to come too, leave Ctrl-C to the driver, which ends them."""
+    from distributed import WorkerPlugin
+
+    class LeaveInterrupts(WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    client.register_plugin(LeaveInterrupts())
 
 
 def _loopback_cluster(workers: int, security: Any) -> LocalCluster:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from equivariance.frames import Frame, Tokens, survey
-from equivariance.moving import derivative
-from equivariance.subject import prepare
-from equivariance.watching import OUTPUT, run, watching
+from equivariance.measuring.frames import Frame, Tokens, survey
+from equivariance.measuring.moving import derivative
+from equivariance.measuring.subject import prepare
+from equivariance.measuring.watching import OUTPUT, run, watching
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.choosing import given_translations
 from equivariance.eq_t import eq_t as eq_t
 from equivariance.eq_t import eq_t_frac as eq_t_frac
 from equivariance.lie import LieDerivative as LieDerivative
 from equivariance.lie import lie_derivative as lie_derivative
-from equivariance.measure import measure
-from equivariance.moving import crop as cut
-from equivariance.moving import rolled
-from equivariance.subject import Subject, outputs, prepare
-from equivariance.watching import run, watchable
+from equivariance.measuring.choosing import given_translations
+from equivariance.measuring.measure import measure
+from equivariance.measuring.moving import crop as cut
+from equivariance.measuring.moving import rolled
+from equivariance.measuring.subject import Subject, outputs, prepare
+from equivariance.measuring.watching import run, watchable
 
 
 @dataclass(frozen=True)

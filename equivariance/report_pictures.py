@@ -21,7 +21,7 @@ PANELS, LINES = 6, len(STYLES)
 #: Where exact zeros are drawn on the log axis.
 ZERO = LEAST / 10
 #: Lengths of translations up to which points are joined.
-JOINED = 64
+JOINED = 24
 
 
 def error_picture(data: xr.Dataset) -> tuple[Figure, list[str]]:

@@ -193,11 +193,6 @@ def read_dataset(path: Path) -> xr.Dataset:
         raise StoreTrouble(f"{path} isn't a sweep's store that can be read: {error}") from error
 
 
-def is_store(path: Path) -> bool:
-    """Whether a Zarr store lies there."""
-    return (path / ".zgroup").is_file()
-
-
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Say what to do where the system refuses to read or write."""

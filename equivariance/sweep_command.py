@@ -6,6 +6,7 @@ import logging
 import math
 import shlex
 import statistics
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -247,7 +248,10 @@ def _outcome(store: SweepStore, trouble: Any) -> tuple[str, int]:
         store.require()
         status = store.status()
     except StoreTrouble as error:
-        return f"equivariance: {trouble or error}", INCOMPLETE
+        print(f"equivariance: {error}", file=sys.stderr)
+        return "", INCOMPLETE
+    if trouble:
+        print(f"equivariance: {trouble}", file=sys.stderr)
     count = {k: int(np.count_nonzero(status == k)) for k in (0, DONE, RAISED, NOT_FINITE)}
     text = f"{store.path}: {count[DONE]:,} of {status.size:,} cells measured"
     if count[RAISED]:
@@ -257,4 +261,4 @@ def _outcome(store: SweepStore, trouble: Any) -> tuple[str, int]:
     if not count[0]:
         return text, 0
     text += f", {count[0]:,} left: the same command goes on"
-    return (f"equivariance: {trouble}\n{text}" if trouble else text), INCOMPLETE
+    return text, INCOMPLETE

@@ -193,7 +193,7 @@ def _chain(steps: Any, stride: int, spacing: Spacing, channels: int, seed: int) 
 
 def _called(folder: Path, target: str, **arguments: Any) -> Any:
     """What a function in a file or package makes."""
-    from equivariance.target import read_name
+    from equivariance.measuring.target import read_name
 
     made = read_name(_in_folder(folder, target))
     if not callable(made):
@@ -202,7 +202,7 @@ def _called(folder: Path, target: str, **arguments: Any) -> Any:
 
 
 def _model(folder: Path, target: str, seed: int) -> nn.Module:
-    from equivariance.target import read_target
+    from equivariance.measuring.target import read_target
 
     return read_target(_in_folder(folder, target), seed)
 
