@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from equivariance.store import read_dataset
+from equivariance.sweeping.store import read_dataset
 
 LAYERS = """
 import time, torch

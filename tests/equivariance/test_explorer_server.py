@@ -166,7 +166,7 @@ def test_refused_states(client: TestClient, body: bytes, said: str) -> None:
         ({"origin": f"http://localhost:{PORT + 1}"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
-        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "text/plain"}, 422),
         ({"host": f"localhost:{PORT}"}, 200),
         ({"origin": BASE}, 200),
         ({"origin": f"http://localhost:{PORT}"}, 200),

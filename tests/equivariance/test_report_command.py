@@ -13,8 +13,8 @@ from discretize import Grid, Stride
 from equivariance import sweep
 from equivariance.cli import main
 from equivariance.netcdf import as_bytes
-from equivariance.report_command import FILES
-from equivariance.report_table import as_latex, rows
+from equivariance.reporting.command import FILES
+from equivariance.reporting.table import as_latex, rows
 from fields import random_bandlimited
 from tests.equivariance.chromium import CHROMIUM, Page
 

@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from equivariance.cells import box, tasks
 from equivariance.provenance import provenance
-from equivariance.store import DONE, RAISED, StoreTrouble, SweepStore, read_dataset
+from equivariance.sweeping.cells import box, tasks
+from equivariance.sweeping.store import DONE, RAISED, StoreTrouble, SweepStore, read_dataset
 
 LABELS = {"layer": ["b", "a"], "field": ["f"], "stride": [2, 4], "grid": ["g"], "seed": [0]}
 T = np.arange(40.0)[:, None]

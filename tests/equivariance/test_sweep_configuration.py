@@ -6,9 +6,9 @@ import pytest
 
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
-from equivariance.sweep_command import trial
-from equivariance.sweep_configuration import SweepConfiguration, difference, read
-from equivariance.sweep_parts import Parts
+from equivariance.sweeping.command import trial
+from equivariance.sweeping.configuration import SweepConfiguration, difference, read
+from equivariance.sweeping.parts import Parts
 
 GOOD = """
 strides = [2, 3]

@@ -42,7 +42,7 @@ def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
         Where there are no results, or none that can be reported, or the folder can't be written.
     """
     from equivariance.outputs import OutputFolder
-    from equivariance.report_table import cells, header, rows
+    from equivariance.reporting.table import cells, header, rows
     from equivariance.table import aligned
 
     data = opened(settings.results)
@@ -65,7 +65,7 @@ def opened(path: Path) -> xr.Dataset:
         raise BadInput(f"there is no {path}")
     if path.is_dir():
         try:
-            from equivariance.store import read_dataset
+            from equivariance.sweeping.store import read_dataset
         except ImportError as error:
             raise BadInput(
                 f"stores need Zarr: pip install 'feature-fields[sweep]' ({error})"
@@ -86,9 +86,9 @@ def report(data: xr.Dataset, file: str) -> dict[str, bytes]:
     from equivariance.diagram import COLOURS
     from equivariance.plots import png
     from equivariance.report import render
-    from equivariance.report_frames import FRAMES, PANELS, diagrams
-    from equivariance.report_pictures import as_svg, error_picture
-    from equivariance.report_table import as_csv, as_latex, cells, header, rows
+    from equivariance.reporting.frames import FRAMES, PANELS, diagrams
+    from equivariance.reporting.pictures import as_svg, error_picture
+    from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
     from equivariance.verdict import tolerance
 
     found = rows(data)

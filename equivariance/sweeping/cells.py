@@ -35,7 +35,7 @@ def cell_seed(**key: Any) -> int:
 
     Examples
     --------
-    >>> from equivariance.cells import cell_seed
+    >>> from equivariance.sweeping.cells import cell_seed
     >>> cell_seed(field="noise", seed=0) == cell_seed(seed=0, field="noise")
     True
     """
@@ -53,7 +53,7 @@ def task_shape(shape: Sequence[int], cells: int) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> from equivariance.cells import task_shape
+    >>> from equivariance.sweeping.cells import task_shape
     >>> task_shape((3, 2, 100), 20), task_shape((3, 2, 100), 250)
     ((1, 1, 32), (1, 2, 100))
     """

@@ -19,11 +19,11 @@ import tyro
 from equivariance.bad_input import BadInput
 
 if TYPE_CHECKING:
-    from equivariance.cells import Index
-    from equivariance.distributed import Done, Work
-    from equivariance.store import SweepStore
-    from equivariance.sweep_configuration import SweepConfiguration
-    from equivariance.sweep_parts import Parts
+    from equivariance.sweeping.cells import Index
+    from equivariance.sweeping.configuration import SweepConfiguration
+    from equivariance.sweeping.distributed import Done, Work
+    from equivariance.sweeping.parts import Parts
+    from equivariance.sweeping.store import SweepStore
 
 INCOMPLETE = 3
 #: Seconds that a task of a new store takes, about; the cost of storing it is some milliseconds.
@@ -104,10 +104,10 @@ def run(settings: SweepSettings) -> tuple[str, int]:
         raise BadInput(
             f"sweeps need Zarr: pip install 'feature-fields[sweep]' ({error})"
         ) from error
-    from equivariance.distributed import Work
-    from equivariance.store import NOT_FINITE, RAISED, StoreTrouble
-    from equivariance.sweep_configuration import read
-    from equivariance.sweep_parts import Parts
+    from equivariance.sweeping.configuration import read
+    from equivariance.sweeping.distributed import Work
+    from equivariance.sweeping.parts import Parts
+    from equivariance.sweeping.store import NOT_FINITE, RAISED, StoreTrouble
 
     settings.check()
     configuration = read(settings.config)
@@ -131,10 +131,10 @@ def run(settings: SweepSettings) -> tuple[str, int]:
 
 def _store(settings: SweepSettings, configuration: SweepConfiguration, parts: Parts) -> SweepStore:
     """The store there is, if it is of this configuration, or a new one."""
-    from equivariance.cells import AXES, task_shape
     from equivariance.provenance import provenance
-    from equivariance.store import SweepStore, same
-    from equivariance.sweep_configuration import difference
+    from equivariance.sweeping.cells import AXES, task_shape
+    from equivariance.sweeping.configuration import difference
+    from equivariance.sweeping.store import SweepStore, same
 
     if settings.out.exists():
         store = SweepStore(settings.out)
@@ -174,7 +174,7 @@ def trial(parts: Parts) -> float:
         for stride in strides:
             for grid in grids:
                 parts.parts({**first, "layer": layer, "stride": stride, "grid": grid})
-    from equivariance.cells import BLOCK
+    from equivariance.sweeping.cells import BLOCK
 
     taken, count = [], min(BLOCK, parts.shape[-1])
     for i in range(len(layers)):
@@ -203,7 +203,7 @@ def _follow(store: SweepStore, pending: list[Index], settings: SweepSettings, wo
     """Run the tasks with a bar that says how long it will take."""
     from tqdm import tqdm
 
-    from equivariance.distributed import Done
+    from equivariance.sweeping.distributed import Done
 
     cells = math.prod(store.shape)
     left = sum(store.size(task) for task in pending)
@@ -229,7 +229,7 @@ def _done(
     work: Work, pending: list[Index], settings: SweepSettings
 ) -> Iterator[Iterable[Done | Index]]:
     """What becomes of the tasks, as it does."""
-    from equivariance.distributed import connected, here, on_cluster
+    from equivariance.sweeping.distributed import connected, here, on_cluster
 
     if not settings.workers and settings.scheduler is None:
         yield here(work, pending)
@@ -242,7 +242,7 @@ def _outcome(store: SweepStore, trouble: Any) -> tuple[str, int]:
     """What the store holds now, in words."""
     import numpy as np
 
-    from equivariance.store import DONE, NOT_FINITE, RAISED, StoreTrouble
+    from equivariance.sweeping.store import DONE, NOT_FINITE, RAISED, StoreTrouble
 
     try:
         store.require()

@@ -27,8 +27,8 @@ import xarray as xr
 import zarr
 
 from equivariance.bad_input import BadInput
-from equivariance.cells import AXES, Index, box, tasks
 from equivariance.provenance import as_json
+from equivariance.sweeping.cells import AXES, Index, box, tasks
 
 DONE, RAISED, NOT_FINITE = 1, 2, 3
 MEANINGS = "0 not done, 1 done, 2 raised, 3 not finite"

@@ -23,9 +23,9 @@ from discretize import (
     Stride,
 )
 from equivariance.bad_input import BadInput
-from equivariance.cells import AXES, Index, cell_seed, generator
 from equivariance.error import Layer, equivariance_error
-from equivariance.sweep_configuration import SweepConfiguration
+from equivariance.sweeping.cells import AXES, Index, cell_seed, generator
+from equivariance.sweeping.configuration import SweepConfiguration
 from equivariance.threads import threads
 from fields import Field, Interpolated, checks, random_bandlimited
 from layers import Conv, GlobalPool, Pointwise, TorchModel
@@ -170,7 +170,8 @@ def _chain(steps: Any, stride: int, spacing: Spacing, channels: int, seed: int) 
     """The layers of a chain; taps lie on the grid as it comes to them."""
     if not isinstance(steps, list) or not steps:
         raise BadInput(f"a chain is a list of steps: {', '.join(STEPS)}")
-    draw, made = torch.Generator().manual_seed(seed), []
+    draw = torch.Generator().manual_seed(seed)
+    made: list[nn.Module] = []
     for step in steps:
         if isinstance(step, Mapping) and "conv" in step and {*step} <= {"conv", "channels"}:
             taps, out = int(step["conv"]), int(step.get("channels", channels))

@@ -21,11 +21,11 @@ import numpy as np
 from torch import Tensor
 
 from equivariance.bad_input import BadInput
-from equivariance.cells import Index, blocks, box
 from equivariance.provenance import as_json
-from equivariance.store import DONE, MESSAGE, NOT_FINITE, RAISED, StoreTrouble, SweepStore
-from equivariance.sweep_configuration import SweepConfiguration
-from equivariance.sweep_parts import Parts
+from equivariance.sweeping.cells import Index, blocks, box
+from equivariance.sweeping.configuration import SweepConfiguration
+from equivariance.sweeping.parts import Parts
+from equivariance.sweeping.store import DONE, MESSAGE, NOT_FINITE, RAISED, StoreTrouble, SweepStore
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster

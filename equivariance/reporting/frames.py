@@ -22,9 +22,9 @@ from torch import Tensor
 from discretize import Samples
 from equivariance.diagram import COLOURS, Square, square, strongest_channel
 from equivariance.report import inline
-from equivariance.sweep_configuration import SweepConfiguration, difference
-from equivariance.sweep_configuration import digests as digests_of
-from equivariance.sweep_parts import Parts
+from equivariance.sweeping.configuration import SweepConfiguration, difference
+from equivariance.sweeping.configuration import digests as digests_of
+from equivariance.sweeping.parts import Parts
 from equivariance.table import number, vector
 
 #: Frames of a layer: translations by up to two strides, along the last axis.

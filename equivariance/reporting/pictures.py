@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equivariance.plots import LEAST, STYLES
-from equivariance.report_table import parts, told_apart
+from equivariance.reporting.table import parts, told_apart
 from equivariance.verdict import tolerance
 
 #: Panels and lines that can be told apart on one page.

@@ -1,0 +1,101 @@
+"""The lesson: frames that say what the packages compute, on a page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equivariance.bad_input import BadInput
+from equivariance.cli import main
+from equivariance.explorer.views import view
+from equivariance.lesson import frames as lesson
+from equivariance.lesson.command import LessonSettings, render, run
+from tests.equivariance.browser import browser, reason_to_skip
+
+#: Frames at fewer translations and strides than in the page that users get: these are many.
+FEW = {"STEP": 1.5, "REACH": 4.5, "STRIDES": (2,)}
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    for name, value in FEW.items():
+        monkeypatch.setattr(lesson, name, value)
+    return lesson.frames()
+
+
+def test_frames(few: dict[str, Any]) -> None:
+    """Zeros where theory has them, at half-pixel steps; bytes within half a level of the values."""
+    assert few["positions"] == [-4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 4.5]
+    zeros = {
+        name: [
+            t
+            for t, f in zip(few["positions"], few["outputs"][f"{name} 2"], strict=True)
+            if f["error"] <= few["rounding"]
+        ]
+        for name in lesson.METHODS
+    }
+    assert zeros["stride"] == zeros["blurpool"] == [0.0]
+    assert zeros["xu"] == [-3.0, 0.0, 3.0]
+    assert zeros["comoving"] == few["positions"]
+    last = few["outputs"]["stride 2"][-1]
+    expected = view(dataclasses.replace(lesson.PICTURE, t=(0.0, 4.5)))
+    levels = np.frombuffer(base64.b64decode(last["one"]), np.uint8).reshape(last["shape"])
+    values = (levels.astype(float) - 128) / 127 * few["scale"]
+    clipped = expected.discrete.values[0].clamp(-few["scale"], few["scale"]).numpy()
+    assert np.abs(values - clipped).max() <= few["scale"] / 254 * (1 + 1e-9)
+    assert math.isclose(last["error"], expected.error or 0)
+
+
+@pytest.mark.usefixtures("few")
+def test_page(tmp_path: Path) -> None:
+    """One file that names no other."""
+    text, files = run(LessonSettings(tmp_path / "lesson.html"))
+    page = files[0].read_text("utf-8")
+    assert "MiB" in text
+    assert not re.search(r"""(src|href)=|https?://|@import|url\(""", page)
+
+
+@pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "")
+def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class predicts, drags, guesses and swaps; the file opens without a server, and asks for nothing."""
+    for name, value in (FEW | {"STEP": 0.5, "REACH": 8.0}).items():
+        monkeypatch.setattr(lesson, name, value)
+    file = tmp_path / "lesson.html"
+    file.write_bytes(render())
+    said: list[str] = []
+    with browser() as chromium:
+        page = chromium.new_page()
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url))
+        page.goto(file.as_uri())
+        assert page.is_hidden("#drag")
+        page.check("input[value=whole]")
+        page.focus("#t")
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
+        assert page.inner_text("#t-out") == "4 pixels"
+        assert "Zero at: 0, 2, 4." in page.inner_text("#seen")
+        page.click(".stride[value='8']")
+        assert page.inner_text("#judged").startswith("Not 8")
+        assert page.is_hidden("#swap")
+        page.click(".stride[value='2']")
+        assert "Whole pixels are not enough" in page.inner_text("#judged")
+        page.select_option("#method", "comoving")
+        page.focus("#t")
+        page.keyboard.press("ArrowLeft")
+        assert page.inner_text("#error").startswith("Error 0")
+    assert said == [file.as_uri()]
+
+
+def test_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadInput, match="can't be written: give a file in a folder that there is"):
+        run(LessonSettings(tmp_path / "none" / "lesson.html"))
+    assert main(["lesson", "--out", str(tmp_path)]) == 2
+    assert "can't be written" in capsys.readouterr().err
