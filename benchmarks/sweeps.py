@@ -13,12 +13,12 @@ from typing import Any
 from distributed import Client, wait
 
 from benchmarks.harness import alternate, show
-from equivariance.cells import AXES, blocks, task_shape
-from equivariance.distributed import Work, connected, here, on_cluster
 from equivariance.provenance import provenance
-from equivariance.store import SweepStore
-from equivariance.sweep_configuration import SweepConfiguration, read
-from equivariance.sweep_parts import Parts
+from equivariance.sweeping.cells import AXES, blocks, task_shape
+from equivariance.sweeping.configuration import SweepConfiguration, read
+from equivariance.sweeping.distributed import Work, connected, here, on_cluster
+from equivariance.sweeping.parts import Parts
+from equivariance.sweeping.store import SweepStore
 
 MANY = """
 strides = [2, 4]

@@ -29,10 +29,10 @@ from equivariance.lesson.command import LessonSettings
 from equivariance.lesson.command import run as run_lesson
 from equivariance.measuring.command import MeasureSettings
 from equivariance.measuring.command import run as run_measure
-from equivariance.report_command import ReportSettings
-from equivariance.report_command import run as run_report
-from equivariance.sweep_command import SweepSettings
-from equivariance.sweep_command import run as run_sweep
+from equivariance.reporting.command import ReportSettings
+from equivariance.reporting.command import run as run_report
+from equivariance.sweeping.command import SweepSettings
+from equivariance.sweeping.command import run as run_sweep
 
 USAGE = 2
 INTERRUPTED = 130

@@ -216,8 +216,8 @@ class Field(Node):
 
         In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but
         `Kernel` (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and
-        periodized Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`, and the
-        cut-off of a Gaussian kernel, which holds 3e-12 of it.
+        periodized Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`,
+        and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
         """
         quadrature = stenciled.Convolved(self, kernel, nodes)
         if kernel.period is not None:

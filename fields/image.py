@@ -74,7 +74,9 @@ def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list
             header = Image.open(source)
         except UnidentifiedImageError:
             if not isinstance(source, Path):
-                raise Refused(f"{name} is damaged, or of a format that Pillow doesn't know") from None
+                raise Refused(
+                    f"{name} is damaged, or of a format that Pillow doesn't know"
+                ) from None
             return _by_skimage(source), []
     with header:
         _check_header(header, name, memory)

@@ -160,7 +160,7 @@ def test_errors_and_theorems() -> None:
     with torch.no_grad():
         assert float(equivariance.equivariance_error(net, FIELD, t, points=x)) <= 1e-12
         assert float(equivariance.equivariance_error(net, FIELD, t, GRID)) > 1e-6
-    space = equivariance.intertwiners((4, 4), 1, 2, stride=2)
+    space = equivariance.theorems.intertwiners((4, 4), 1, 2, stride=2)
     assert space.dimension == 4 * 16 * 2
     assert space.basis.shape[0] == space.dimension
 

@@ -1,39 +1,98 @@
 """The experiments that the command line knows: a question each, with settings and a way to answer it.
 
-An experiment is a frozen dataclass of settings, which is its Python interface, its flags and its provenance at once,
-and a function from settings to an `Outcome`. The functions are imported when they run, so that listing costs nothing.
+An experiment is a frozen dataclass of settings, a module that measures and tells (`experiment.Home`), and a template of
+its page. The modules are imported when they run, so that listing costs nothing.
 """
 
 from equivariance.experiments.autoencoder.settings import (
     AutoencoderSettings as AutoencoderSettings,
 )
+from equivariance.experiments.boundary.settings import BoundarySettings as BoundarySettings
+from equivariance.experiments.commute.settings import CommuteSettings as CommuteSettings
+from equivariance.experiments.everything import Everything as Everything
 from equivariance.experiments.experiment import Experiment as Experiment
 from equivariance.experiments.experiment import Outcome as Outcome
+from equivariance.experiments.invariance.settings import InvarianceSettings as InvarianceSettings
+from equivariance.experiments.local.settings import LocalSettings as LocalSettings
+from equivariance.experiments.nonlinearity.settings import (
+    NonlinearitySettings as NonlinearitySettings,
+)
+from equivariance.experiments.resolution.settings import (
+    ResolutionSettings as ResolutionSettings,
+)
 from equivariance.experiments.stride.settings import StrideSettings as StrideSettings
 from equivariance.experiments.subsampling.settings import (
     SubsamplingSettings as SubsamplingSettings,
+)
+from equivariance.experiments.weight_sharing.settings import (
+    WeightSharingSettings as WeightSharingSettings,
 )
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in [
         Experiment(
-            name="stride",
-            summary="what a stride does to translation equivariance, and what mends it",
-            settings=StrideSettings(),
-            home="equivariance.experiments.stride.run",
+            "stride",
+            "what a stride does to translation equivariance, and what mends it",
+            StrideSettings(),
+            "equivariance.experiments.stride.run",
         ),
         Experiment(
-            name="subsampling",
-            summary="every kind of subsampling, at translations of every kind, on fields of several bands",
-            settings=SubsamplingSettings(),
-            home="equivariance.experiments.subsampling.run",
+            "subsampling",
+            "every kind of subsampling, at translations of every kind, on fields of several bands",
+            SubsamplingSettings(),
+            "equivariance.experiments.subsampling.run",
         ),
         Experiment(
-            name="autoencoder",
-            summary="what equivariant subsampling buys an autoencoder at positions that it never saw",
-            settings=AutoencoderSettings(),
-            home="equivariance.experiments.autoencoder.run",
+            "autoencoder",
+            "what equivariant subsampling buys an autoencoder at positions that it never saw",
+            AutoencoderSettings(),
+            "equivariance.experiments.autoencoder.run",
+        ),
+        Experiment(
+            "resolution",
+            "how fine a grid has to be: errors against spacing, measured and foretold from the spectrum",
+            ResolutionSettings(),
+            "equivariance.experiments.resolution.run",
+        ),
+        Experiment(
+            "weight-sharing",
+            "to commute with translations is to share weights: all maps that do, found without assuming it",
+            WeightSharingSettings(),
+            "equivariance.experiments.weight_sharing.run",
+        ),
+        Experiment(
+            "commute",
+            "both ways round the diagram for every layer: on fields, on samples, sampled before or after",
+            CommuteSettings(),
+            "equivariance.experiments.commute.run",
+        ),
+        Experiment(
+            "local",
+            "parts that move independently: when a layer notices that there are two",
+            LocalSettings(),
+            "equivariance.experiments.local.run",
+        ),
+        Experiment(
+            "nonlinearity",
+            "how much of a band limit each activation breaks, and what over-sampling it buys",
+            NonlinearitySettings(),
+            "equivariance.experiments.nonlinearity.run",
+        ),
+        Experiment(
+            "invariance",
+            "which invariants survive: global pooling behind every kind of subsampling",
+            InvarianceSettings(),
+            "equivariance.experiments.invariance.run",
+        ),
+        Experiment(
+            "boundary",
+            "torus against windows: what enters and leaves, and how far each padding is felt",
+            BoundarySettings(),
+            "equivariance.experiments.boundary.run",
         ),
     ]
 }
+
+#: What `equivariance run` takes: each experiment, and all of them.
+RUNNABLE: dict[str, Experiment | Everything] = {**EXPERIMENTS, "all": Everything(EXPERIMENTS)}

@@ -1,17 +1,61 @@
-"""What an experiment is."""
+"""What an experiment is.
+
+    Settings ─▶ measure ─▶ Dataset ─▶ judge, table, text, pictures, content ─▶ page
+
+All that is told is computed from the dataset, whose attributes hold the settings: a file of results tells it again.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from equivariance.experiments.finding import Finding, Table
+from equivariance.experiments.settings import Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 #: Settings that say where results go, and not what they are.
 PLACES = ("out", "overwrite")
+
+
+class Home(Protocol):
+    """What the module of an experiment holds, beside the template `NAME.html`.
+
+    Attributes
+    ----------
+    TITLE : str
+        Of the results and of the page.
+    PICTURES : tuple of str
+        Names of the pictures, which are those of their files without `.png`.
+    """
+
+    TITLE: str
+    PICTURES: tuple[str, ...]
+
+    def measure(self, settings: Any) -> xr.Dataset:
+        """Compute all numbers; BadInput where these settings can't be measured."""
+
+    def judge(self, data: xr.Dataset) -> list[Finding]:
+        """The predictions, held against the numbers alone."""
+
+    def table(self, data: xr.Dataset) -> Table:
+        """The numbers for the page, the terminal and the CSV file."""
+
+    def text(self, data: xr.Dataset) -> str:
+        """What is printed."""
+
+    def pictures(self, data: xr.Dataset) -> dict[str, Figure]:
+        """A figure for each of `PICTURES`."""
+
+    def content(self, data: xr.Dataset) -> dict[str, Any]:
+        """What the template needs beyond settings, findings, table, pictures and provenance."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +67,14 @@ class Outcome:
     text : str
         The results as printed.
     files : tuple of Path
-        What was written.
+        What was written; the page is the last.
+    findings : tuple of Finding
+        The predictions and what became of them.
     """
 
     text: str
     files: tuple[Path, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,39 +87,52 @@ class Experiment:
         As typed after `equivariance run`.
     summary : str
         One line.
-    settings : dataclass instance
+    settings : Settings
         The default settings.
     home : str
-        Module with the function `run(settings) -> Outcome`, imported when it is called.
+        The module, a `Home`; imported when it is needed.
     """
 
     name: str
     summary: str
-    settings: Any
+    settings: Settings
     home: str
+
+    @property
+    def module(self) -> Home:
+        """The module that measures and tells."""
+        module: Any = importlib.import_module(self.home)
+        return module  # type: ignore[no-any-return]
 
     def run(self, settings: Any) -> Outcome:
         """Run the experiment."""
-        outcome: Outcome = importlib.import_module(self.home).run(settings)
+        running: Any = importlib.import_module("equivariance.experiments.running")
+        outcome: Outcome = running.run(self, settings)
         return outcome
 
 
 def configuration(name: str, settings: Any) -> dict[str, Any]:
     """All that the results depend on, as JSON knows it."""
-    values = {k: str(v) if isinstance(v, Path) else v for k, v in _own(settings).items()}
-    return {"experiment": name} | {k: v for k, v in values.items() if k not in PLACES}
+    return {"experiment": name} | {k: _plain(v) for k, v in _own(settings) if k not in PLACES}
 
 
 def command(name: str, settings: Any) -> str:
     """What to type for these settings, defaults left out."""
     words = ["equivariance", "run", name]
     default = {f.name: f.default for f in dataclasses.fields(settings)}
-    for key, value in _own(settings).items():
+    for key, value in _own(settings):
         if value != default[key] and key != "overwrite":
             flag = f"--{key.replace('_', '-')}"
-            words += [flag] if value is True else [flag, str(value)]
+            values = value if isinstance(value, tuple) else (value,)
+            words += [flag] if value is True else [flag, *map(str, values)]
     return shlex.join(words)
 
 
-def _own(settings: Any) -> Mapping[str, Any]:
-    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+def _own(settings: Any) -> list[tuple[str, Any]]:
+    return [(f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

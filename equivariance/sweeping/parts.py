@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,13 @@ class Parts:
         self.dim = dims.pop()
         self.translations = _translations(configuration.translations, self.dim)
         c = configuration
-        self.labels = (list(c.layers), list(c.fields), c.strides, list(c.grids), c.seeds)
+        self.labels: tuple[Sequence[Any], ...] = (
+            list(c.layers),
+            list(c.fields),
+            c.strides,
+            list(c.grids),
+            c.seeds,
+        )
         self.field = functools.lru_cache(64)(self._field)
         self.layer = functools.lru_cache(64)(self._layer)
 

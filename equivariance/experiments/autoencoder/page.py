@@ -1,9 +1,7 @@
-"""What the experiment `autoencoder` tells: verdict, table, picture and page."""
+"""What the experiment `autoencoder` tells: verdict, table, picture, and the contents of its page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from equivariance.experiments.autoencoder.networks import STRIDES, TAPS
-from equivariance.experiments.autoencoder.settings import AutoencoderSettings
 from equivariance.experiments.autoencoder.sprites import INSIDE, MARGIN, OUTSIDE, SIZE
+from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import STYLES
-from equivariance.report import render
-from equivariance.table import aligned, number
+from equivariance.table import number
 
 #: The equivariant autoencoder's error outside is at most so many times that inside.
 ALIKE = 1.2
@@ -23,65 +20,46 @@ ALIKE = 1.2
 WORSE = 3.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One prediction and what became of it.
-
-    Attributes
-    ----------
-    prediction : str
-    ratio : float
-        The ratio that it speaks of, the least favourable of all trainings.
-    holds : bool
-    """
-
-    prediction: str
-    ratio: float
-    holds: bool
-
-
 def judge(data: xr.Dataset) -> list[Finding]:
     """The predictions, held against the errors alone."""
     error = data["error"]
     equivariant, plain = error.sel(network="equivariant"), error.sel(network="plain")
     outside = equivariant.sel(position=OUTSIDE)
-    alike = float((outside / equivariant.sel(position=INSIDE)).max())
-    worse = float((plain.sel(position=OUTSIDE) / outside).min())
+    alike = float((outside / equivariant.sel(position=INSIDE)).to_numpy().max())
+    worse = float((plain.sel(position=OUTSIDE) / outside).to_numpy().min())
     return [
-        Finding(f"equivariant: outside at most {ALIKE:g} × inside", alike, alike <= ALIKE),
-        Finding(f"outside: plain at least {WORSE:g} × equivariant", worse, worse >= WORSE),
+        Finding(
+            f"equivariant: outside at most {ALIKE:g} × inside", f"{alike:.2f} ×", alike <= ALIKE
+        ),
+        Finding(
+            f"outside: plain at least {WORSE:g} × equivariant", f"{worse:.2f} ×", worse >= WORSE
+        ),
     ]
 
 
-def rows(data: xr.Dataset) -> list[list[str]]:
-    """Errors as a table: images, seed, network, inside, outside, their ratio."""
-    table = []
+def table(data: xr.Dataset) -> Table:
+    """Errors by images, seed and network: inside, outside, their ratio."""
+    header = ["images", "seed", "autoencoder", "inside", "outside", "outside/inside"]
+    rows = []
     for (count, seed, network), cell in (
         data["error"].stack(cell=("images", "seed", "network")).groupby("cell")
     ):
         inside, outside = (float(cell.sel(position=where).item()) for where in (INSIDE, OUTSIDE))
         ratio = f"{outside / inside:.2f}"
-        table.append([str(count), str(seed), network, number(inside), number(outside), ratio])
-    return table
-
-
-HEADER = ["images", "seed", "autoencoder", "inside", "outside", "outside/inside"]
+        rows.append([str(count), str(seed), network, number(inside), number(outside), ratio])
+    return Table(header, rows)
 
 
 def text(data: xr.Dataset) -> str:
     """The table, and what became of the predictions."""
-    findings = [
-        [f.prediction, f"{f.ratio:.2f}", "holds" if f.holds else "does not hold"]
-        for f in judge(data)
-    ]
-    return (
+    heading = (
         "Error of reconstructed sprites, ‖difference‖² / ‖image‖², inside the quadrant of the training\n"
-        f"images and outside of it; both autoencoders have {data.attrs['parameters']} parameters.\n"
-        f"{aligned(HEADER, rows(data))}\n\n{aligned(['prediction', 'ratio', ''], findings)}"
+        f"images and outside of it; both autoencoders have {data.attrs['parameters']} parameters."
     )
+    return told(heading, table(data), judge(data))
 
 
-def picture(data: xr.Dataset) -> Figure:
+def pictures(data: xr.Dataset) -> dict[str, Figure]:
     """Images and what becomes of them, beside the errors."""
     examples = data["example"]
     count = examples.sizes["sample"]
@@ -102,7 +80,7 @@ def picture(data: xr.Dataset) -> Figure:
             if where == INSIDE:
                 row[0].set_ylabel(str(name))
     _errors(bars, data)
-    return figure
+    return {"autoencoder": figure}
 
 
 def _errors(part: Figure, data: xr.Dataset) -> None:
@@ -123,21 +101,12 @@ def _errors(part: Figure, data: xr.Dataset) -> None:
     part.suptitle("error", fontsize=11)
 
 
-def page(
-    settings: AutoencoderSettings, data: xr.Dataset, drawing: bytes, record: Mapping[str, str]
-) -> bytes:
-    """The page, with the picture in it."""
-    return render(
-        "autoencoder.html",
-        settings=settings,
-        header=HEADER,
-        rows=rows(data),
-        findings=judge(data),
-        parameters=data.attrs["parameters"],
-        picture=drawing,
-        size=SIZE,
-        margin=MARGIN,
-        strides=STRIDES,
-        taps=TAPS,
-        provenance=record,
-    )
+def content(data: xr.Dataset) -> dict[str, Any]:
+    """What the page tells of images and networks."""
+    return {
+        "parameters": data.attrs["parameters"],
+        "size": SIZE,
+        "margin": MARGIN,
+        "strides": STRIDES,
+        "taps": TAPS,
+    }

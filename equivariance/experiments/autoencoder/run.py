@@ -1,4 +1,4 @@
-"""Run the experiment `autoencoder`: train, measure, judge, draw, write."""
+"""The experiment `autoencoder`: train two autoencoders on one quadrant, measure them everywhere."""
 
 from __future__ import annotations
 
@@ -10,53 +10,24 @@ import xarray as xr
 from torch import Tensor
 
 from equivariance.experiments.autoencoder.networks import Autoencoder
-from equivariance.experiments.autoencoder.page import page, picture, text
+from equivariance.experiments.autoencoder.page import content as content
+from equivariance.experiments.autoencoder.page import judge as judge
+from equivariance.experiments.autoencoder.page import pictures as pictures
+from equivariance.experiments.autoencoder.page import table as table
+from equivariance.experiments.autoencoder.page import text as text
 from equivariance.experiments.autoencoder.settings import AutoencoderSettings
 from equivariance.experiments.autoencoder.sprites import INSIDE, OUTSIDE, images
 from equivariance.experiments.autoencoder.training import errors, reconstructed, trained
-from equivariance.experiments.experiment import Outcome, command, configuration
-from equivariance.netcdf import as_bytes
-from equivariance.outputs import OutputFolder
-from equivariance.plots import png
-from equivariance.provenance import provenance
-from equivariance.threads import threads
 
 log = logging.getLogger(__name__)
 
-FILES = ("autoencoder.nc", "autoencoder.png", "autoencoder.html")
+TITLE = "Autoencoders at positions that they never saw"
+PICTURES = ("autoencoder",)
 #: Both autoencoders, and whether the points that they keep move along.
 NETWORKS = {"equivariant": True, "plain": False}
 POSITIONS = (INSIDE, OUTSIDE)
 #: Images of either kind that are drawn.
 SHOWN = 5
-
-
-def run(settings: AutoencoderSettings) -> Outcome:
-    """Answer the question, and write the answer to `settings.out`.
-
-    Raises
-    ------
-    BadInput
-        Where the folder or what is in it don't allow it, before the work starts.
-    """
-    settings.check()
-    effective = settings.effective
-    folder = OutputFolder(settings.out, FILES)
-    if not settings.overwrite:
-        folder.refuse_other(configuration("autoencoder", effective))
-    with threads(settings.threads):
-        data = measure(effective)
-        record = provenance(
-            configuration("autoencoder", effective), command("autoencoder", settings)
-        )
-    data = data.assign_attrs(title="Autoencoders at positions that they never saw", **record)
-    drawing = png(picture(data))
-    contents = {
-        FILES[0]: as_bytes(data),
-        FILES[1]: drawing,
-        FILES[2]: page(effective, data, drawing, record),
-    }
-    return Outcome(text(data), folder.write(contents))
 
 
 def measure(settings: AutoencoderSettings) -> xr.Dataset:

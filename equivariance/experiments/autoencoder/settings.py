@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import ClassVar
 
-from equivariance.bad_input import BadInput
+from equivariance.experiments.settings import Settings
 
 
 @dataclass(frozen=True)
-class AutoencoderSettings:
+class AutoencoderSettings(Settings):
     """Train two autoencoders on sprites in one quadrant, and look at them everywhere.
 
     Both have the same layers and as many weights. One keeps every s-th point, the other those that move along with its
     input (Xu et al. 2021). Results are written to a NetCDF file, a picture and an HTML page.
     """
-
-    out: Path = Path("equivariance-out")
-    """Folder for the results, made where it is missing."""
-
-    overwrite: bool = False
-    """Replace results of another configuration in that folder."""
 
     images: int = 1000
     """Images to train on."""
@@ -37,37 +31,18 @@ class AutoencoderSettings:
     latent: int = 16
     """Numbers in the code, beside the position."""
 
-    seed: int = 0
-    """Seed of the sprites, of the weights and of the batches."""
-
     threads: int = 2
     """Processor threads."""
 
     full: bool = False
     """Three sizes of the training set, images/4, images and 4·images, and three seeds."""
 
-    quick: bool = False
-    """A few seconds, to see that it runs: 40 steps on 100 images."""
+    LEAST: ClassVar = {"images": 4, "tests": 3, "steps": 2, "batch": 1, "latent": 1}
+    QUICK: ClassVar = {"images": 60, "tests": 12, "steps": 12, "batch": 8}
 
-    def check(self) -> None:
-        """Raise BadInput where these settings can't be run."""
-        least = {"images": 4, "tests": 3, "steps": 2, "batch": 1, "latent": 1, "threads": 1}
-        for name, bound in {**least, "seed": 0}.items():
-            if getattr(self, name) < bound:
-                raise BadInput(f"--{name} must be at least {bound}, got {getattr(self, name)}")
-
-    @property
-    def effective(self) -> AutoencoderSettings:
-        """The settings that are run: these, made smaller where `quick` asks for it."""
-        if not self.quick:
-            return self
-        return replace(
-            self,
-            images=min(self.images, 100),
-            tests=min(self.tests, 30),
-            steps=min(self.steps, 40),
-            full=False,
-        )
+    def _quick(self) -> AutoencoderSettings:
+        """12 steps on 60 images."""
+        return replace(Settings._quick(self), full=False)
 
     @property
     def runs(self) -> list[tuple[int, int]]:

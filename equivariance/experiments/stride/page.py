@@ -1,77 +1,129 @@
-"""What the experiment `stride` tells: the table in the terminal and the page."""
+"""What the experiment `stride` tells: verdicts, table, pictures, and the contents of its page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from typing import Any
 
-from equivariance.experiments.stride.inputs import Input
-from equivariance.experiments.stride.networks import OUTPUTS, Network, ordinal
+import numpy as np
+import torch
+import xarray as xr
+from matplotlib.figure import Figure
+
+from discretize import Grid
+from equivariance.diagram import diagrams, square, strongest_channel
+from equivariance.experiments.configuring import stored_settings
+from equivariance.experiments.finding import Finding, Table
+from equivariance.experiments.stride.inputs import inputs
+from equivariance.experiments.stride.networks import OUTPUTS, networks, ordinal
 from equivariance.experiments.stride.settings import StrideSettings
-from equivariance.report import render
+from equivariance.plots import error_curves
 from equivariance.table import aligned, number
 from equivariance.verdict import Row, tolerance
+from equivariance.verdict import judge as verdicts
 
 #: What is said of the two ways to run a network.
 GRIDS = {"continuous": "continuous networks", "grid": "on a grid of {0} × {0} points"}
+#: Networks whose diagrams are drawn.
+DRAWN = ("strided convolution", "equivariant subsampling")
 
 
-def text(settings: StrideSettings, rows: Sequence[Row], fields: Mapping[str, Input]) -> str:
+def rows(data: xr.Dataset) -> list[Row]:
+    """A verdict on every network, field and way to run it."""
+    return verdicts(data, stored_settings(StrideSettings(), data).stride)
+
+
+def predicted(data: xr.Dataset) -> dict[tuple[str, str], str]:
+    """The group of translations that theory says, by layer and grid."""
+    settings = stored_settings(StrideSettings(), data)
+    everything = "all tested real translations" if settings.steps > 1 else "Z × Z"
+    names: dict[tuple[str, str], str] = {}
+    for name, net in networks(settings).items():
+        step = "Z" if net.predicted == 1 else f"{net.predicted}Z"
+        names |= {(name, "continuous"): everything, (name, "grid"): f"{step} × {step}"}
+    return names
+
+
+def judge(data: xr.Dataset) -> list[Finding]:
+    """Whether every group is as predicted."""
+    found, theory = rows(data), predicted(data)
+    agreeing = sum(row.verdict.subgroup.name == theory[row.layer, row.grid] for row in found)
+    measured = f"{agreeing} of {len(found)}"
+    return [
+        Finding("groups of translations are as predicted", measured, agreeing == len(found)),
+    ]
+
+
+def table(data: xr.Dataset) -> Table:
+    """A row for each network, field and way to run it."""
+    header = ["field", "grid", "network", "multiples", "others", "between", "verdict"]
+    cells = [
+        [r.field, r.grid, r.layer, *map(number, r.classes), r.verdict.kind, r.verdict.subgroup.name]
+        for r in rows(data)
+    ]
+    return Table([*header, "equivariant under"], cells)
+
+
+def text(data: xr.Dataset) -> str:
     """The table of verdicts, a part for each field and each way to run the networks."""
-    s = settings.stride
-    header = ["network", "multiples", "others", "between", "verdict", "equivariant under"]
+    settings = stored_settings(StrideSettings(), data)
+    s, whole = settings.stride, table(data)
     parts = [
         f"Relative equivariance error: the worst over translations by multiples of {s} pixels, by\n"
         "other whole pixels, and between pixels."
     ]
-    for name, field in fields.items():
-        for grid, title in GRIDS.items():
-            cells = [
-                [r.layer, *map(number, r.classes), r.verdict.kind, r.verdict.subgroup.name]
-                for r in rows
-                if (r.field, r.grid) == (name, grid)
-            ]
-            heading = f"{field.title}: {title.format(settings.size)}"
-            parts.append(f"{heading}\n{aligned(header, cells)}")
+    for name, title in titles(data).items():
+        for grid, way in GRIDS.items():
+            cells = [row[2:] for row in whole.rows if row[:2] == [name, grid]]
+            heading = f"{title}: {way.format(settings.size)}"
+            parts.append(f"{heading}\n{aligned(whole.header[2:], cells)}")
     parts.append(
         f"0 is exact, up to {tolerance():.0e} is round-off. Z are the whole pixels, {s}Z the multiples of {s}."
     )
     return "\n\n".join(parts)
 
 
-def predicted(settings: StrideSettings, nets: Mapping[str, Network]) -> dict[tuple[str, str], str]:
-    """The group of translations that theory says, by layer and grid."""
-    everything = "all tested real translations" if settings.steps > 1 else "Z × Z"
-    names = {(name, "continuous"): everything for name in nets}
-    for name, net in nets.items():
-        step = "Z" if net.predicted == 1 else f"{net.predicted}Z"
-        names[name, "grid"] = f"{step} × {step}"
-    return names
+def titles(data: xr.Dataset) -> dict[str, str]:
+    """What the fields are called, by name."""
+    found: dict[str, str] = json.loads(data.attrs["titles"])
+    return {name: found[name] for name in data["field"].to_numpy()}
 
 
-def page(
-    settings: StrideSettings,
-    rows: Sequence[Row],
-    fields: Mapping[str, Input],
-    nets: Mapping[str, Network],
-    pictures: Mapping[str, bytes],
-    record: Mapping[str, str],
-) -> bytes:
-    """The page, with all pictures in it."""
-    theory = predicted(settings, nets)
-    return render(
-        "stride.html",
-        settings=settings,
-        rows=rows,
-        predicted=theory,
-        agreeing=sum(row.verdict.subgroup.name == theory[row.layer, row.grid] for row in rows),
-        fields=fields,
-        grids={grid: title.format(settings.size) for grid, title in GRIDS.items()},
-        networks={name: net.about for name, net in nets.items()},
-        curves=pictures["stride-error.png"],
-        diagrams={name: pictures[f"stride-diagram-{name}.png"] for name in fields},
-        count=3 * (2 * settings.stride * settings.steps + 1),
-        outputs=OUTPUTS,
-        tolerance=tolerance(),
-        th=ordinal(settings.stride),
-        provenance=record,
-    )
+@torch.no_grad()
+def pictures(data: xr.Dataset) -> dict[str, Figure]:
+    """Errors against translations, and the diagram for each field."""
+    settings = stored_settings(StrideSettings(), data)
+    fields, nets = inputs(settings), networks(settings)
+    drawn = {"stride-error": error_curves(data, titles(data), settings.stride, tolerance())}
+    grid = Grid((settings.size,) * 2, 1.0)
+    for name, field in fields.items():
+        t = worst_whole(data.sel(field=name, layer=DRAWN[0], grid="grid"))
+        squares = [square(layer, nets[layer].module, field.field, t, grid) for layer in DRAWN]
+        channel = strongest_channel(squares[0].difference)
+        drawn[f"stride-diagram-{name}"] = diagrams(squares, channel)
+    return drawn
+
+
+def worst_whole(cell: xr.Dataset) -> tuple[float, ...]:
+    """The translation by whole pixels of the largest error."""
+    t = cell["t"].transpose("translation", "axis").to_numpy()
+    whole = np.flatnonzero((t == t.round()).all(1))
+    worst = whole[cell["error"].to_numpy()[whole].argmax()]
+    return tuple(float(x) for x in t[worst])
+
+
+def content(data: xr.Dataset) -> dict[str, Any]:
+    """What the page tells beside the table."""
+    settings = stored_settings(StrideSettings(), data)
+    return {
+        "rows": rows(data),
+        "predicted": predicted(data),
+        "titles": titles(data),
+        "fields": json.loads(data.attrs["fields"]),
+        "networks": json.loads(data.attrs["layers"]),
+        "grids": {grid: title.format(settings.size) for grid, title in GRIDS.items()},
+        "count": data.sizes["translation"],
+        "outputs": OUTPUTS,
+        "tolerance": tolerance(),
+        "th": ordinal(settings.stride),
+    }

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from equivariance.bad_input import BadInput
+from equivariance.experiments.settings import Settings
 
 
 @dataclass(frozen=True)
-class StrideSettings:
+class StrideSettings(Settings):
     """Measure what a stride does to translation equivariance.
 
     A small network with five ways of subsampling meets a photograph and a random band-limited field, moved by fractions
     of a pixel. The errors come with a verdict each, and are written to a NetCDF file, pictures and an HTML page.
     """
-
-    out: Path = Path("equivariance-out")
-    """Folder for the results, made where it is missing."""
-
-    overwrite: bool = False
-    """Replace results of another configuration in that folder."""
 
     image: Path | None = None
     """Photograph, greyscale or RGB; scikit-image's "camera" unless given."""
@@ -43,21 +39,9 @@ class StrideSettings:
     channels: int = 4
     """Channels between the two convolutions."""
 
-    seed: int = 0
-    """Seed of the random field, of the weights and of the points."""
+    LEAST: ClassVar = {"stride": 2, "steps": 1, "points": 1, "channels": 1}
 
-    threads: int = 1
-    """Processor threads; more pay from some hundred points a side on."""
-
-    quick: bool = False
-    """Smaller, in a few seconds: at most 32 points a side, steps of 1/4 pixel and 40 random points."""
-
-    def check(self) -> None:
-        """Raise BadInput where these settings can't be run."""
-        least = {"stride": 2, "steps": 1, "points": 1, "channels": 1, "threads": 1, "seed": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise BadInput(f"--{name} must be at least {bound}, got {getattr(self, name)}")
+    def _check(self) -> None:
         if self.size < 4 * self.stride or self.size % self.stride:
             near = max(4, round(self.size / self.stride)) * self.stride
             raise BadInput(
@@ -69,12 +53,13 @@ class StrideSettings:
                 f"--bandlimit must lie between 1/size = {1 / self.size:g} and 0.5 cycles per pixel, "
                 f"got {self.bandlimit}"
             )
+        if self.image is not None:
+            from equivariance.experiments.stride.inputs import photograph
 
-    @property
-    def effective(self) -> StrideSettings:
-        """The settings that are run: these, made smaller where `quick` asks for it."""
-        if not self.quick:
-            return self
+            photograph(self.effective)
+
+    def _quick(self) -> StrideSettings:
+        """At most 32 points a side, steps of 1/4 pixel and 40 random points."""
         size = max(4, 32 // self.stride) * self.stride
         return replace(
             self,

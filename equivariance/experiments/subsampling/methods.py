@@ -25,6 +25,12 @@ from discretize.origins import Phase
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
 from layers import Conv, Pointwise
 
+#: Commute with every real translation, with whole pixels, and with none; all others with multiples of the stride.
+REAL = ("alias-free, poly 2", "comoving, linear", "poly 2, comoving", "strongest, then ReLU")
+WHOLE = ("no stride", "ideal low-pass", "APS", "LPS", "Xu et al.", "up 2, GELU, ideal")
+#: CNO's interpolation doesn't keep to the lattice; the comoving origin is lost where the grid that is left tells all.
+NONE = ("CNO", "comoving, then ReLU")
+
 
 def methods(settings: SubsamplingSettings) -> dict[str, nn.Module]:
     """All layers by name."""

@@ -1,0 +1,1 @@
+"""Global pooling behind every way to discretize: which invariants survive."""

@@ -1,0 +1,1 @@
+"""Parts of a field that move independently: layers of finite range answer each by itself, as long as they are apart."""

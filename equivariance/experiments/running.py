@@ -1,0 +1,93 @@
+"""Run an experiment: check, measure, record where the numbers come from, tell, write.
+
+NAME.nc (numbers)   NAME.csv (table)   pictures   NAME.html (page)
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import xarray as xr
+
+from equivariance.experiments.configuring import stored_settings
+from equivariance.experiments.experiment import Experiment, Outcome, command, configuration
+from equivariance.experiments.finding import Table
+from equivariance.netcdf import as_bytes
+from equivariance.outputs import OutputFolder
+from equivariance.plots import png
+from equivariance.provenance import DISTRIBUTIONS, provenance
+from equivariance.report import render
+from equivariance.threads import threads
+
+#: Attributes that say where the numbers come from.
+RECORD = (
+    *(name.replace("-", "_") for name in DISTRIBUTIONS),
+    *("python", "platform", "threads", "date", "command", "configuration", "seed", "git_commit"),
+)
+
+
+def run(experiment: Experiment, settings: Any) -> Outcome:
+    """Answer the question, and write the answer to `settings.out`.
+
+    Raises
+    ------
+    BadInput
+        Where the settings, the folder or what is in it don't allow it, before the work starts.
+    """
+    folder = prepared(experiment, settings)
+    name, effective, home = experiment.name, settings.effective, experiment.module
+    with threads(settings.threads):
+        data = home.measure(effective)
+        record = provenance(configuration(name, effective), command(name, settings))
+        data = data.assign_attrs(title=home.TITLE, **record)
+        contents = {f"{name}.nc": as_bytes(data)} | shown(experiment, data)
+    return Outcome(home.text(data), folder.write(contents), tuple(home.judge(data)))
+
+
+def prepared(experiment: Experiment, settings: Any) -> OutputFolder:
+    """The folder for the results; BadInput where settings, folder or what is in it don't allow it."""
+    settings.check()
+    folder = OutputFolder(settings.out, files(experiment))
+    if not settings.overwrite:
+        folder.refuse_other(configuration(experiment.name, settings.effective))
+    return folder
+
+
+def files(experiment: Experiment) -> tuple[str, ...]:
+    """Names of all files of an experiment, numbers first, page last."""
+    pictures = (f"{picture}.png" for picture in experiment.module.PICTURES)
+    return (f"{experiment.name}.nc", f"{experiment.name}.csv", *pictures, f"{experiment.name}.html")
+
+
+def shown(experiment: Experiment, data: xr.Dataset) -> dict[str, bytes]:
+    """Table, pictures and page of results, by file name; from the dataset alone."""
+    home, name = experiment.module, experiment.name
+    pictures = {key: png(figure) for key, figure in home.pictures(data).items()}
+    table = home.table(data)
+    contents = {f"{name}.csv": as_csv(table)} | {f"{k}.png": v for k, v in pictures.items()}
+    return contents | {f"{name}.html": page(experiment, data, pictures)}
+
+
+def page(experiment: Experiment, data: xr.Dataset, pictures: dict[str, bytes]) -> bytes:
+    """The page, with all pictures in it."""
+    home = experiment.module
+    return render(
+        f"{experiment.name}.html",
+        title=home.TITLE,
+        file=f"{experiment.name}.nc",
+        settings=stored_settings(experiment.settings, data),
+        findings=home.judge(data),
+        table=home.table(data),
+        pictures=pictures,
+        provenance={k: data.attrs[k] for k in RECORD if k in data.attrs},
+        **home.content(data),
+    )
+
+
+def as_csv(table: Table) -> bytes:
+    """A table as a CSV file."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([table.header, *table.rows])
+    return buffer.getvalue().encode()
