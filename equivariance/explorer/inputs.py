@@ -1,0 +1,108 @@
+"""The fields of the explorer: periodic over the window of N × N pixels, of mean near 0 and size near 1."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from skimage import data
+from torch import Tensor
+
+from discretize import Grid, sample
+from equivariance.explorer.state import PICTURE, State
+from fields import Field, Gaussians, Interpolated, Sprites, random_bandlimited
+
+#: Highest frequency of the noise, in cycles per pixel: above Nyquist behind a stride of 2, below it before.
+BAND = 0.35
+#: How soft the rims of sprites are, in pixels, and samples per pixel that hold them: their spectrum, a factor
+#: exp(−2π²·RIM²·f²), is 2e-17 at 2 cycles per pixel.
+RIM = 0.7
+HELD = 4
+PHOTOGRAPHS: dict[str, Callable[[], Any]] = {
+    "camera": data.camera,
+    "cat": data.chelsea,
+    "coins": data.coins,
+}
+SPRITES = ("square", "ellipse", "heart")
+
+
+def field(state: State) -> Field:
+    """The field of a state, before it is translated."""
+    return _field(state.field, state.size, state.seed, state.picture)
+
+
+@functools.lru_cache(16)
+def _field(kind: str, size: int, seed: int, picture: bytes) -> Field:
+    with torch.inference_mode(False):
+        if kind == "noise":
+            band = max(1, math.floor(BAND * size)) / size
+            noise = random_bandlimited(2, 1, band, float(size), seed)
+            return sample(noise, Grid((size, size), 1.0)).interpolate()
+        if kind == "gaussians":
+            return _gaussians(size, seed)
+        if kind == "sprites":
+            return _sprites(size, seed)
+        grey = np.frombuffer(picture, np.uint8).reshape(PICTURE, PICTURE) if picture else None
+        return _pictured(photograph(kind) if grey is None else grey, size)
+
+
+def _gaussians(size: int, seed: int) -> Field:
+    generator = torch.Generator().manual_seed(seed)
+    count = 12
+    centers = torch.rand(count, 2, generator=generator, dtype=torch.float64) * size
+    widths = 1.0 + 3.0 * torch.rand(count, generator=generator, dtype=torch.float64)
+    signs = 1 - 2.0 * (torch.arange(count) % 2)
+    return Gaussians(centers, 2.5 * signs.double()[:, None], widths).periodize(float(size))
+
+
+def _sprites(size: int, seed: int) -> Field:
+    generator = torch.Generator().manual_seed(seed)
+    shapes: list[Field] = []
+    for i, shape in enumerate(SPRITES):
+        center = torch.tensor([[0.28 + 0.24 * i, (0.3, 0.7, 0.35)[i]]], dtype=torch.float64) * size
+        nudge = torch.rand(1, 2, generator=generator, dtype=torch.float64) * 0.1 * size
+        angle = torch.rand(1, generator=generator, dtype=torch.float64) * 2 * math.pi
+        scale = torch.tensor([0.26 * size], dtype=torch.float64)
+        height = torch.tensor([[(2.0, -2.0, 1.5)[i]]], dtype=torch.float64)
+        shapes.append(Sprites(shape, center + nudge, height, scale, angle, width=RIM))
+    total: Field = shapes[0] + shapes[1] + shapes[2]
+    total = total.periodize(float(size))
+    return sample(total, Grid((size, size), 1.0).refine(HELD), prefilter="none").interpolate()
+
+
+@functools.lru_cache(8)
+def photograph(name: str) -> np.ndarray:
+    """A photograph of scikit-image's, its middle square, averaged to 128 × 128 grey bytes."""
+    return squared(np.asarray(PHOTOGRAPHS[name]()))
+
+
+def squared(pixels: np.ndarray) -> np.ndarray:
+    """The middle square of an image (rows, columns[, 1 or 3]) in [0, 255], area-averaged to 128 × 128 grey bytes."""
+    values = torch.from_numpy(np.array(pixels, np.float64))
+    if values.ndim == 3:
+        grey = [0.2126, 0.7152, 0.0722] if values.shape[-1] == 3 else [1.0]
+        values = values @ values.new_tensor(grey)
+    side = min(values.shape)
+    top, left = ((n - side) // 2 for n in values.shape)
+    square = values[top : top + side, left : left + side]
+    small = torch.nn.functional.interpolate(
+        square[None, None], (PICTURE, PICTURE), mode="bilinear", antialias=True
+    )
+    return small[0, 0].round().clamp(0, 255).numpy().astype(np.uint8)
+
+
+def _pictured(grey: np.ndarray, size: int) -> Field:
+    """A picture as a field with all its waves strictly below the Nyquist frequency of `size` pixels.
+
+    An odd number of samples has no wave at Nyquist, of which no array of `size` samples holds all translates.
+    """
+    values: Tensor = torch.from_numpy(np.array(grey, np.float64))
+    values = values - values.mean()
+    values = values / max(float(values.std()), 1e-12)
+    fine = Interpolated(values[None], size / PICTURE)
+    count = size - 1
+    return sample(fine, Grid((count, count), size / count), prefilter="ideal").interpolate()

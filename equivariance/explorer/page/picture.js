@@ -1,0 +1,36 @@
+const SIDE = 300;
+const GAP = 22;
+const TITLE = 24;
+
+/** All panels, the error and the curve as one PNG. */
+export function pageAsPng(panels, curve, lines) {
+  const width = 3 * SIDE + 4 * GAP;
+  const height = GAP + 2 * (TITLE + SIDE + GAP) + 240;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.imageSmoothingEnabled = false;
+  panels.forEach(({ canvas: drawn, title, row, column }) => {
+    const x = GAP + column * (SIDE + GAP);
+    const y = GAP + row * (TITLE + SIDE + GAP);
+    text(context, title, x, y + 15, "600 15px system-ui, sans-serif");
+    context.drawImage(drawn, x, y + TITLE, SIDE, SIDE);
+    context.strokeStyle = "#8a9099";
+    context.strokeRect(x, y + TITLE, SIDE, SIDE);
+  });
+  lines.forEach((line, i) => {
+    const font = i === 0 ? "600 20px system-ui, sans-serif" : "14px system-ui, sans-serif";
+    text(context, line, GAP + 2 * (SIDE + GAP), GAP + TITLE + 40 + 24 * i, font);
+  });
+  context.imageSmoothingEnabled = true;
+  const top = GAP + 2 * (TITLE + SIDE + GAP);
+  context.drawImage(curve, GAP, top, width - 2 * GAP, 220);
+  return canvas.convertToBlob({ type: "image/png" });
+}
+
+function text(context, words, x, y, font) {
+  context.font = font;
+  context.fillStyle = "#1a1c1f";
+  context.fillText(words, x, y, SIDE);
+}

@@ -1,0 +1,213 @@
+"""The web application: every request carries the state that it asks about; between requests only caches are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import functools
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from typing import Any, TypeVar
+
+import torch
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from equivariance.bad_input import BadInput
+from equivariance.explorer.choices import menus
+from equivariance.explorer.guard import Guard, TooLong, body
+from equivariance.explorer.picture import FILE_BOUND, decoded
+from equivariance.explorer.state import State, parse
+from equivariance.explorer.views import curve, curve_of, errors_at, parts, view
+from equivariance.explorer.wire import curve_as_json, netcdf, packed
+
+#: Bytes of a state: a picture in base64 and some words.
+STATE_BOUND = 2**16
+#: Threads that compute: several wait for each other, since what they do is many small steps of the interpreter.
+WORKERS = 1
+#: Requests that may wait.
+WAITING = 64
+#: What the browser may load.
+PAGE = {
+    "index.html": "text/html; charset=utf-8",
+    "style.css": "text/css; charset=utf-8",
+    "main.js": "text/javascript; charset=utf-8",
+    "state.js": "text/javascript; charset=utf-8",
+    "panels.js": "text/javascript; charset=utf-8",
+    "curve.js": "text/javascript; charset=utf-8",
+    "colours.js": "text/javascript; charset=utf-8",
+    "picture.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class Busy(Exception):
+    """More requests wait than allowed."""
+
+
+class Gone(Exception):
+    """Who asked has gone before the work began."""
+
+
+class Workers:
+    """A few threads that compute, and a bound on what waits for them."""
+
+    def __init__(self, count: int = WORKERS, waiting: int = WAITING) -> None:
+        self.pool = ThreadPoolExecutor(
+            count, "explorer", initializer=torch.set_num_threads, initargs=(1,)
+        )
+        self.free = asyncio.Semaphore(count)
+        self.waiting, self.bound = 0, waiting
+
+    async def do(self, request: Request, work: Callable[[], Answer]) -> Answer:
+        """What the work gives."""
+        if self.waiting >= self.bound:
+            raise Busy
+        self.waiting += 1
+        try:
+            await self.free.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            if await request.is_disconnected():
+                raise Gone
+            return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+        finally:
+            self.free.release()
+
+
+def application(port: int) -> Starlette:
+    """The explorer at a port of the loopback interface.
+
+    Parameters
+    ----------
+    port : int
+        That of its URL: the only Host and Origin that it answers are those of 127.0.0.1 and localhost there.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.workers = Workers()
+        yield
+        app.state.workers.pool.shutdown(wait=True, cancel_futures=True)
+
+    files = resources.files(__package__) / "page"
+    page = {name: (files / name).read_bytes() for name in PAGE}
+
+    async def file(request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if name not in page:
+            return Response("there is no such page", 404, media_type="text/plain")
+        return Response(page[name], headers={"Content-Type": PAGE[name]})
+
+    async def choices(request: Request) -> Response:
+        return JSONResponse({"menus": menus(), "state": State().as_json()})
+
+    return Starlette(
+        routes=[
+            Route("/", file),
+            Route("/page/{name}", file),
+            Route("/api/choices", choices),
+            Route("/api/view", _about_state(_view), methods=["POST"]),
+            Route("/api/curve", _curve, methods=["POST"]),
+            Route("/api/netcdf", _about_state(_netcdf), methods=["POST"]),
+            Route("/api/upload", _upload, methods=["POST"]),
+        ],
+        middleware=[Middleware(Guard, port=port)],
+        lifespan=lifespan,
+    )
+
+
+def _view(state: State) -> Response:
+    return Response(packed(view(state)), media_type="application/octet-stream")
+
+
+def _netcdf(state: State) -> Response:
+    return Response(
+        netcdf(view(state), curve(state)),
+        media_type="application/x-netcdf",
+        headers={"Content-Disposition": 'attachment; filename="equivariance.nc"'},
+    )
+
+
+def _about_state(answer: Callable[[State], Response]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        async def work(data: bytes) -> Response:
+            state = _state(request, data)
+            return await _work(request, lambda: answer(state))
+
+        return await _answered(request, STATE_BOUND, work)
+
+    return endpoint
+
+
+async def _curve(request: Request) -> Response:
+    """A curve, part by part: what others ask for takes its turn between them."""
+
+    async def work(data: bytes) -> Response:
+        state = _state(request, data)
+        errors = [
+            await _work(request, functools.partial(errors_at, state, part)) for part in parts(state)
+        ]
+        return JSONResponse(curve_as_json(curve_of(state, errors)))
+
+    return await _answered(request, STATE_BOUND, work)
+
+
+async def _upload(request: Request) -> Response:
+    async def work(data: bytes) -> Response:
+        picture = await _work(request, lambda: decoded(data))
+        return JSONResponse({"picture": base64.b64encode(picture).decode()})
+
+    return await _answered(request, FILE_BOUND, work)
+
+
+async def _work(request: Request, work: Callable[[], Answer]) -> Answer:
+    workers: Workers = request.app.state.workers
+    return await workers.do(request, work)
+
+
+async def _answered(
+    request: Request, bound: int, work: Callable[[bytes], Awaitable[Response]]
+) -> Response:
+    """The answer to a body, or the reason why there is none."""
+    try:
+        return await work(await body(request, bound))
+    except Gone:
+        return Response(status_code=499)
+    except TooLong:
+        return _refused(f"at most {bound // 1024} KiB are taken: choose a smaller file", 413)
+    except Busy:
+        return _refused("too many requests are waiting: try again in a moment", 503)
+    except BadInput as error:
+        return _refused(str(error), 422)
+    except ValueError as error:  # what the packages refuse, with their reason
+        log.warning("refused: %s", error)
+        return _refused(str(error), 422)
+
+
+def _state(request: Request, data: bytes) -> State:
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise BadInput("a state is sent as application/json")
+    return parse(_json(data))
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadInput("the state is no JSON") from error
+
+
+def _refused(reason: str, status: int) -> Response:
+    return JSONResponse({"error": reason}, status)

@@ -1,0 +1,66 @@
+"""The documentation: its Python runs, it lists all that is public, and every public class is in an example."""
+
+import importlib
+import inspect
+import re
+import runpy
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("fields", "discretize", "layers", "equivariance")
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("[!_]*/*.md"))]
+#: Classes that nobody makes by name, and the functions that return them.
+MADE_BY = {"equivariance.Intertwiners": "intertwiners", "equivariance.Shared": "shared_window"}
+BLOCK = re.compile(r"^([ ]*)```python\n(.*?)^[ ]*```$", re.S | re.M)
+WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text("utf-8"))]
+
+
+def public(package: str) -> list[str]:
+    module = importlib.import_module(package)
+    names = getattr(module, "__all__", None) or vars(module)
+    return [n for n in names if not n.startswith("_") and not inspect.ismodule(getattr(module, n))]
+
+
+def classes() -> list[str]:
+    return sorted(
+        f"{package}.{name}"
+        for package in PACKAGES
+        for name in public(package)
+        if inspect.isclass(getattr(importlib.import_module(package), name))
+    )
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda p: p.stem)
+def test_code_on_pages_runs(page: Path) -> None:
+    """All Python blocks of a page, in order, in one namespace."""
+    blocks = [textwrap.dedent(body) for _, body in BLOCK.findall(page.read_text("utf-8"))]
+    exec(compile("\n".join(blocks), str(page), "exec"), {"__name__": page.stem})
+
+
+def test_tutorial_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib.pyplot as plt
+    import torch
+
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    with torch.enable_grad():  # which the tutorial turns off
+        runpy.run_path(str(ROOT / "docs" / "tutorial.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_reference_lists_all_public_names(package: str) -> None:
+    text = (ROOT / "docs" / "api" / f"{package}.md").read_text("utf-8")
+    listed = re.findall(r"^(?:   |.. py:data:: )(\w+)$", text, re.M)
+    assert sorted(listed) == sorted(public(package))
+
+
+@pytest.mark.parametrize("name", classes())
+def test_every_public_class_is_in_an_example(name: str) -> None:
+    package, _, word = name.partition(".")
+    word = MADE_BY.get(name, word)
+    scripts = [p.read_text("utf-8") for p in (ROOT / "examples").glob("*.py")]
+    imported = rf"from {package} import [^)]*?\b{word}\b"
+    assert any(re.search(imported, s) for s in scripts)
