@@ -15,7 +15,7 @@ def broadcast(*shapes: Sequence[int]) -> torch.Size:
     ValueError
         Where they don't broadcast.
     """
-    rank = max(map(len, shapes), default=0)
+    rank = max([0, *[len(shape) for shape in shapes]])  # in words that torch.compile knows
     sizes = [1] * rank
     for shape in shapes:
         for axis, n in enumerate(shape, start=rank - len(shape)):

@@ -42,16 +42,18 @@ def highest(
     count = (values.shape[-dim] - span) // step + 1
     width = values.shape[-dim + 1 :].numel() if dim > 1 else 1
     rows = max(2 * span, BLOCK // max(1, width))
+    flat = values.reshape(-1, *values.shape[-dim:])
     maps = []
-    for each in values.reshape(-1, *values.shape[-dim:]):
+    for some in flat.split(max(1, BLOCK // (width * values.shape[-dim]))):
         starts = range(0, count, rows)
         ends = (step * (min(a + rows, count) - 1) + span for a in starts)
-        blocks = (each[step * a : b] for a, b in zip(starts, ends, strict=True))
-        maps.append(torch.cat([_of_one_map(b, stencil, dilation, stride) for b in blocks]))
-    return torch.stack(maps).reshape(*values.shape[:-dim], *maps[0].shape)
+        blocks = (some[:, step * a : b] for a, b in zip(starts, ends, strict=True))
+        maps.append(torch.cat([_of_block(b, stencil, dilation, stride) for b in blocks], dim=1))
+    found = maps[0] if len(maps) == 1 else torch.cat(maps)
+    return found.reshape(*values.shape[:-dim], *found.shape[1:])
 
 
-def _of_one_map(
+def _of_block(
     values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
 ) -> Tensor:
     if isinstance(stencil.taps, tuple):
@@ -62,9 +64,9 @@ def _of_one_map(
 def _over_chords(
     values: Tensor, stencil: Stencil, dilation: Sequence[int], stride: Sequence[int]
 ) -> Tensor:
-    """Maximum of one map (X1, …, Xd) over the nodes inside and the points where the lattice's lines cross the rim."""
+    """Maximum of maps (n, X1, …, Xd) over the nodes inside and the points where the lattice's lines cross the rim."""
     best = maximum(values, stencil, dilation, stride)
-    outputs, size = best.shape, stencil.size
+    outputs, size = best.shape[1:], stencil.size
 
     def at(tap: Sequence[int]) -> Tensor:
         places = zip(tap, dilation, stride, outputs, strict=True)
