@@ -10,7 +10,7 @@ from torch import Tensor
 from discretize.boundary import extend, outside
 from discretize.grid import Grid
 from fields.aggregation import View
-from fields.interpolated import gather
+from fields.gathering import gather
 from fields.stencil import Stencil
 
 

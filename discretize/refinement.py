@@ -130,7 +130,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
     known: list[tuple[int, Tensor]] = []
-    error, unit, enough = math.inf, 0.0, 2 if _smooth(field, rtol) else 3
+    error, unit, enough = math.inf, 0.0, 2 if is_smooth(field, rtol) else 3
     for m in refinements(field, lattice, first_refinement(field, lattice, rtol)):
         try:
             values = at_refinement(field, lattice, m, memory)
@@ -159,7 +159,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     return Refined(values, error, m)
 
 
-def _smooth(field: Field, rtol: float) -> bool:
+def is_smooth(field: Field, rtol: float) -> bool:
     """Whether all that is summed over nodes has a known band: convolutions of waves, with no nonlinearity between.
 
     Their errors fall off as fast as the spectra from the first refinement on: a change can't be small by chance.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from discretize.grid import Grid
 from discretize.pair import check_pair
 from discretize.prefilter import Prefilter, as_prefilter, filtered
@@ -91,6 +89,6 @@ def sample(
                 f"refinement {refinement}: {too_large}; take a smaller refinement or grid, or a larger memory=…"
             ) from too_large
         accuracy = None if approximate or field.has_quadrature else error
-    if not bool(torch.isfinite(values).all()):
+    if not checks.all_finite(values):
         raise ValueError("the field isn't finite on this grid: it has NaN or infinite values there")
     return Samples(values, grid, accuracy)

@@ -97,6 +97,12 @@ def error_curves(
     return figure
 
 
+def lifted(errors: np.ndarray | xr.DataArray) -> np.ndarray:
+    """Errors for a log axis that ends at `LEAST`: zeros, which it has no place for, there."""
+    shown: np.ndarray = np.maximum(np.asarray(errors), LEAST)
+    return shown
+
+
 def png(figure: Figure, dpi: int = 150) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()

@@ -45,20 +45,27 @@ def domain(field: Field) -> Region | None:
     return low, tuple(b - a for a, b in zip(low, high, strict=True))
 
 
-def first_count(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
-    """Points per axis that tell all waves of the leaves, on a lattice that holds the atoms' spacings."""
-    band = field.bandwidth(rtol)
+def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
+    """Points per axis that tell all waves of a field, where they are known."""
+    band = field.bandwidth(rtol) or (0.0,) * field.dim
+    lengths = zip(band, extent, strict=True)
+    return tuple(max(8, 2 * math.ceil(k * length) + 1) for k, length in lengths)
+
+
+def lattice_count(
+    field: Field, extent: Corner, needed: tuple[int, ...], unit: int = 1
+) -> tuple[int, ...]:
+    """So many points per axis or more, a multiple of `unit`, on a lattice that holds the atoms' spacings."""
     counts = []
-    for axis, length in enumerate(extent):
-        needed = max(8, 2 * math.ceil(band[axis] * length) + 1 if band else 0)
+    for axis, (length, least) in enumerate(zip(extent, needed, strict=True)):
         atoms = (n._spacings(None)[axis] for n in graph(field) if not n.is_quadrature)
-        base = 1
+        base = unit
         for spacing in (h for h in atoms if h is not None):
             cells, rest = split(length / spacing)
             base = math.lcm(base, cells) if not rest else base
-        while base % 2 == 0 and base // 2 >= needed:
+        while base % (2 * unit) == 0 and base // 2 >= least:
             base //= 2
-        counts.append(base * 2 ** max(0, math.ceil(math.log2(needed / base))))
+        counts.append(base * 2 ** max(0, math.ceil(math.log2(least / base))))
     return tuple(counts)
 
 
@@ -130,7 +137,7 @@ def _settled(
             f"{type(field).__name__} is neither; use field.periodize(period), or multiply it by a decaying field"
         )
     corner, extent = region
-    count = first_count(field, extent, rtol)
+    count = lattice_count(field, extent, points_needed(field, extent, rtol))
     smooth = field.bandwidth(rtol) is not None
     last: Tensor | None = None
     changes = [math.inf] * 3

@@ -17,7 +17,6 @@ from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
 from fields.fourier import commensurate, summed, translated
 from fields.gathering import Maps, by_element, by_points
-from fields.gathering import gather as gather
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE

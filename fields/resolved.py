@@ -14,6 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from fields import checks
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
@@ -148,7 +149,7 @@ class _Sampling:
             raise NotResolved(
                 f"this field can't be resolved: {error}", tail if tail > 0 else None
             ) from error
-        if not bool(torch.isfinite(values).all()):
+        if not checks.all_finite(values):
             raise ValueError("the field isn't finite everywhere: it has no spectrum")
         return values
 

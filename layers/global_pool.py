@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from discretize import NotResolved, Samples
-from discretize.refinement import at_refinement, node_rate, remaining_error
+from discretize.refinement import at_refinement, is_smooth, node_rate, remaining_error
 from fields import FeatureMap, Field, LatticeTooLarge
 from fields.evaluation import MEMORY_BOUND
-from fields.integrals import domain
-from fields.lattice import Lattice, split, take
-from fields.plan import graph
+from fields.integrals import domain, lattice_count
+from fields.lattice import Lattice, take
 
 
 class GlobalPool(nn.Module):
@@ -73,10 +72,14 @@ class GlobalPool(nn.Module):
         if not isinstance(f, Field):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
         corner, extent = self._domain(f)
-        smooth = _is_smooth(f, self.rtol)
+        smooth = is_smooth(f, self.rtol)
         # Means of waves are exact on a lattice that tells them all.
         linear = smooth and self.kind in ("mean", "integral")
-        count = self._first_count(f, extent, 2 if smooth and not linear else 1)
+        margin, rates = 2 if smooth and not linear else 1, node_rate(f, self.rtol)
+        lengths = zip(rates, extent, strict=True)
+        needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
+        # In fours, so that every fourth point is a lattice of its own.
+        count = lattice_count(f, extent, needed, unit=4)
         last: Tensor | None = None
         previous = reached = math.inf
         while True:
@@ -152,25 +155,3 @@ class GlobalPool(nn.Module):
                 "this field has no known period; use field.periodize(period), or sample it first"
             )
         return region
-
-    def _first_count(self, f: Field, extent: tuple[float, ...], margin: int) -> tuple[int, ...]:
-        """Points per axis, `margin` times what `node_rate` asks for, on a lattice that holds the atoms' spacings."""
-        rates = node_rate(f, self.rtol)
-        counts = []
-        for axis, length in enumerate(extent):
-            needed = margin * max(8, math.ceil(rates[axis] * length) + 1)
-            atoms = (n._spacings(None)[axis] for n in graph(f) if not n.is_quadrature)
-            base = 4  # so that every fourth point is a lattice of its own
-            for spacing in (h for h in atoms if h is not None):
-                cells, rest = split(length / spacing)
-                base = math.lcm(base, cells) if not rest else base
-            while base % 8 == 0 and base // 2 >= needed:
-                base //= 2
-            counts.append(base * 2 ** max(0, math.ceil(math.log2(needed / base))))
-        return tuple(counts)
-
-
-def _is_smooth(f: Field, rtol: float) -> bool:
-    """Whether the field, and all that it integrates over, is known to have no waves beyond some frequency."""
-    nodes = (node for node in graph(f) if node.is_quadrature)
-    return f.bandwidth(rtol) is not None and all(node._kernel_bandwidth(rtol) for node in nodes)

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from equivariance.table import aligned
+from equivariance.table import aligned, number
+from equivariance.verdict import tolerance
+
+#: Errors that theory has are at least so large.
+SEEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,17 @@ class Finding:
     prediction: str
     measured: str
     holds: bool
+
+
+def small(prediction: str, worst: float, bound: float | None = None) -> Finding:
+    """An error that is rounding at most, up to `bound`."""
+    bound = tolerance() if bound is None else bound
+    return Finding(prediction, f"{number(worst)} at most", worst <= bound)
+
+
+def large(prediction: str, least: float, bound: float = SEEN) -> Finding:
+    """An error that theory has, of `bound` at least."""
+    return Finding(prediction, f"{number(least)} at least", least >= bound)
 
 
 class Table(NamedTuple):

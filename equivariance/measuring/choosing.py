@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fields import checks
+
 #: Parts of a pixel: a half, and numbers that no small stride divides. "Half" alone flatters what is oversampled twice.
 PARTS = (0.5, 619 / 1024, 161 / 1024, 431 / 1024, 873 / 1024)
 
@@ -46,7 +48,7 @@ def given_translations(translations: Any, dim: int) -> Tensor:
         raise ValueError(
             f"translations have shape (T, {dim}), T ≥ 1, in pixels, got {tuple(t.shape)}"
         )
-    if not bool(torch.isfinite(t).all()):
+    if not checks.all_finite(t):
         raise ValueError("translations must be finite")
     return t
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from equivariance.measuring.frames import Frame
 from equivariance.measuring.moving import crop, interpolated, rolled, whole
 from equivariance.measuring.watching import Told
+from fields import checks
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Comparison:
         return out.reshape(-1, self.inputs, *out.shape[1:])
 
     def _set_reference(self, name: str, reference: Tensor) -> None:
-        if not bool(torch.isfinite(reference).all()):
+        if not checks.all_finite(reference):
             raise Told(f"{name} puts out NaN or infinite values")
         self._reference[name] = reference.clone()
         self._sizes[name] = self._over_channels(reference)

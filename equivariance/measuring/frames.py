@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -200,9 +199,3 @@ def total_stride(frames: Sequence[Frame], dim: int) -> tuple[int, ...]:
     """The least translation per axis that is a multiple of all strides."""
     strides = [f.stride for f in frames if f.is_map]
     return tuple(math.lcm(1, *(max(1, round(s[i])) for s in strides)) for i in range(dim))
-
-
-def as_text(values: Sequence[Any]) -> str:
-    """Sizes or strides as text: "64 × 32", "2" where all are equal."""
-    texts = [f"{v:g}" for v in values]
-    return texts[0] if len(set(texts)) == 1 else " × ".join(texts)

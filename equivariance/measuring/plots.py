@@ -18,7 +18,7 @@ from equivariance.measuring.moving import moved
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.subject import Subject
 from equivariance.measuring.watching import run, watching
-from equivariance.plots import LEAST, STYLES
+from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import vector
 
 LABELS = dict(
@@ -43,7 +43,7 @@ def layers_picture(data: xr.Dataset) -> Figure:
         rows = findings(data, padding)
         for i, name in enumerate(CLASSES):
             colour, marker = STYLES[(4, 1, 3)[i]]
-            errors = [max(row.worst[i], LEAST) for row in rows]
+            errors = lifted(np.array([row.worst[i] for row in rows]))
             axes.plot(errors, marker, color=colour, label=LABELS[name], markersize=5)
         axes.axhspan(LEAST / 3, limit, color="#eef3f7", zorder=0)
         axes.set(yscale="log", ylim=(LEAST / 3, 5), ylabel="relative error", title=padding)
@@ -69,7 +69,7 @@ def curves_picture(data: xr.Dataset) -> Figure:
             error = cell.transpose("translation", "input").to_numpy().max(1)
             axes.plot(
                 length[order],
-                np.maximum(error[order], LEAST),
+                lifted(error[order]),
                 marker,
                 color=colour,
                 label=layer,

@@ -19,7 +19,7 @@ from torch import Tensor
 from discretize import Grid, sample
 from equivariance.measuring.moving import crop, derivative, moved
 from equivariance.measuring.pictures import read
-from fields import Field, random_bandlimited
+from fields import Field, checks, random_bandlimited
 
 #: Band limit of the fields that are drawn where no inputs are given, in cycles per pixel.
 BANDLIMIT = 0.25
@@ -202,7 +202,7 @@ def _of_array(
         raise ValueError(
             f"inputs have shape (B, c, X1, …, Xd), d = 1, 2 or 3, none empty, got {tuple(values.shape)}"
         )
-    if not bool(torch.isfinite(values).all()):
+    if not checks.all_finite(values):
         raise ValueError("inputs must be finite, there are NaN or infinite values")
     values = values.detach().double().cpu()
     whole_size = tuple(values.shape[2:])

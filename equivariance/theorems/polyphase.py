@@ -13,10 +13,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import torch
+
 from discretize import Samples
 from discretize.grid import divides
+from discretize.polyphase import kept
 from fields import checks
-from fields.lattice import take
 
 #: Phase of a coset: one integer per axis, 0 ≤ phase < stride.
 Phase = tuple[int, ...]
@@ -51,13 +53,8 @@ def polyphase(f: Samples, s: Any) -> dict[Phase, Samples]:
         )
     strides = checks.integers(s, f.dim, "stride")
     divides(strides, f.grid.shape, f.grid.boundary)
-    return {
-        phase: Samples(
-            take(f.values, (slice(p, None, q) for p, q in zip(phase, strides, strict=True))),
-            f.grid.stride(strides, phase),
-        )
-        for phase in itertools.product(*map(range, strides))
-    }
+    phases = itertools.product(*map(range, strides))
+    return {phase: kept(f, strides, torch.tensor(phase)) for phase in phases}
 
 
 def polyphase_action(s: Any, t: Any) -> dict[Phase, tuple[Phase, tuple[int, ...]]]:

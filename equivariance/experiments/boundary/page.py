@@ -9,15 +9,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from equivariance.experiments.finding import Finding, Table, told
-from equivariance.plots import STYLES
+from equivariance.experiments.finding import Finding, Table, large, small, told
+from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
 #: Paddings that make something up; the others don't.
 MAKING = ("zero", "reflect", "nearest", "periodic")
-#: Differences that theory has are at least so large.
-SEEN = 1e-6
 
 
 def judge(data: xr.Dataset) -> list[Finding]:
@@ -32,24 +30,16 @@ def judge(data: xr.Dataset) -> list[Finding]:
     truth = float(data["truth"].sel(padding=["none", "torus"]).to_numpy().max())
     made = float(data["truth"].sel(padding=list(MAKING)).to_numpy().min())
     return [
-        _small("torus: nothing enters or leaves, whole spacings commute everywhere", torus),
-        _small(
+        small("torus: nothing enters or leaves, whole spacings commute everywhere", torus),
+        small(
             "windows: no error from the network's reach on inwards, whatever the padding",
             max(inside),
         ),
-        _large("windows: errors up to the reach, with every padding", min(outermost)),
-        _small("without padding no error at all, on the part of the window that is left", none),
-        _small("there, and on a torus, the output is that of the whole field", truth),
-        _large("with padding it isn't", made),
+        large("windows: errors up to the reach, with every padding", min(outermost)),
+        small("without padding no error at all, on the part of the window that is left", none),
+        small("there, and on a torus, the output is that of the whole field", truth),
+        large("with padding it isn't", made),
     ]
-
-
-def _small(prediction: str, value: float) -> Finding:
-    return Finding(prediction, f"{number(value)} at most", value <= tolerance())
-
-
-def _large(prediction: str, value: float) -> Finding:
-    return Finding(prediction, f"{number(value)} at least", value >= SEEN)
 
 
 def table(data: xr.Dataset) -> Table:
@@ -85,7 +75,7 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
         colour, marker = STYLES[i]
         style: dict[str, Any] = {"color": colour, "marker": marker, "ms": 6, "lw": 1.2}
         cell = data.sel(padding=name)
-        profile = np.maximum(cell["profile"].sel(depth=deepest).to_numpy(), 1e-17)
+        profile = lifted(cell["profile"].sel(depth=deepest))
         left.semilogy(data["distance"], profile, label=str(name), **style)
         right.plot(data["depth"], cell["share"], label=str(name), **style)
     left.axvline(deepest - 0.5, color="#777777", ls="--", lw=1)
@@ -103,8 +93,8 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
 
 
 def _furnish(axes: Axes) -> None:
-    axes.axhspan(3e-18, tolerance(), color="#eef3f7", zorder=0)
-    axes.set_ylim(3e-18, 10)
+    axes.axhspan(LEAST / 3, tolerance(), color="#eef3f7", zorder=0)
+    axes.set_ylim(LEAST / 3, 10)
     axes.set_ylabel("relative error (the lower edge is 0)")
     axes.grid(True, color="#dddddd", lw=0.6)
 

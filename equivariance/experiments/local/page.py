@@ -9,13 +9,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from equivariance.experiments.finding import Finding, Table, told
-from equivariance.plots import STYLES
+from equivariance.experiments.finding import Finding, Table, large, small, told
+from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
-#: Interactions up to here are rounding; those that theory has are at least `SEEN`.
-SEEN = 1e-6
 #: Parts nearer than so many receptive fields interact, in every layer that isn't linear.
 NEAR = 0.5
 
@@ -30,19 +28,11 @@ def judge(data: xr.Dataset) -> list[Finding]:
     superposed = float(error[linear].max())
     wide = float(error[~local][:, 0].min())
     return [
-        _small("farther apart than the receptive field, parts don't interact", apart),
-        _large(f"nearer than {NEAR:g} of it they do, unless the layer is linear", near),
-        _small("linear layers answer each part by itself at any distance", superposed),
-        _large("a kernel of the whole period sees both at any distance", wide),
+        small("farther apart than the receptive field, parts don't interact", apart),
+        large(f"nearer than {NEAR:g} of it they do, unless the layer is linear", near),
+        small("linear layers answer each part by itself at any distance", superposed),
+        large("a kernel of the whole period sees both at any distance", wide),
     ]
-
-
-def _small(prediction: str, value: float) -> Finding:
-    return Finding(prediction, f"{number(value)} at most", value <= tolerance())
-
-
-def _large(prediction: str, value: float) -> Finding:
-    return Finding(prediction, f"{number(value)} at least", value >= SEEN)
 
 
 def table(data: xr.Dataset) -> Table:
@@ -79,16 +69,17 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
 
 
 def _curves(ax: Axes, data: xr.Dataset) -> None:
-    distance, least = data["distance"].to_numpy(), 1e-17
+    distance = data["distance"].to_numpy()
     for i, name in enumerate(data["network"].to_numpy()):
         colour, marker = STYLES[i]
-        worst = data["interaction"].sel(network=name).max(("carrier", "direction")).to_numpy()
-        shown = np.maximum(worst, least)
-        ax.semilogy(distance, shown, marker=marker, color=colour, ms=6, lw=1.1, label=str(name))
-    ax.axhspan(least / 3, tolerance(), color="#eef3f7", zorder=0)
+        worst = data["interaction"].sel(network=name).max(("carrier", "direction"))
+        ax.semilogy(
+            distance, lifted(worst), marker=marker, color=colour, ms=6, lw=1.1, label=str(name)
+        )
+    ax.axhspan(LEAST / 3, tolerance(), color="#eef3f7", zorder=0)
     ax.text(distance[0], tolerance() / 3, "round-off (the lower edge is 0)", fontsize=9, va="top")
     ax.axvline(1, color="#777777", lw=1, ls="--")
-    ax.set_ylim(least / 3, 1e6)
+    ax.set_ylim(LEAST / 3, 1e6)
     ax.set_xlabel("distance of the parts (receptive fields)")
     ax.set_ylabel("largest interaction / largest response")
     ax.grid(True, color="#dddddd", lw=0.6)

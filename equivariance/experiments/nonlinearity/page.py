@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equivariance.experiments.finding import Finding, Table, told
-from equivariance.plots import STYLES
+from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 
 #: Relative energies of long sums that are rounding.
@@ -94,12 +94,12 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
     for i, name in enumerate(data["activation"].to_numpy()):
         colour, marker = STYLES[i]
         cell, style = data.sel(activation=name), {"marker": marker, "color": colour, "ms": 5}
-        left.loglog(cell["band"], _shown(cell["tail"]), lw=1.2, markevery=2, label=name, **style)
+        left.loglog(cell["band"], lifted(cell["tail"]), lw=1.2, markevery=2, label=name, **style)
         u = cell["oversampling"].to_numpy()
         foretold = np.where(cell["foretold"] > ROUNDING, cell["foretold"], np.nan)
         right.loglog(u, foretold, color=colour, lw=1.2)
         right.loglog(
-            u, _shown(cell["measured"]), ls="", mfc="none", label=name, **(style | {"ms": 7})
+            u, lifted(cell["measured"]), ls="", mfc="none", label=name, **(style | {"ms": 7})
         )
     left.set_title("waves that an activation makes", fontsize=11)
     left.set_xlabel("band (multiples of the input's, K)")
@@ -121,14 +121,9 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
     return {"nonlinearity": figure}
 
 
-def _shown(values: xr.DataArray) -> np.ndarray:
-    shown: np.ndarray = np.maximum(values.to_numpy(), 1e-17)
-    return shown
-
-
 def _furnish(axes: Axes) -> None:
-    axes.axhspan(1e-17, ROUNDING, color="#eef3f7", zorder=0)
-    axes.set_ylim(1e-17, 5)
+    axes.axhspan(LEAST, ROUNDING, color="#eef3f7", zorder=0)
+    axes.set_ylim(LEAST, 5)
     axes.grid(True, color="#dddddd", lw=0.6)
 
 

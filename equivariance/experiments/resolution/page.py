@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equivariance.experiments.finding import Finding, Table, told
-from equivariance.plots import STYLES
+from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
@@ -111,13 +111,13 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
         foretold = np.where(cell["foretold"] > tolerance(), cell["foretold"], np.nan)
         left.loglog(spacing, foretold, color=colour, lw=1.2)
         left.loglog(
-            spacing, _shown(cell["measured"]), marker, color=colour, ms=7, mfc="none", label=name
+            spacing, lifted(cell["measured"]), marker, color=colour, ms=7, mfc="none", label=name
         )
     left.plot([], [], color="#777777", lw=1.2, label="foretold")
     left.set_title("sampling and interpolating: marks measured, lines foretold", fontsize=11)
     for i, name in enumerate(data["layer"].to_numpy()):
         colour, marker = STYLES[i + 1]
-        error = _shown(data["error"].sel(layer=name))
+        error = lifted(data["error"].sel(layer=name))
         right.loglog(spacing, error, marker, ls="-", color=colour, ms=6, lw=1.2, label=name)
         order = float(data["layer_order"].sel(layer=name))
         if math.isfinite(order):
@@ -131,16 +131,10 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
     return {"resolution": figure}
 
 
-def _shown(error: xr.DataArray) -> np.ndarray:
-    """Errors, zeros at the least number that the axis has."""
-    shown: np.ndarray = np.maximum(error.to_numpy(), 1e-17)
-    return shown
-
-
 def _furnish(axes: Axes, sizes: np.ndarray) -> None:
-    axes.axhspan(1e-17, tolerance(), color="#eef3f7", zorder=0)
+    axes.axhspan(LEAST, tolerance(), color="#eef3f7", zorder=0)
     axes.text(1 / sizes[-1], tolerance() / 3, "round-off", fontsize=9, color="#555555", va="top")
-    axes.set_ylim(1e-17, 5)
+    axes.set_ylim(LEAST, 5)
     axes.set_xlabel("spacing (periods)")
     axes.set_ylabel("relative error")
     axes.set_xticks(1 / sizes, [f"1/{n}" for n in sizes])

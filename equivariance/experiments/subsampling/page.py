@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from equivariance.experiments.configuring import stored_settings
-from equivariance.experiments.finding import Finding, Table, verdicts
+from equivariance.experiments.finding import Finding, Table, large, small, verdicts
 from equivariance.experiments.subsampling.methods import NONE, REAL, WHOLE
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
 from equivariance.table import aligned, number
@@ -47,29 +47,33 @@ def judge(data: xr.Dataset) -> list[Finding]:
     strided = [n for n in names if n not in (*REAL, *WHOLE, *NONE)]
     full = errors.sel(source="random", band=errors["band"].to_numpy().max())
     pixels = ["multiples", "others"]
+    others = [
+        full.sel(layer=[*whole, *strided], translations="real"),
+        full.sel(layer=strided, translations="others"),
+    ]
+    multiples = errors.sel(layer=strided, translations="multiples")
     return [
-        _small(f"every real translation: {len(REAL)} methods", errors.sel(layer=list(REAL))),
-        _small(f"whole pixels: {len(whole)} more", errors.sel(layer=whole, translations=pixels)),
-        _small(
-            f"multiples of the stride: {len(strided)} more",
-            errors.sel(layer=strided, translations="multiples"),
+        small(
+            f"every real translation: {len(REAL)} methods",
+            _worst(errors.sel(layer=list(REAL))),
+            ROUNDING,
         ),
-        _large(
+        small(
+            f"whole pixels: {len(whole)} more",
+            _worst(errors.sel(layer=whole, translations=pixels)),
+            ROUNDING,
+        ),
+        small(f"multiples of the stride: {len(strided)} more", _worst(multiples), ROUNDING),
+        large(
             "no others, on the random field of most waves",
-            full.sel(layer=[*whole, *strided], translations="real"),
-            full.sel(layer=strided, translations="others"),
+            min(float(e.to_numpy().min()) for e in others),
+            BROKEN,
         ),
     ]
 
 
-def _small(prediction: str, errors: xr.DataArray) -> Finding:
-    worst = float(errors.to_numpy().max())
-    return Finding(prediction, f"errors up to {number(worst)}", worst <= ROUNDING)
-
-
-def _large(prediction: str, *errors: xr.DataArray) -> Finding:
-    least = min(float(e.to_numpy().min()) for e in errors)
-    return Finding(prediction, f"errors from {number(least)} on", least > BROKEN)
+def _worst(errors: xr.DataArray) -> float:
+    return float(errors.to_numpy().max())
 
 
 def table(data: xr.Dataset) -> Table:
