@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from discretize.boundary import extend
-from discretize.polyphase import PolyphaseSubsampling, best_phase, components
+from discretize.polyphase import PolyphaseSubsampling, best_phase, components, kept
 from discretize.samples import Samples
 from fields import checks
 
@@ -38,6 +38,10 @@ class LearnablePolyphase(PolyphaseSubsampling):
 
     Notes
     -----
+    `with_probability` also gives the probability of the sublattice that was kept; on the way back,
+    `layer.upsampling(g, f.grid, weight=probability)`, values are multiplied by it, as in the paper, so that gradients
+    reach the scores in evaluation, too. A low-pass with gain s^d behind it is `Upsampling(s, "blur")`, or "fourier".
+
     Evaluation: the largest score; promise and ties as for AdaptivePolyphase, but bit for bit only as far as the scores
     don't tie to rounding. Training: a mixture of all sublattices with Gumbel-softmax weights, noise from a generator of
     its own, `generator`; gradients reach the weights through it, and it isn't equivariant. The grid then says where the
@@ -114,21 +118,39 @@ class LearnablePolyphase(PolyphaseSubsampling):
         strides = checks.integers(self.s, f.dim, "stride")
         return best_phase(self.scores(f).detach(), f, strides)
 
-    def _subsampled(self, f: Samples) -> Samples:
-        return self._mixture(f) if self.training else super()._subsampled(f)
+    def with_probability(self, f: Samples) -> tuple[Samples, Tensor]:
+        """The subsampled map, and how probable the sublattice was at which it lies, shape (*batch,).
 
-    def _mixture(self, f: Samples) -> Samples:
-        """Σ_i w_i x_i, w the softmax of (scores + Gumbel noise)/temperature."""
+        The softmax of scores/temperature in evaluation, of (scores + Gumbel noise)/temperature in training.
+        """
         strides = self._strides(f)
+        scores = self.scores(f)
+        if self.training:
+            weights = self._drawn(scores)
+            return self._mixture(f, strides, weights), weights.amax(-1)
+        phase = best_phase(scores.detach(), f, strides)
+        index = torch.zeros_like(phase[..., 0])
+        for axis, s in enumerate(strides):
+            index = index * s + phase[..., axis]
+        probability = torch.softmax(scores / self.temperature, dim=-1)
+        return kept(f, strides, phase), probability.gather(-1, index[..., None])[..., 0]
+
+    def _subsampled(self, f: Samples) -> Samples:
+        return self.with_probability(f)[0] if self.training else super()._subsampled(f)
+
+    def _drawn(self, scores: Tensor) -> Tensor:
+        """The softmax of (scores + Gumbel noise)/temperature."""
+        uniform = torch.rand(scores.shape, generator=self.generator, dtype=torch.float64)
+        noise = -torch.log(-torch.log(uniform.clamp(min=1e-300)))
+        return torch.softmax((scores + noise.to(scores)) / self.temperature, dim=-1)
+
+    def _mixture(self, f: Samples, strides: tuple[int, ...], weights: Tensor) -> Samples:
+        """Σ_i w_i x_i, where the sublattice of the largest weight lies."""
         if any(n % s for n, s in zip(f.grid.shape, strides, strict=True)):
             raise ValueError(
                 f"in training a stride of {strides} must divide the shape, got {f.grid.shape}: sublattices of "
                 "different sizes don't mix"
             )
-        scores = self.scores(f)
-        uniform = torch.rand(scores.shape, generator=self.generator, dtype=torch.float64)
-        noise = -torch.log(-torch.log(uniform.clamp(min=1e-300)))
-        weights = torch.softmax((scores + noise.to(scores)) / self.temperature, dim=-1)
         parts = components(f.values, strides)
         shape = (*weights.shape[:-1], 1, weights.shape[-1], *(1,) * f.dim)
         values = (parts * weights.reshape(shape)).sum(-f.dim - 1)

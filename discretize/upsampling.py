@@ -61,14 +61,24 @@ class Upsampling(nn.Module):
         """Stride and fill."""
         return f"{self.s}, {self.fill!r}"
 
-    def forward(self, f: Map, grid: Grid | None = None) -> Map:
-        """Upsample Samples, on `grid` if one is given."""
+    def forward(self, f: Map, grid: Grid | None = None, weight: Tensor | None = None) -> Map:
+        """Upsample Samples.
+
+        Parameters
+        ----------
+        f : Samples or Field
+        grid : Grid, optional
+            Move them onto it.
+        weight : Tensor, shape (*batch,), optional
+            Multiplies the values of each element, such as the probability of its sublattice (LearnablePolyphase).
+        """
         if isinstance(f, Field):
             checks.integers(self.s, f.dim, "stride")
             return f
         if not isinstance(f, Samples):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
-        out = self._finer(f, checks.integers(self.s, f.dim, "stride"))
+        strides = checks.integers(self.s, f.dim, "stride")
+        out = self._finer(f if weight is None else _weighted(f, weight), strides)
         return out if grid is None else out.resample(grid)  # type: ignore[return-value]
 
     def _finer(self, f: Samples, strides: tuple[int, ...]) -> Samples:
@@ -93,6 +103,17 @@ class Upsampling(nn.Module):
         gain = math.prod(strides)
         blurred = out.pool(binomial(self.taps, f.dim, fine.spacing))
         return blurred._with(gain * blurred.values)
+
+
+def _weighted(f: Samples, weight: Tensor) -> Samples:
+    batch = f.values.shape[: -f.dim - 1]
+    if not isinstance(weight, Tensor) or weight.shape != batch:
+        got = tuple(weight.shape) if isinstance(weight, Tensor) else type(weight).__name__
+        raise ValueError(
+            f"weight must be a tensor with one number for each element of the batch {tuple(batch)}, got {got}"
+        )
+    checks.same_dtype(weight, f.dtype, "weight")
+    return f._with(weight[(..., *(None,) * (f.dim + 1))] * f.values)
 
 
 def binomial(taps: int, dim: int, spacing: checks.VectorLike) -> Mask:

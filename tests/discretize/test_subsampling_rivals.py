@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -287,19 +288,54 @@ def test_training_mixes_the_sublattices() -> None:
     assert torch.equal(outputs[0].values, outputs[1].values)
     assert not torch.equal(layers[0](f).values, outputs[0].values)
     draw = LearnablePolyphase(2, 3, hidden=4)
-    noise_of = -torch.log(-torch.log(torch.rand(2, 4, generator=draw.generator).double()))
-    assert noise_of.shape == (2, 4)
+    uniform = torch.rand(2, 4, generator=draw.generator, dtype=torch.float64)
+    weights = torch.softmax(draw.scores(f) - torch.log(-torch.log(uniform)), dim=-1)
     parts = torch.stack([x[..., p::2, q::2] for p in (0, 1) for q in (0, 1)], dim=2)
-    solved = torch.linalg.lstsq(
-        parts[0].movedim(1, -1).reshape(-1, 4), outputs[0].values[0].reshape(-1, 1)
-    ).solution.flatten()
-    assert abs(float(solved.detach().sum()) - 1) < 1e-12
-    assert float(solved.detach().min()) > 0
+    expected = torch.einsum("bcikl,bi->bckl", parts, weights)
+    assert_close(outputs[0].values, expected, 1e3, 1.0)
     outputs[0].values.square().sum().backward()
     assert all(bool(p.grad.any()) for n, p in layers[0].named_parameters())
     cold = LearnablePolyphase(2, 3, hidden=4, temperature=1e-6).train()(f)
     found = [any(torch.equal(cold.values[b], parts[b, :, i]) for i in range(4)) for b in range(2)]
     assert all(found)
+
+
+@every_dim
+def test_probabilities_are_those_of_the_softmax_and_multiply_the_way_back(dim: int) -> None:
+    """p = softmax(scores/T) at the kept phase, whole translations leave it; U(S(f), p) = p·f there and 0 elsewhere."""
+    shape, strides = (12, 8, 6)[:dim], (3, 2, 2)[:dim]
+    layer = LearnablePolyphase(strides, 2, dim, hidden=3, temperature=0.3).eval()
+    f = Samples(noise(3, 2, *shape), Grid(shape, 1.0))
+    kept, p = layer.with_probability(f)
+    assert torch.equal(kept.values, layer(f).values)
+    assert torch.equal(kept.grid.origin, layer(f).grid.origin)
+    phases = [int(np.ravel_multi_index(o, strides)) for o in kept.grid.origin.long().numpy()]
+    expected = torch.softmax(layer.scores(f) / 0.3, dim=-1)[torch.arange(3), phases]
+    assert_close(p, expected, 1e2, 1.0)
+    rolled = layer.with_probability(
+        Samples(f.values.roll((1, 5, -1)[:dim], list(range(-dim, 0))), f.grid)
+    )
+    assert_close(rolled[1], p, 1e3, 1.0)
+    back = layer.upsampling(kept, f.grid, weight=p).values
+    scaled = p[(..., *(None,) * (dim + 1))] * layer.upsampling(kept, f.grid).values
+    assert torch.equal(back, scaled)
+    back.square().sum().backward()
+    assert all(bool(q.grad.any()) for q in layer.parameters())
+    mixed, largest = layer.train().with_probability(f)
+    assert mixed.values.shape == kept.values.shape
+    assert bool(((largest >= 1 / math.prod(strides)) & (largest <= 1)).all())
+
+
+def test_weights_are_checked() -> None:
+    layer = LearnablePolyphase(2, 1, 1).eval()
+    f = Samples(noise(2, 1, 8), Grid(8, 1.0))
+    g, p = layer.with_probability(f)
+    with pytest.raises(ValueError, match=r"one number for each element of the batch \(2,\), got"):
+        layer.upsampling(g, f.grid, weight=p[:1])
+    with pytest.raises(ValueError, match="got float"):
+        layer.upsampling(g, weight=0.5)
+    with pytest.raises(TypeError, match=r"weight is torch\.float32"):
+        layer.upsampling(g, weight=p.float())
 
 
 # --- the way back -------------------------------------------------------------------------------
