@@ -40,7 +40,27 @@ def sliding(stride=1):
     return nn.Sequential(nn.Conv2d(2, 3, 3, stride, 1), nn.ReLU(), nn.Conv2d(3, 2, 3, 1, 1))
 
 
-IMAGES = {"plain": sliding, "strided": lambda: sliding(2), "pooled": lambda: nn.AvgPool2d(2)}
+class Attending(nn.Module):
+    """Patches of 4 × 4 that attend to each other from places of their own, back on their grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(2, 4, 4, stride=4)
+        self.places = nn.Parameter(torch.randn(64, 4))
+        self.block = nn.TransformerEncoderLayer(4, 2, 8, 0.0, "gelu", batch_first=True)
+
+    def forward(self, x):
+        y = self.embed(x)
+        tokens = self.block(y.flatten(2).mT + self.places)
+        return tokens.mT.unflatten(2, y.shape[2:])
+
+
+IMAGES = {
+    "plain": sliding,
+    "strided": lambda: sliding(2),
+    "attending": Attending,
+    "pooled": lambda: nn.AvgPool2d(2),
+}
 
 
 # --- relative L2, the worst case -------------------------------------------------------------------
@@ -184,9 +204,9 @@ def steps_by_hand(count, n):
     return (2 * torch.rand(count, 2, dtype=torch.float64, generator=draw) - 1) * 0.125 * n
 
 
-@pytest.mark.parametrize(("name", "stride"), [("plain", 1), ("strided", 2)])
+@pytest.mark.parametrize(("name", "stride"), [("plain", 1), ("strided", 2), ("attending", 4)])
 def test_eq_t_by_hand(name, stride):
-    model, x = seeded(IMAGES[name]), noise(2, 2, 32, 32)
+    model, x = seeded(IMAGES[name]).eval(), noise(2, 2, 32, 32)
     steps = steps_by_hand(5, 32 // stride).round()
 
     def rolled(y, s):
@@ -196,9 +216,11 @@ def test_eq_t_by_hand(name, stride):
     assert eq_t(model, x, count=5) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("name", "stride"), [("plain", 1), ("strided", 2), ("pooled", 2)])
+@pytest.mark.parametrize(
+    ("name", "stride"), [("plain", 1), ("strided", 2), ("attending", 4), ("pooled", 2)]
+)
 def test_eq_t_frac_by_hand(name, stride):
-    model, x = seeded(IMAGES[name]), noise(2, 2, 32, 32)
+    model, x = seeded(IMAGES[name]).eval(), noise(2, 2, 32, 32)
     steps = steps_by_hand(5, 32 // stride)
     expected = psnr_by_hand(model, x, steps, stride, by_hand)
     assert eq_t_frac(model, x, count=5) == pytest.approx(expected, abs=1e-6)
