@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("fields", "discretize", "layers", "equivariance")
 PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("[!_]*/*.md"))]
+SCRIPTS = [ROOT / "docs" / "tutorial.py", ROOT / "docs" / "experiments" / "autoencoder.py"]
 #: Classes that nobody makes by name, and the functions that return them.
 MADE_BY = {"equivariance.Intertwiners": "intertwiners", "equivariance.Shared": "shared_window"}
 BLOCK = re.compile(r"^([ ]*)```python\n(.*?)^[ ]*```$", re.S | re.M)
@@ -40,14 +41,17 @@ def test_code_on_pages_runs(page: Path) -> None:
     exec(compile("\n".join(blocks), str(page), "exec"), {"__name__": page.stem})
 
 
-def test_tutorial_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda p: p.stem)
+def test_pages_that_are_scripts_hold(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run where they lie, as in the documentation, and what they assert is true."""
+    monkeypatch.chdir(page.parent)
     monkeypatch.setenv("MPLBACKEND", "agg")
     import matplotlib.pyplot as plt
     import torch
 
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     with torch.enable_grad():  # which the tutorial turns off
-        runpy.run_path(str(ROOT / "docs" / "tutorial.py"))
+        runpy.run_path(str(page))
 
 
 @pytest.mark.parametrize("package", PACKAGES)
