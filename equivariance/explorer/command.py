@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"
 #: Seconds that requests under way have to end, once the server is told to stop.
-GRACE = 3
+GRACE = 10
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,15 @@ def _server(listener: socket.socket) -> uvicorn.Server:
             f"the explorer needs the package {error.name}: pip install 'feature-fields[explore]'"
         ) from error
     config = uvicorn.Config(
-        application(listener.getsockname()[1]),
+        application(listener.getsockname()[1], lambda: server.should_exit),
         log_level="warning",
         access_log=False,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
 
 
 def _url(listener: socket.socket) -> str:

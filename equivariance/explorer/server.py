@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -26,7 +27,7 @@ from equivariance.explorer.guard import Guard, TooLong, body
 from equivariance.explorer.picture import FILE_BOUND, decoded
 from equivariance.explorer.state import State, parse
 from equivariance.explorer.views import curve, curve_of, errors_at, parts, view
-from equivariance.explorer.wire import curve_as_json, netcdf, packed
+from equivariance.explorer.wire import commit, curve_as_json, netcdf, packed
 
 #: Bytes of a state: a picture in base64 and some words.
 STATE_BOUND = 2**16
@@ -34,18 +35,15 @@ STATE_BOUND = 2**16
 WORKERS = 1
 #: Requests that may wait.
 WAITING = 64
-#: What the browser may load.
-PAGE = {
-    "index.html": "text/html; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "main.js": "text/javascript; charset=utf-8",
-    "state.js": "text/javascript; charset=utf-8",
-    "panels.js": "text/javascript; charset=utf-8",
-    "curve.js": "text/javascript; charset=utf-8",
-    "colours.js": "text/javascript; charset=utf-8",
-    "picture.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+#: Types of what the browser may load, and all of that.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
+FOLDER = resources.files(__package__) / "page"
+PAGE = {f.name: TYPES[suffix] for f in FOLDER.iterdir() if (suffix := Path(f.name).suffix) in TYPES}
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -59,10 +57,25 @@ class Gone(Exception):
     """Who asked has gone before the work began."""
 
 
-class Workers:
-    """A few threads that compute, and a bound on what waits for them."""
+class Stopping(Exception):
+    """The server is to stop: nothing new is begun."""
 
-    def __init__(self, count: int = WORKERS, waiting: int = WAITING) -> None:
+
+class Workers:
+    """A few threads that compute, and a bound on what waits for them.
+
+    Parameters
+    ----------
+    stopping : callable
+        Whether the server is to stop.
+    count, waiting : int
+        Threads, and requests that may wait for them.
+    """
+
+    def __init__(
+        self, stopping: Callable[[], bool], count: int = WORKERS, waiting: int = WAITING
+    ) -> None:
+        self.stopping = stopping
         self.pool = ThreadPoolExecutor(
             count, "explorer", initializer=torch.set_num_threads, initargs=(1,)
         )
@@ -79,6 +92,8 @@ class Workers:
         finally:
             self.waiting -= 1
         try:
+            if self.stopping():
+                raise Stopping
             if await request.is_disconnected():
                 raise Gone
             return await asyncio.get_running_loop().run_in_executor(self.pool, work)
@@ -86,23 +101,25 @@ class Workers:
             self.free.release()
 
 
-def application(port: int) -> Starlette:
+def application(port: int, stopping: Callable[[], bool] = lambda: False) -> Starlette:
     """The explorer at a port of the loopback interface.
 
     Parameters
     ----------
     port : int
         That of its URL: the only Host and Origin that it answers are those of 127.0.0.1 and localhost there.
+    stopping : callable
+        Whether the server is to stop: requests that wait are then sent away.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.workers = Workers()
+        app.state.workers = Workers(stopping)
+        app.state.workers.pool.submit(commit)  # now, so that no request starts a process
         yield
         app.state.workers.pool.shutdown(wait=True, cancel_futures=True)
 
-    files = resources.files(__package__) / "page"
-    page = {name: (files / name).read_bytes() for name in PAGE}
+    page = {name: (FOLDER / name).read_bytes() for name in PAGE}
 
     async def file(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
@@ -185,6 +202,8 @@ async def _answered(
         return await work(await body(request, bound))
     except Gone:
         return Response(status_code=499)
+    except (Stopping, asyncio.CancelledError):  # the latter where its grace is over
+        return _refused("the server is stopping", 503)
     except TooLong:
         return _refused(f"at most {bound // 1024} KiB are taken: choose a smaller file", 413)
     except Busy:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import platform
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +19,7 @@ from equivariance.explorer.choices import METHODS
 from equivariance.explorer.state import State
 from equivariance.explorer.views import ROUNDING, Curve, View
 from equivariance.netcdf import as_bytes
-from equivariance.provenance import as_json, provenance
+from equivariance.provenance import as_json, git_commit, provenance
 
 _LENGTH = struct.Struct("<I")
 
@@ -138,10 +140,17 @@ def _attributes(state: State) -> Mapping[str, str]:
     configuration = state.as_json()
     if not state.picture:
         configuration.pop("picture")
-    return provenance(configuration, command="equivariance explore") | {
+    return provenance(configuration, command="equivariance explore", commit=commit()) | {
         "title": f"Translation equivariance: {METHODS[state.method].label}, stride {state.stride}",
         "configuration": as_json(configuration),
     }
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of this program, empty where there is none: asked once, since git is another process."""
+    platform.platform()  # which provenance asks for as well, and which asks another process the first time only
+    return git_commit() or ""
 
 
 def netcdf(view: View, curve: Curve) -> bytes:

@@ -32,6 +32,9 @@ class ReportSettings:
     out: Path = Path("equivariance-out")
     """Folder for the report, made where it is missing; an earlier report there is replaced."""
 
+    code: bool = False
+    """Run the code that the results name, to draw its layers. Only for results that you trust."""
+
 
 def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
     """Write the report: what there is to say, and the files.
@@ -51,7 +54,7 @@ def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
     except BadInput as error:
         raise BadInput(f"{settings.results} can't be reported: {error}") from error
     folder = OutputFolder(settings.out, FILES)
-    contents = report(data, settings.results.name)
+    contents = report(data, settings.results.name, settings.code)
     columns = header(found)
     text = aligned(columns, [cells(row, columns) for row in found])
     return text, folder.write(contents)
@@ -60,6 +63,8 @@ def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
 def opened(path: Path) -> xr.Dataset:
     """The dataset in a store or a NetCDF file, in memory."""
     import xarray as xr
+
+    from equivariance.untrusted import check_dataset
 
     if not path.exists():
         raise BadInput(f"there is no {path}")
@@ -73,14 +78,15 @@ def opened(path: Path) -> xr.Dataset:
         return read_dataset(path)
     try:
         with xr.open_dataset(path) as data:
+            check_dataset(data)
             loaded: xr.Dataset = data.load()
     except Exception as error:  # any file may be there
         raise BadInput(f"{path} is no NetCDF file that can be read: {error}") from error
     return loaded
 
 
-def report(data: xr.Dataset, file: str) -> dict[str, bytes]:
-    """The contents of `FILES` for results that lie in `file`."""
+def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
+    """The contents of `FILES` for results that lie in `file`; `code` as for `diagrams`."""
     import matplotlib
 
     from equivariance.diagram import COLOURS
@@ -95,7 +101,7 @@ def report(data: xr.Dataset, file: str) -> dict[str, bytes]:
     columns = header(found)
     figure, omitted = error_picture(data)
     picture = png(figure, 200)
-    drawn, missing = diagrams(data.attrs)
+    drawn, missing = diagrams(data.attrs, code)
     record = {k: str(v) for k, v in data.attrs.items() if k not in ("toml", "title")}
     page = render(
         "report.html",

@@ -22,7 +22,7 @@ from torch import Tensor
 from discretize import Samples
 from equivariance.diagram import COLOURS, Square, square, strongest_channel
 from equivariance.report import inline
-from equivariance.sweeping.configuration import SweepConfiguration, difference
+from equivariance.sweeping.configuration import SweepConfiguration, difference, runs_code
 from equivariance.sweeping.configuration import digests as digests_of
 from equivariance.sweeping.parts import Parts
 from equivariance.table import number, vector
@@ -60,13 +60,15 @@ class Diagram:
     scales: dict[str, tuple[str, str]]
 
 
-def diagrams(attributes: Mapping[str, Any]) -> tuple[list[Diagram], list[str]]:
+def diagrams(attributes: Mapping[str, Any], code: bool = False) -> tuple[list[Diagram], list[str]]:
     """Of every layer and stride of a sweep, on its first field, sampled grid and seed; and what isn't drawn, and why.
 
     Parameters
     ----------
     attributes : mapping
         Of the sweep's results: "configuration" (JSON) and "folder".
+    code : bool
+        Run the code that these name, which anybody may have written.
     """
     try:
         record = json.loads(attributes["configuration"])
@@ -81,7 +83,9 @@ def diagrams(attributes: Mapping[str, Any]) -> tuple[list[Diagram], list[str]]:
         return [], [str(error)]
     if changed:
         return [], [f"{changed} changed since the sweep was made"]
-    layers, _, strides, grids, _ = parts.labels
+    layers, fields, strides, grids, _ = parts.labels
+    if not code and runs_code(configuration.fields[fields[0]]):
+        return [], [f"{fields[0]} is made by code, which --code runs"]
     sampled = [i for i, name in enumerate(grids) if parts.places[name].grid is not None]
     if not sampled:
         return [], ["no layer was sampled"]
@@ -89,12 +93,15 @@ def diagrams(attributes: Mapping[str, Any]) -> tuple[list[Diagram], list[str]]:
     for i, layer in enumerate(layers):
         for j, stride in enumerate(strides):
             name = f"{layer}, stride {stride}" if len(strides) > 1 else layer
+            if not code and runs_code(configuration.layers[layer]):
+                missing.append(f"{name}: it is made by code, which --code runs")
+                continue
             if len(made) == DIAGRAMS:
                 missing.append(f"{name}: more than {DIAGRAMS} diagrams")
                 continue
             try:
                 made.append(_diagram(name, parts, (i, 0, j, sampled[0], 0)))
-            except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+            except Exception as error:  # layers raise what they like
                 missing.append(f"{name}: {error}")
     return made, missing
 

@@ -112,5 +112,7 @@ def _panel(
         va="top",
         fontsize=8,
         color="#4a5a68",
+        bbox={"facecolor": "#e8eff5", "edgecolor": "none", "pad": 0.5},
+        zorder=5,  # to be read over the lines
         transform=axes.get_yaxis_transform(),
     )

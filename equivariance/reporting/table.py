@@ -16,11 +16,10 @@ import xarray as xr
 
 from equivariance.bad_input import BadInput
 from equivariance.table import number
-from equivariance.verdict import Kind, tolerance
+from equivariance.verdict import CLASSES, Kind, classes, kind_of, tolerance
 
 #: Axes that a row is the worst over; all others tell rows apart, where they have more than one label.
 POOLED = ("field", "seed", "input", "translation")
-CLASSES = ("multiples", "others", "between")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Row:
     typical, worst : float
         Root mean square and largest error; NaN where there is none.
     at : tuple of float
-        The first translation at which the worst is reached.
+        The first translation at which the worst is reached; empty where all are exactly 0.
     classes : tuple of float, optional
         The worst at multiples of the stride, at other whole steps of the grid, between; NaN where none was tested.
     kind : {"exact", "round-off", "broken"}, optional
@@ -68,7 +67,12 @@ def rows(data: xr.Dataset) -> list[Row]:
     BadInput
         Where the dataset has no errors by translation.
     """
-    if "error" not in data or "translation" not in data["error"].dims or "t" not in data:
+    by_translation = "error" in data and "translation" in data["error"].dims and "t" in data
+    if (
+        not by_translation
+        or {*data["t"].dims} != {"translation", "axis"}
+        or 0 in data["error"].shape
+    ):
         raise BadInput(
             "it holds no `error` by `translation` with their vectors `t`: expected a sweep's store, or a file of "
             "sweep, measure, or an experiment on translations"
@@ -107,7 +111,6 @@ def _row(
     each = np.where(known, flat, -math.inf).max(1)  # -inf: no error at this translation
     where = int(each.argmax())
     worst = float(each[where])
-    kind: Kind = "exact" if worst == 0 else "round-off" if worst <= limit else "broken"
     step = _step(part, attributes)
     return Row(
         labels,
@@ -115,9 +118,9 @@ def _row(
         flat.size - count,
         float(np.sqrt((flat[known] ** 2).mean())),
         worst,
-        tuple(float(x) for x in t[where]),
-        None if step is None else _classes(t, each, *step),
-        kind,
+        tuple(float(x) for x in t[where]) if worst else (),
+        None if step is None else _by_class(t, each, *step),
+        kind_of(worst, limit),
     )
 
 
@@ -135,14 +138,11 @@ def _step(part: xr.DataArray, attributes: Mapping[str, Any]) -> tuple[int, np.nd
         return None
 
 
-def _classes(
+def _by_class(
     t: np.ndarray, each: np.ndarray, stride: int, spacing: np.ndarray
 ) -> tuple[float, float, float]:
-    steps = t / spacing
-    whole = (np.abs(steps - steps.round()) < 1e-9).all(1)
-    multiple = whole & (steps.round() % stride == 0).all(1)
     worst = []
-    for mask in (multiple, whole & ~multiple, ~whole):
+    for mask in classes(t / spacing, stride):
         found = each[mask & np.isfinite(each)]
         worst.append(float(found.max()) if found.size else math.nan)
     return worst[0], worst[1], worst[2]
@@ -150,17 +150,22 @@ def _classes(
 
 def header(found: Sequence[Row]) -> list[str]:
     """Names of the columns."""
-    classes = list(CLASSES) if any(row.classes for row in found) else []
-    return [*found[0].labels, "cells", "typical", "worst", "at", *classes, "verdict"]
+    apart = CLASSES if any(row.classes for row in found) else ()
+    lacking = ("missing",) if any(row.missing for row in found) else ()
+    return [*found[0].labels, "cells", *lacking, "typical", "worst", "at", *apart, "verdict"]
 
 
 def cells(row: Row, columns: Sequence[str]) -> list[str]:
     """A row as short text."""
-    found = [*row.labels.values(), str(row.count), number(row.typical), number(row.worst)]
+    found = [*row.labels.values(), *_counts(row, columns), number(row.typical), number(row.worst)]
     found.append(", ".join(f"{x:.3g}" for x in row.at) or "–")
     if "multiples" in columns:
         found += map(number, row.classes or (math.nan,) * 3)
     return [*found, row.kind or "no error"]
+
+
+def _counts(row: Row, columns: Sequence[str]) -> list[str]:
+    return [str(row.count), *([str(row.missing)] if "missing" in columns else [])]
 
 
 def as_csv(found: Sequence[Row]) -> str:
@@ -169,10 +174,11 @@ def as_csv(found: Sequence[Row]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
     for row in found:
-        classes = [repr(x) for x in row.classes or (math.nan,) * 3]
+        by_class = [repr(x) for x in row.classes or (math.nan,) * 3]
         at = " ".join(repr(x) for x in row.at)
-        line = [*row.labels.values(), row.count, repr(row.typical), repr(row.worst), at]
-        writer.writerow([*line, *(classes if "multiples" in columns else []), row.kind or ""])
+        counts = _counts(row, columns)
+        line = [*row.labels.values(), *counts, repr(row.typical), repr(row.worst), at]
+        writer.writerow([*line, *(by_class if "multiples" in columns else []), row.kind or ""])
     return buffer.getvalue()
 
 

@@ -6,8 +6,9 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Set where tests that need a browser must fail rather than be skipped without one.
@@ -41,3 +42,26 @@ def browser() -> Iterator[Browser]:
             yield running
         finally:
             running.close()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a page said on its console, errors and warnings, and the addresses that it asked for."""
+
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+def listen(page: Page) -> Heard:
+    """Begin to listen to a page, before it goes anywhere."""
+    heard = Heard()
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning", "assert"):
+            heard.said.append(message.text)
+
+    page.on("pageerror", lambda error: heard.said.append(str(error)))
+    page.on("console", hear)
+    page.on("request", lambda request: heard.asked.append(request.url))
+    page.on("websocket", lambda socket: heard.asked.append(socket.url))
+    return heard

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from equivariance.explorer.command import serving
-from tests.equivariance.browser import browser, reason_to_skip
+from tests.equivariance.browser import browser, listen, reason_to_skip
 
 pytestmark = pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "")
 
@@ -42,15 +42,12 @@ def page(chromium: Browser, url: str) -> Iterator[Page]:
     """A page of a new visitor; it must not complain, nor ask anybody else for anything."""
     context = chromium.new_context(viewport={"width": 1300, "height": 900})
     page = context.new_page()
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else 0)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    heard = listen(page)
     yield page
     context.close()
-    assert [s for s in said if "422" not in s] == []  # a refusal, whose reason the page shows
-    assert all(a.startswith((url, "blob:", "data:")) for a in asked)
+    refusal = "the server responded with a status of 422"  # the page shows its reason
+    assert [said for said in heard.said if refusal not in said] == []
+    assert all(asked.startswith((url, "blob:", "data:")) for asked in heard.asked)
 
 
 def until(page: Page, condition: str, seconds: float = 20.0) -> None:
@@ -316,6 +313,28 @@ def test_keyboard(page: Page, url: str) -> None:
     settle(page, "0,-0.1")
     page.keyboard.press("Home")
     settle(page, "0,0")
+
+
+def test_keyboard_in_and_out(page: Page, url: str, tmp_path: Path) -> None:
+    """A file is chosen, the link copied and the data saved without a mouse, too."""
+    visit(page, url)
+    good = tmp_path / "good.png"
+    Image.linear_gradient("L").save(good)
+    tab_to(page, "field")
+    page.keyboard.type("Your")
+    tab_to(page, "file")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Space")
+    chooser.value.set_files(good)
+    settle(page)
+    assert page.is_hidden("#problem")
+    tab_to(page, "copy")
+    page.keyboard.press("Enter")
+    assert "picture=" in page.url
+    until(page, "document.getElementById('said').textContent.startsWith('The link is')")
+    tab_to(page, "save-netcdf")
+    with page.expect_download():
+        page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("words", ["", f"{SMALL}&t=1,0.3&boundary=zero", "method=nonsense"])

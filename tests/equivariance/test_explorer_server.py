@@ -2,16 +2,20 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import io
 import json
+import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +33,7 @@ from equivariance.explorer.server import PAGE, STATE_BOUND, application
 from equivariance.explorer.state import State
 from equivariance.explorer.views import curve, view
 from equivariance.explorer.wire import packed
+from tests.equivariance.test_explorer import bomb
 
 PORT = 8123
 BASE = f"http://127.0.0.1:{PORT}"
@@ -114,6 +119,7 @@ def test_upload(client: TestClient) -> None:
         (b"", 422, "the file is empty"),
         (b"\x89PNG\r\n\x1a\n" + bytes(300), 422, "damaged"),
         (bytes(FILE_BOUND + 1), 413, "8192 KiB"),
+        (bomb(), 422, "900000000 pixels"),
     ],
 )
 def test_refused_uploads(client: TestClient, data: bytes, status: int, said: str) -> None:
@@ -210,6 +216,44 @@ def test_users(client: TestClient) -> None:
         assert list(pool.map(ask, states)) == expected
 
 
+AUDITED: list[list[tuple[str, tuple[Any, ...]]]] = []
+
+
+ACTS = (
+    *("subprocess", "shutil", "tempfile", "socket.connect", "socket.bind"),
+    *("os.system", "os.exec", "os.fork", "os.posix_spawn"),
+    *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
+)
+
+
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note what is done to files, processes and networks, while there is a list for it."""
+    for events in AUDITED:
+        events.append((event, arguments))
+
+
+def test_nothing_outside_the_request(client: TestClient) -> None:
+    """Answering writes no file, starts nothing, and connects to nobody."""
+    out = io.BytesIO()
+    Image.new("L", (300, 200), 99).save(out, "JPEG")
+    state = SMALL.as_json()
+    client.post("/api/view", json=state)  # what is done at the start is done by now
+    sys.addaudithook(audit)
+    events: list[tuple[str, tuple[Any, ...]]] = []
+    AUDITED.append(events)
+    try:
+        for path in ("view", "curve", "netcdf"):
+            assert client.post(f"/api/{path}", json=state | {"field": "coins"}).status_code == 200
+        assert client.post("/api/upload", content=out.getvalue()).status_code == 200
+        assert client.get("/").status_code == 200
+    finally:
+        AUDITED.remove(events)
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    written = [a for e, a in events if e == "open" and a[2] & writing and a[0] != "/dev/null"]
+    assert written == []
+    assert [(e, a) for e, a in events if e.startswith(ACTS)] == []
+
+
 def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than may wait are sent away, with the reason."""
     monkeypatch.setattr(server, "Workers", functools.partial(server.Workers, waiting=0))
@@ -222,26 +266,79 @@ def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the command ------------------------------------------------------------------------------------------------
 
 
-def test_command() -> None:
-    """It says where it is, answers there, on the loopback interface only, and ends on Ctrl-C with 0."""
-    words = [sys.executable, "-m", "equivariance", "explore", "--no-open"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+@contextlib.contextmanager
+def running(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The command in a process of its own, and its URL."""
+    command = [sys.executable, "-m", "equivariance", "explore", "--no-open", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as run:
         try:
             assert run.stdout is not None
-            url = run.stdout.readline().split()[4]
-            assert url.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(f"{url}api/choices", timeout=30) as answer:
-                assert "noise" in json.load(answer)["menus"]["field"]
-            asked = urllib.request.Request(url, headers={"Host": "evil.example"})
-            with pytest.raises(urllib.error.HTTPError, match="421"):
-                urllib.request.urlopen(asked, timeout=30)
-            run.send_signal(signal.SIGINT)
-            out, errors = run.communicate(timeout=30)
+            assert run.stderr is not None
+            said = run.stdout.readline()
+            assert said, run.stderr.read()
+            yield said.split()[4], run
         finally:
             run.kill()
+
+
+def test_command() -> None:
+    """It answers at the port that was chosen, on the loopback interface only, and ends on Ctrl-C with 0."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    with running("--port", str(port)) as (url, run):
+        assert url == f"http://127.0.0.1:{port}/"
+        with urllib.request.urlopen(f"{url}api/choices", timeout=30) as answer:
+            assert "noise" in json.load(answer)["menus"]["field"]
+        asked = urllib.request.Request(url, headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(asked, timeout=30)
+        run.send_signal(signal.SIGINT)
+        out, errors = run.communicate(timeout=30)
     assert run.returncode == 0
     assert "has stopped" in out
     assert errors == ""
+
+
+def test_stopped_at_work() -> None:
+    """Ctrl-C while requests are under way, and with a connection that idles: it ends as cleanly."""
+    body = json.dumps({"size": 128, "depth": 3, "kernel": 7, "network": "residual"}).encode()
+    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with running() as (url, run), contextlib.ExitStack() as stack:
+        host, port = url.removeprefix("http://").strip("/").split(":")
+        for path in ("curve", "view", "curve", None):
+            line = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            if path is not None:
+                asked = f"POST /api/{path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+                line.sendall(asked.encode() + head + body)
+        with urllib.request.urlopen(f"{url}api/choices", timeout=30):
+            run.send_signal(signal.SIGINT)
+        out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert "has stopped" in out
+    assert "Traceback" not in errors
+
+
+class Idle:
+    """A server that has nothing to do."""
+
+    def run(self, sockets: list[socket.socket]) -> None:
+        """Nothing."""
+        assert len(sockets) == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_opened_in_a_browser(
+    wanted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(webbrowser, "open", opened.put)
+    monkeypatch.setattr(command, "_server", lambda listener: Idle())
+    command.run(ExploreSettings(open=wanted))
+    url = capsys.readouterr().out.split()[4]
+    if wanted:
+        assert opened.get(timeout=30) == url
+    assert opened.empty()
 
 
 def test_taken_port() -> None:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.explorer.views import view
 from equivariance.lesson import frames as lesson
 from equivariance.lesson.command import LessonSettings, render, run
-from tests.equivariance.browser import browser, reason_to_skip
+from tests.equivariance.browser import browser, listen, reason_to_skip
 
 #: Frames at fewer translations and strides than in the page that users get: these are many.
 FEW = {"STEP": 1.5, "REACH": 4.5, "STRIDES": (2,)}
@@ -62,6 +64,17 @@ def test_page(tmp_path: Path) -> None:
     assert not re.search(r"""(src|href)=|https?://|@import|url\(""", page)
 
 
+def drag(page: Page, pixels: float) -> None:
+    """Drag the picture to the right."""
+    box = page.locator("#picture").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + pixels * box["width"] / lesson.PICTURE.size, y, steps=3)
+    page.mouse.up()
+
+
 @pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "")
 def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class predicts, drags, guesses and swaps; the file opens without a server, and asks for nothing."""
@@ -69,14 +82,19 @@ def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lesson, name, value)
     file = tmp_path / "lesson.html"
     file.write_bytes(render())
-    said: list[str] = []
     with browser() as chromium:
         page = chromium.new_page()
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url))
+        heard = listen(page)
         page.goto(file.as_uri())
         assert page.is_hidden("#drag")
         page.check("input[value=whole]")
+        picture = "document.getElementById('one').toDataURL()"
+        still = page.evaluate(picture)
+        drag(page, pixels=2.6)
+        assert page.inner_text("#t-out") == "2.5 pixels"
+        assert page.inner_text("#error").endswith("both ways differ.")
+        assert page.evaluate(picture) != still
+        drag(page, pixels=-2.6)
         page.focus("#t")
         for _ in range(8):
             page.keyboard.press("ArrowRight")
@@ -91,7 +109,13 @@ def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         page.focus("#t")
         page.keyboard.press("ArrowLeft")
         assert page.inner_text("#error").startswith("Error 0")
-    assert said == [file.as_uri()]
+        for width in (1280, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(page)
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
+    assert heard.said == []
+    assert heard.asked == [file.as_uri()]
 
 
 def test_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

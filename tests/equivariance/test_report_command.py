@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from axe_core_python.sync_playwright import Axe
 
 from discretize import Grid, Stride
 from equivariance import sweep
 from equivariance.cli import main
 from equivariance.netcdf import as_bytes
 from equivariance.reporting.command import FILES
-from equivariance.reporting.table import as_latex, rows
+from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
+from equivariance.sweeping.configuration import runs_code
 from fields import random_bandlimited
-from tests.equivariance.chromium import CHROMIUM, Page
+from tests.equivariance.browser import browser, listen, reason_to_skip
 
 CONFIGURATION = """
 strides = [2]
@@ -43,6 +45,12 @@ def made(folder, dim: int):
     assert main(["sweep", str(folder / "sweep.toml"), "--out", str(store)]) == 0
     assert main(["report", str(store), "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -93,50 +101,43 @@ def test_the_exact_command_is_told(report) -> None:
     assert re.search(r"<pre>equivariance sweep \S+sweep.toml --out \S+s.zarr</pre>", page)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+@pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "")
 @pytest.mark.parametrize("dim", [1, 2, 3])
-def test_in_a_browser(report, tmp_path, dim: int) -> None:
+def test_in_a_browser(report, chromium, tmp_path, dim: int) -> None:
     """No errors on the console, nothing fetched, and the slider and the layer change the panels."""
     out = report if dim == 2 else made(tmp_path, dim)
-    (tmp_path / "profile").mkdir()
-    pictures = (
-        "Object.fromEntries([...document.querySelectorAll('.diagram img')].map(i => [i.id, i.src]))"
-    )
-    with Page(out / "report.html", tmp_path / "profile") as page:
+    page = chromium.new_page()
+    heard = listen(page)
+    page.goto((out / "report.html").as_uri())
 
-        def at(slider: int, layer: int) -> tuple[dict[str, str], str]:
-            page.evaluate(
-                f"for (const [n, v, e] of [['layer', {layer}, 'change'], ['slider', {slider}, 'input']])"
-                "{ const x = document.getElementById(n); x.value = v; x.dispatchEvent(new Event(e)); }"
-            )
-            return page.evaluate(pictures), page.evaluate("document.getElementById('told').value")
+    def at(slider: int, layer: int) -> tuple[dict[str, str], str]:
+        page.select_option("#layer", str(layer))
+        page.focus("#slider")
+        page.keyboard.press("Home")
+        for _ in range(slider):
+            page.keyboard.press("ArrowRight")
+        images = "images => Object.fromEntries(images.map(i => [i.id, i.src]))"
+        return page.eval_on_selector_all(".diagram img", images), page.inner_text("#told")
 
-        still, told = at(0, 0)
-        assert len(still) == 6
-        assert still["before"] == still["moved"]
-        assert told == f"t = ({', '.join(['0'] * dim)}), relative error 0"
-        odd, told = at(4, 0)
-        assert f"t = ({', '.join([*['0'] * (dim - 1), '1'])})" in told
-        assert {n for n in still if still[n] != odd[n]} == set(still) - {"before", "output"}
-        assert page.evaluate("document.getElementById('sign').textContent") == "≠"
-        at(4, 1)  # Xu's subsampling keeps odd translations
-        assert page.evaluate("document.getElementById('sign').textContent") == "="
-        sizes = "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-        assert page.evaluate(sizes)
-        assert page.said == []
-        assert all(url.startswith(("data:", (out / "report.html").as_uri())) for url in page.asked)
-
-
-def test_a_browser_that_hears_of_errors(tmp_path) -> None:
-    """The check above would see a script that fails, and a picture that is fetched."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium")
-    (tmp_path / "bad.html").write_text(
-        "<img src='http://127.0.0.1:9/x.png'><script>nothing()</script>"
-    )
-    with Page(tmp_path / "bad.html", tmp_path) as page:
-        assert any("nothing" in said for said in page.said)
-        assert "http://127.0.0.1:9/x.png" in page.asked
+    still, told = at(0, 0)
+    assert len(still) == 6
+    assert still["before"] == still["moved"]
+    assert told == f"t = ({', '.join(['0'] * dim)}), relative error 0"
+    odd, told = at(4, 0)
+    assert f"t = ({', '.join([*['0'] * (dim - 1), '1'])})" in told
+    assert {n for n in still if still[n] != odd[n]} == set(still) - {"before", "output"}
+    assert page.inner_text("#sign") == "≠"
+    at(4, 1)  # Xu's subsampling keeps odd translations
+    assert page.inner_text("#sign") == "="
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    for width in (1200, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page)
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
+    assert heard.said == []
+    assert all(url.startswith(("data:", (out / "report.html").as_uri())) for url in heard.asked)
+    page.close()
 
 
 def test_a_file_of_a_sweep_in_memory(tmp_path) -> None:
@@ -171,6 +172,11 @@ def test_rows_over_missing_cells() -> None:
     assert found[0].typical == pytest.approx(12.5**0.5)
     assert (found[1].count, found[1].kind) == (0, None)
     assert "no error" in as_latex(found)
+    columns = header(found)
+    assert columns[:3] == ["layer", "cells", "missing"]
+    assert [cells(r, columns)[1:3] for r in found] == [["2", "1"], ["0", "3"], ["3", "0"]]
+    assert as_csv(found).splitlines()[1].startswith("0,2,1,")
+    assert "missing" not in header(found[2:])
 
 
 def test_precision_says_what_round_off_is() -> None:
@@ -184,7 +190,10 @@ def test_what_cannot_be_reported(tmp_path, capsys) -> None:
     (tmp_path / "folder").mkdir()
     other = xr.Dataset({"loss": ("step", torch.zeros(3).numpy())})
     (tmp_path / "other.nc").write_bytes(as_bytes(other))
+    flat = table([[0.0]], [[0.0]]).drop_vars("t").assign_coords(t=("translation", [0.0]))
+    (tmp_path / "flat.nc").write_bytes(as_bytes(flat))
     messages = {
+        "flat.nc": "holds no `error` by `translation`",
         "absent.nc": "there is no",
         "text.nc": "is no NetCDF file that can be read",
         "folder": "isn't a sweep's store that can be read",
@@ -201,3 +210,49 @@ def test_the_data_of_the_diagram_cannot_end_its_script(report) -> None:
     held = re.search(r'id="diagrams">(.*?)</script>', page, re.DOTALL)
     assert held is not None
     assert len(json.loads(held[1])) == 2
+
+
+CODE = """
+from pathlib import Path
+from discretize import Stride
+Path("ran").touch()
+def layer(stride, seed):
+    return Stride(stride)
+def raising(stride, seed):
+    return lambda f: {}["out of luck"]
+"""
+
+
+def test_code_that_results_name_is_run_when_asked_only(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(CODE)
+    text = CONFIGURATION.format(reach=[4.0], shape=[8])
+    layers = "".join(f'[layers.{n}]\nmake = "mine.py:{n}"\n' for n in ("layer", "raising"))
+    (tmp_path / "sweep.toml").write_text(text + layers)
+    assert main(["sweep", "sweep.toml"]) == 0
+    (tmp_path / "ran").unlink()
+    assert main(["report", "sweep.zarr", "--out", "out"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "layer: it is made by code, which --code runs" in page
+    assert not (tmp_path / "ran").exists()
+    assert main(["report", "sweep.zarr", "--out", "out", "--code"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "made by code" not in page
+    assert "raising: &#39;out of luck&#39;" in page
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "runs"),
+    [
+        ({"chain": ["relu"]}, False),
+        ({"random": {}}, False),
+        ({"model": "torch.nn.ReLU()"}, False),
+        ({"model": "timm:resnet18"}, False),
+        ({"model": "mine.py:net"}, True),
+        ({"model": "mine:net"}, True),
+        ({"make": "mine:net"}, True),
+    ],
+)
+def test_what_runs_code(table, runs: bool) -> None:
+    assert runs_code(table) == runs

@@ -1,7 +1,8 @@
 import { prepared } from "./panels.js";
 
-const MARGIN = { left: 44, right: 12, top: 12, bottom: 34 };
+const MARGIN = { left: 44, right: 12, top: 12, bottom: 38 };
 const [LOWEST, HIGHEST] = [-17, 1]; // powers of ten
+const NAMED = 9; // zeros that are named one by one
 const INK = "#1a1c1f";
 const ACCENT = "#0a4f94";
 const BAD = "#9a2a10";
@@ -42,7 +43,7 @@ export function drawCurve(canvas, curve, trail, now, line) {
     if (error === null || position < first || position > last) continue;
     context.globalAlpha = on ? 0.75 : 0.3;
     context.fillStyle = "#6b7078";
-    disc(context, place.x(position), place.y(error), 2);
+    context.fillRect(place.x(position) - 1.5, place.y(error) - 1.5, 3, 3);
   }
   context.globalAlpha = 1;
   drawNow(context, height, place, now, first, last, line);
@@ -65,7 +66,7 @@ function drawAxes(context, width, height, place, curve) {
   for (let k = 0; k <= 4; k++) {
     const p = first + k * step;
     rule(context, place.x(p), MARGIN.top, place.x(p), height - MARGIN.bottom);
-    context.fillText(String(p).replace("-", "−"), place.x(p), height - MARGIN.bottom + 15);
+    context.fillText(String(p).replace("-", "−"), place.x(p), height - MARGIN.bottom + 19);
   }
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
   context.fillText("translation, in pixels", middle, height - 4);
@@ -102,7 +103,11 @@ function drawNow(context, height, place, now, first, last, line) {
   if (!on && line === "diagonal") {
     context.fillStyle = INK;
     context.textAlign = position > (first + last) / 2 ? "right" : "left";
-    context.fillText("off the line", x + (position > (first + last) / 2 ? -9 : 9), MARGIN.top + 10);
+    const place = [x + (position > (first + last) / 2 ? -9 : 9), height - MARGIN.bottom - 24];
+    context.strokeStyle = "#fff"; // to be read over the curve
+    context.lineWidth = 4;
+    context.strokeText("off the line", ...place);
+    context.fillText("off the line", ...place);
   }
 }
 
@@ -117,6 +122,7 @@ export function zerosInWords(curve) {
   const found = zeros(curve).map(([p]) => p);
   if (found.length === 0) return "No zeros along this line.";
   if (found.length === curve.positions.length) return `Zero at all ${curve.positions.length} translations tried.`;
+  if (found.length > NAMED) return `Zero at ${found.length} of ${curve.positions.length} translations tried.`;
   const shown = found.map((p) => String(p).replace("-", "−")).join(", ");
   return `Zero at ${shown} pixels, of ${curve.positions.length} tried.`;
 }

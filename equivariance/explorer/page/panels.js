@@ -78,6 +78,7 @@ export function drawPoints(canvas, kept, size, zoom, wraps) {
   const place = (x) => (x - view.first) * view.scale;
   const dot = Math.max(0.8, Math.min(2.5, view.scale / 7));
   const dots = { count: [size, size], spacing: [1, 1], radius: dot };
+  context.globalAlpha = visible(view.scale, 9);
   context.drawImage(layer("dots", dots, view.scale, drawDot), place(-1), place(-1), ...side(dots, view.scale));
 
   const radius = Math.max(1.2, Math.min(4, 0.13 * view.scale * Math.min(kept.spacing[0], 3)));
@@ -89,7 +90,14 @@ export function drawPoints(canvas, kept, size, zoom, wraps) {
     return (wraps ? (((o % h) + h) % h) - h * more : o) - h;
   });
   const drawn = layer("rings", rings, view.scale, drawRing);
+  context.globalAlpha = visible(kept.spacing[0] * view.scale, 12);
   context.drawImage(drawn, place(first[1]), place(first[0]), ...side(rings, view.scale));
+  context.globalAlpha = 1;
+}
+
+/** Points that lie close are drawn faintly, so that the field is seen between them. */
+function visible(distance, far) {
+  return Math.max(0.15, Math.min(1, distance / far));
 }
 
 const layers = new Map();

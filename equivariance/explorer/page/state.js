@@ -1,6 +1,6 @@
 // The state travels in the page's address, behind "#", which browsers don't send to servers.
 
-const NUMBERS = ["size", "stride", "kernel", "depth", "seed"];
+export const NUMBERS = ["size", "stride", "kernel", "depth", "seed"];
 
 /** A state as the fragment of a link. */
 export function toFragment(state) {
