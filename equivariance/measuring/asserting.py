@@ -10,7 +10,12 @@ from torch import nn
 
 from equivariance.measuring.measure import measure
 from equivariance.table import number, vector
+from equivariance.verdict import classes
 from equivariance.verdict import tolerance as round_off
+from fields import checks
+
+#: Where outputs are compared.
+COMPARED = "maps are compared between their samples on a period only, and where they have more than 2 samples per axis"
 
 
 def assert_equivariant(
@@ -44,7 +49,8 @@ def assert_equivariant(
     AssertionError
         Naming the first layer that breaks, the translation, the error, and the translations that it does commute with.
     ValueError
-        Where nothing could be compared, so that there is nothing to assert.
+        Where nothing could be compared, so that there is nothing to assert; where translations are given, and the
+        output wasn't compared under one of them.
 
     Examples
     --------
@@ -56,14 +62,30 @@ def assert_equivariant(
     Traceback (most recent call last):
     AssertionError: output (MaxPool2d, stride 2) isn't equivariant: ...
     """
-    if tolerance is not None and not 0 <= tolerance < float("inf"):
-        raise ValueError(f"tolerance must be a finite number, at least 0, got {tolerance}")
+    if tolerance is not None:
+        (tolerance,) = checks.per_axis(tolerance, 1, "tolerance")
+        if tolerance < 0:
+            raise ValueError(f"tolerance must be a finite number, at least 0, got {tolerance}")
     data = measure(module, inputs, translations, layers=layers, padding=padding, **options)
     limit = round_off(data.attrs["dtype"]) if tolerance is None else tolerance
     found = exceeding(data, limit, own=translations is None)
     if found is not None:
         raise AssertionError(found)
+    left_out = ~under_which(data)
+    if translations is not None and left_out.any():
+        t = data["t"].transpose("translation", "axis").to_numpy()[left_out][0]
+        raise ValueError(
+            f"the output couldn't be compared under the translation by {vector(t.tolist())} pixels, so nothing is "
+            f"asserted of it; {COMPARED}"
+        )
     return data
+
+
+def under_which(data: xr.Dataset) -> np.ndarray:
+    """The translations under which the output was compared, (T,)."""
+    error = data["error"].isel(layer=-1).transpose("translation", ...).to_numpy()
+    known: np.ndarray = ~np.isnan(error.reshape(len(error), -1)).all(1)
+    return known
 
 
 def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
@@ -79,8 +101,7 @@ def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
     compared = False
     for j in range(data.sizes["layer"]):
         stride = data["stride"].isel(layer=j).to_numpy()
-        steps = t / np.maximum(1.0, stride)
-        looked = (np.abs(steps - steps.round()) < 1e-9).all(1) if own else np.ones(len(t), bool)
+        looked = classes(t, stride)[0] if own else np.ones(len(t), bool)
         for padding in data["padding"].to_numpy():
             cell = data.sel(padding=padding).isel(layer=j)
             errors = cell["error"].transpose("translation", "input").to_numpy()[looked]
@@ -91,8 +112,7 @@ def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
                 return _said(cell, t[looked][k], int(i), float(worst[k, i]), limit)
     if not compared:
         raise ValueError(
-            "no output could be compared under these translations, so nothing is asserted: maps are compared between "
-            "their samples on a period only, and where they have more than 2 samples per axis"
+            f"no output could be compared under these translations, so nothing is asserted; {COMPARED}"
         )
     return None
 

@@ -23,7 +23,7 @@ def default_translations(
     Parameters
     ----------
     size : sequence of int
-        Pixels per axis: translations stay below a period.
+        Translations stay below so many pixels per axis: a period, say.
     strides : sequence of sequence of float
         Of the layers, per axis: every one of them, and three times it, is there along every axis and diagonally.
     count : int
@@ -33,8 +33,7 @@ def default_translations(
     >>> default_translations((8,), [(1.0,), (2.0,)], count=6)[:, 0].tolist()
     [2.0, 1.0, 6.0, 3.0, 0.5, 0.6044921875]
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    (count,) = checks.integers(count, 1, "count")
     between = count // 3
     whole = list(itertools.islice(_unique(_whole(size, strides), size), count - between))
     parts = itertools.islice(_unique(_parts(size), size), count - len(whole))
@@ -43,13 +42,11 @@ def default_translations(
 
 def given_translations(translations: Any, dim: int) -> Tensor:
     """Checked translations (T, d)."""
-    t = torch.as_tensor(translations, dtype=torch.float64).detach().cpu()
+    t = checks.as_tensor(translations, "translations").detach().cpu().double()
     if t.ndim != 2 or t.shape[1] != dim or len(t) == 0:
         raise ValueError(
             f"translations have shape (T, {dim}), T ≥ 1, in pixels, got {tuple(t.shape)}"
         )
-    if not checks.all_finite(t):
-        raise ValueError("translations must be finite")
     return t
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import tyro
 
-from equivariance.bad_input import BadInput
+from equivariance.bad_input import BadInput, check_range
 
 #: Sides that are tried, in turn, where no size is given.
 SIDES = (64, 32, 224, 28, 96, 128, 256)
@@ -92,9 +92,12 @@ class MeasureSettings:
 
     def check(self) -> None:
         """Raise BadInput where these settings can't be run."""
-        for name in ("translations", "limit", "batch", "threads"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"--{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("translations", "limit", "batch", "channels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadInput(f"--{name} must be at least 1, got {value}")
+        check_range("seed", self.seed)
+        check_range("threads", self.threads)
         if self.tolerance is not None and not 0 <= self.tolerance < float("inf"):
             raise BadInput(f"--tolerance must be a number, at least 0, got {self.tolerance}")
         if len(self.size) > 3 or any(n < 1 for n in self.size):
@@ -158,18 +161,20 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
         files = folder.write(found.contents)
     if settings.tolerance is None:
         return found.text, files, 0
-    from equivariance.measuring.asserting import exceeding
+    from equivariance.measuring.asserting import exceeding, under_which
 
     output = found.data.isel(layer=[-1])
     if settings.padding == "both":
         output = output.sel(padding=["as is"])
-    limit = max(settings.tolerance, 0.0)
     try:
-        broken = exceeding(output, limit, own=settings.only_multiples)
+        broken = exceeding(output, settings.tolerance, own=settings.only_multiples)
     except ValueError as error:
         raise BadInput(f"--tolerance: {error}") from error
     if broken is None:
-        held = f"--tolerance {limit:g} is met (round-off goes up to {tolerance(found.data.attrs['dtype']):.1e})"
+        count, of = int(under_which(output).sum()), output.sizes["translation"]
+        seen = "" if count == of else f" at the {count} of {of} translations that were compared"
+        rounding = f"round-off goes up to {tolerance(found.data.attrs['dtype']):.1e}"
+        held = f"--tolerance {settings.tolerance:g} is met{seen} ({rounding})"
         return f"{found.text}\n\n{held}", files, 0
     return f"{found.text}\n\n{broken}", files, 1
 

@@ -14,10 +14,8 @@ import xarray as xr
 
 from equivariance.subgroup import subgroup
 from equivariance.table import aligned, number
-from equivariance.verdict import tolerance
+from equivariance.verdict import CLASSES, classes, tolerance
 
-#: Classes of translations, for a layer: by multiples of its stride, by other whole pixels, between pixels.
-CLASSES = ("multiples", "others", "between")
 UNKNOWN = "unknown"
 
 
@@ -71,7 +69,7 @@ def judged(data: xr.Dataset) -> xr.Dataset:
     error, t, stride = _arrays(data)
     bitwise = data["bitwise"].transpose(*dims).to_numpy()
     for i, j in np.ndindex(*verdicts.shape):
-        multiples = _classes(t, stride[j])[0]
+        multiples = classes(t, stride[j])[0]
         verdicts[i, j] = _verdict(error[i, j][multiples], bool(bitwise[i, j]), limit)
         groups[i, j] = _group(t, error[i, j], limit)
     data = data.assign(
@@ -87,7 +85,7 @@ def judged(data: xr.Dataset) -> xr.Dataset:
 
 
 def first_broken(data: xr.Dataset, which: str = "multiples", padding: str = "as is") -> str:
-    """The first layer, in the order of execution, that isn't equivariant; "" where all are.
+    """The first layer, in the order of execution, that is seen to break; "" where none is.
 
     Parameters
     ----------
@@ -110,6 +108,13 @@ def _first_broken(rows: Sequence[Finding], which: str, limit: float) -> str:
     return ""
 
 
+def compared(row: Finding, which: str) -> bool:
+    """Whether a layer was compared under translations of a class; all whole ones are multiples of a stride of one."""
+    if which == "others" and max(row.stride) <= 1:
+        which = "multiples"
+    return not math.isnan(row.worst[CLASSES.index(which)])
+
+
 def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
     """One row for each layer, in the order of execution."""
     cell = data.sel(padding=padding)
@@ -122,7 +127,7 @@ def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
     texts = [[str(v) for v in cell[name].to_numpy()] for name in names]
     rows = []
     for j, (layer, kind, shape, space, verdict, group) in enumerate(zip(*texts, strict=True)):
-        masks = _classes(t, stride[j])
+        masks = classes(t, stride[j])
         multiples, others, between = (_largest(error[j][m]) for m in masks)
         rows.append(
             Finding(
@@ -148,18 +153,25 @@ class Share:
     ----------
     layer : str
     border : float
-        Largest error at multiples of the stride, as is, in excess of that with circular padding, in quadrature.
+        Largest error at multiples of the stride, as is, in excess of that with circular padding, in quadrature; NaN
+        where one of them wasn't compared.
     aliasing : float
         Largest error between the multiples, with circular padding.
     border_share : float
         The mean share of the border in the squared error over all translations: 1 − Σe²(circular) / Σe²(as is), at
-        least 0. Circular padding makes another function: a diagnostic, no decomposition of one error.
+        least 0; NaN where there are none. Circular padding makes another function: a diagnostic, no decomposition of
+        one error.
     """
 
     layer: str
     border: float
     aliasing: float
     border_share: float
+
+    @property
+    def share_text(self) -> str:
+        """The border's share in per cent."""
+        return "–" if math.isnan(self.border_share) else f"{100 * self.border_share:.0f} %"
 
 
 def shares(data: xr.Dataset) -> list[Share]:
@@ -176,7 +188,9 @@ def shares(data: xr.Dataset) -> list[Share]:
         known = ~np.isnan(own[j]) & ~np.isnan(ring[j])
         whole, rest = (float(np.square(e[j][known]).sum()) for e in (own, ring))
         share = max(0.0, 1 - rest / whole) if whole else 0.0
-        excess = math.sqrt(max(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))
+        if not known.any():
+            share = math.nan
+        excess = math.sqrt(np.maximum(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))  # keeps NaN
         rows.append(Share(a.layer, excess, _largest(np.array(c.worst[1:])), share))
     return rows
 
@@ -227,14 +241,6 @@ def _group(t: np.ndarray, errors: np.ndarray, limit: float) -> str:
         return subgroup(t[known], errors[known] <= limit).name
     except ValueError:  # translations that are no fractions have no group that can be named
         return UNKNOWN
-
-
-def _classes(t: np.ndarray, stride: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks (T,): multiples of a layer's stride, other whole translations, the rest."""
-    whole = (np.abs(t - t.round()) < 1e-9).all(1)
-    steps = t / np.maximum(1.0, stride)
-    multiple = whole & (np.abs(steps - steps.round()) < 1e-9).all(1)
-    return multiple, whole & ~multiple, ~whole
 
 
 def _over_inputs(values: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
+from equivariance.measuring.strides import LARGEST, Shapes, confirmed, size_along, stride_of
 from equivariance.measuring.watching import ModelFailed, Told, run, watching
 
-#: Enlargements of the input, in pixels, that tell strides where sizes don't divide.
-ENLARGEMENTS = (64, 60, 56, 72)
+NO_OUTPUT = "the model's output is no floating point tensor with an axis for the batch"
 #: Sides up to this say nothing between their samples.
 SMALL = 2
 
@@ -86,9 +86,7 @@ def survey(
         for name, (kind, shape) in shapes.items()
         if shape[0] == 1
     ]
-    if any(f.sizes is not None and not _divides(f, size) for f in frames):
-        slopes = _slopes(module, x, layers)
-        frames = [_with_slope(f, slopes.get(f.name, {}), size) for f in frames]
+    frames = _settled(module, x, layers, frames)
     coarsest = (1.0,) * len(size)
     settled = []
     for frame in frames:
@@ -159,40 +157,50 @@ def _declared(
     return sizes, True
 
 
+def _settled(
+    module: nn.Module, x: Tensor, layers: str | Sequence[str], frames: Sequence[Frame]
+) -> list[Frame]:
+    """The frames, with strides that larger inputs confirm."""
+    size, seen = tuple(x.shape[2:]), {0: {f.name: f.shape for f in frames}}
+
+    def shapes(more: int) -> Mapping[str, tuple[int, ...]]:
+        if more not in seen:
+            larger = x.new_zeros(*x.shape[:2], *(n + more for n in size))
+            found = _shapes(module, larger, layers, whole=False)
+            seen[more] = {name: shape[1:] for name, (_, shape) in found.items()}
+        return seen[more]
+
+    maps = [f for f in frames if f.is_map and not f.channels_last]
+    if all(_divides(f, size) for f in maps) and _confirmed(maps, shapes):
+        return list(frames)
+    return [_with_stride(f, shapes, size) if f in maps else f for f in frames]
+
+
 def _divides(frame: Frame, size: Sequence[int]) -> bool:
-    assert frame.sizes is not None
-    return all(max(n, m) % min(n, m) == 0 for n, m in zip(size, frame.sizes, strict=True))
+    sizes = frame.sizes or ()
+    return all(max(n, m) % min(n, m) == 0 for n, m in zip(size, sizes, strict=True))
 
 
-def _slopes(
-    module: nn.Module, x: Tensor, layers: str | Sequence[str]
-) -> dict[str, dict[int, tuple[int, ...]]]:
-    """Shapes per layer for enlarged inputs, as far as the model takes them."""
-    found: dict[str, dict[int, tuple[int, ...]]] = {}
-    for more in ENLARGEMENTS:
-        larger = x.new_zeros(*x.shape[:2], *(n + more for n in x.shape[2:]))
-        for name, (_, shape) in _shapes(module, larger, layers, whole=False).items():
-            found.setdefault(name, {})[more] = shape[1:]
-    return found
+def _confirmed(maps: Sequence[Frame], shapes: Shapes) -> bool:
+    """Whether all maps grow as their strides say for an input that is larger by a multiple of all of them."""
+    if not maps:
+        return True
+    dim = len(maps[0].stride)
+    more = math.lcm(*total_stride(maps, dim))
+    return more <= LARGEST and all(
+        confirmed(size_along(shapes, f.name, axis, dim), stride, more)
+        for f in maps
+        for axis, stride in enumerate(f.stride)
+    )
 
 
-def _with_slope(
-    frame: Frame, larger: Mapping[int, tuple[int, ...]], size: tuple[int, ...]
-) -> Frame:
-    """The stride as added pixels per added sample, where that is a whole number for some enlargement."""
-    if frame.sizes is None or frame.channels_last:
-        return frame
-    stride: list[float] = []
-    for axis, (n, m) in enumerate(zip(size, frame.sizes, strict=True)):
-        guesses = [
-            more / (shape[1 + axis] - m)
-            for more, shape in larger.items()
-            if len(shape) == len(size) + 1 and shape[1 + axis] > m
-        ]
-        even = [g for g in guesses if g == round(g) or 1 / g == round(1 / g)]
-        stride.append(even[0] if even else max(1.0, float(round(n / m))))
-    wraps = all(math.isclose(m * s, n) for n, m, s in zip(size, frame.sizes, stride, strict=True))
-    return replace(frame, stride=tuple(stride), wraps=wraps)
+def _with_stride(frame: Frame, shapes: Shapes, size: tuple[int, ...]) -> Frame:
+    dim, sizes = len(size), frame.sizes or ()
+    stride = tuple(
+        stride_of(size_along(shapes, frame.name, axis, dim), n) for axis, n in enumerate(size)
+    )
+    wraps = all(math.isclose(m * s, n) for n, m, s in zip(size, sizes, stride, strict=True))
+    return replace(frame, stride=stride, wraps=wraps)
 
 
 def total_stride(frames: Sequence[Frame], dim: int) -> tuple[int, ...]:

@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from equivariance.measuring.choosing import default_translations, given_translations
 from equivariance.measuring.comparison import Comparison
-from equivariance.measuring.frames import Frame, Tokens, survey, total_stride
+from equivariance.measuring.frames import NO_OUTPUT, Frame, Tokens, survey, total_stride
 from equivariance.measuring.labelling import dataset
 from equivariance.measuring.moving import moved
 from equivariance.measuring.rewriting import Fill, Rewriting
-from equivariance.measuring.sources import LIMIT
+from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
 from equivariance.measuring.subject import Subject, prepare
 from equivariance.measuring.watching import (
     ModelFailed,
@@ -32,6 +32,7 @@ from equivariance.measuring.watching import (
     run,
     watching,
 )
+from fields import arguments, checks
 
 Padding = Literal["both", "as is", "circular"]
 #: Relative difference up to which outputs for one input are alike, whatever batch it is in.
@@ -70,7 +71,8 @@ def measure(
         or a file with a tensor; a DataLoader. Random band-limited fields unless given. See
         `equivariance.measuring.sources`.
     translations : array-like, shape (T, d), optional
-        In pixels, whole or not. Multiples of all strides, other whole ones and parts of pixels unless given.
+        In pixels, whole or not. Multiples of all strides, other whole ones and parts of pixels unless given, below a
+        period, or up to half a window.
     size : sequence of int, optional
         Pixels per axis of what the model sees; those of a tensor unless given.
     layers : {"all", "leaves", "output"} or sequence of str
@@ -124,11 +126,16 @@ def measure(
     >>> data["subgroup"].sel(padding="circular").values.tolist()
     ['all tested real translations', '2Z × 2Z', '2Z × 2Z']
     """
-    if padding not in ("both", "as is", "circular"):
-        raise ValueError(f'padding must be "both", "as is" or "circular", got {padding!r}')
+    arguments.choice(boundary, "boundary", BOUNDARIES)
+    arguments.choice(padding, "padding", ("both", "as is", "circular"))
+    (count,) = checks.integers(count, 1, "count")
+    probe, progress = arguments.flag(probe, "probe"), arguments.flag(progress, "progress")
+    size = None if size is None else checked_size(size)
     dim = None if size is None else len(size)
     t = None if translations is None or dim is None else given_translations(translations, dim)
     reach = None if t is None else t.abs().amax(0).tolist()
+    if boundary == "window" and t is None and size is not None:
+        reach = [n // 2 for n in size]
     subject = prepare(
         module, inputs, size, layers, boundary, channels, limit, batch, dtype, reach, seed
     )
@@ -138,9 +145,7 @@ def measure(
     with torch.no_grad():
         frames, alone = _frames(subject, tokens)
         if translations is None:
-            strides = [f.stride for f in frames.values() if f.is_map]
-            strides += [total_stride(list(frames.values()), subject.dim)]
-            t = default_translations(source.size, strides, count)
+            t = _default(source, list(frames.values()), count)
         else:
             t = given_translations(translations, subject.dim)
         kinds = ["as is", "circular"] if padding == "both" else [padding]
@@ -150,13 +155,18 @@ def measure(
         if "as is" in seen:
             _check_alone(seen["as is"], alone)
         probed = {k: _probe(subject, frames, k) for k in kinds} if probe else {}
-    about: dict[str, Any] = {
-        "model": type(module).__name__,
-        "inputs": source.about,
-        "boundary": boundary,
-    }
-    about |= {"size": source.size, "dtype": subject.dtype, "seed": seed, "count": len(t)}
+    about: dict[str, Any] = {"model": type(module).__name__, "inputs": source.about}
+    about |= {"boundary": boundary, "size": source.size, "dtype": subject.dtype}
+    about |= {"seed": seed, "count": len(t)}
     return dataset(frames, t, seen, probed, about, str(subject.dtype).removeprefix("torch."))
+
+
+def _default(source: Source, frames: Sequence[Frame], count: int) -> Tensor:
+    """Translations that tell these strides, (T, d): below a period, or up to half a window."""
+    strides = [f.stride for f in frames if f.is_map] + [total_stride(frames, len(source.size))]
+    periodic = source.boundary == "periodic"
+    below = source.size if periodic else [n // 2 + 1 for n in source.size]
+    return default_translations(below, strides, count)
 
 
 def compared(
@@ -201,7 +211,7 @@ def _frames(subject: Subject, tokens: Tokens | None) -> tuple[dict[str, Frame], 
     x = subject.at(zero)[:1]
     frames = survey(subject.module, x, subject.layers, tokens, alone)
     if not {f.name for f in frames} & set(alone):
-        raise Told("the model's output is no floating point tensor with an axis for the batch")
+        raise Told(NO_OUTPUT)
     if subject.source.boundary == "window":
         frames = [replace(f, wraps=False) for f in frames]
     return {f.name: f for f in frames}, alone

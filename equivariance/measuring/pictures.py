@@ -31,7 +31,8 @@ def read(
         return _pictures([path], size, channels, margin), f"the image {path.name}"
     try:
         if path.suffix == ".npy":
-            values: Any = torch.from_numpy(np.load(path, allow_pickle=False))
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # as much as the file has
+            values: Any = torch.from_numpy(np.array(mapped[:limit] if mapped.ndim else mapped))
         else:
             values = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickles of anything else, or no pickle at all
@@ -40,6 +41,10 @@ def read(
         ) from error
     if not isinstance(values, Tensor):
         raise ValueError(f"{path} holds a {type(values).__name__}, expected one tensor")
+    if values.ndim < 3:
+        raise ValueError(
+            f"{path} holds a tensor of shape {tuple(values.shape)}, expected (B, c, X1, …, Xd)"
+        )
     return values[:limit], f"the tensor in {path.name}"
 
 

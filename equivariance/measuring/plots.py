@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from torch import nn
 
-from equivariance.measuring.findings import CLASSES, findings
+from equivariance.measuring.findings import findings
 from equivariance.measuring.frames import Frame
 from equivariance.measuring.moving import moved
 from equivariance.measuring.rewriting import Rewriting
@@ -20,6 +20,7 @@ from equivariance.measuring.subject import Subject
 from equivariance.measuring.watching import run, watching
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import vector
+from equivariance.verdict import CLASSES, tolerance
 
 LABELS = dict(
     zip(CLASSES, ("multiples of its stride", "other whole pixels", "between pixels"), strict=True)
@@ -38,15 +39,15 @@ def layers_picture(data: xr.Dataset) -> Figure:
         figsize=(min(18.0, 4 + 0.16 * count), 3.4 * len(paddings) + 1), layout="constrained"
     )
     panels = figure.subplots(len(paddings), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    limit = float(data["verdict"].attrs["tolerance"])
+    limit, least = _bounds(data)
     for axes, padding in zip(panels, paddings, strict=True):
         rows = findings(data, padding)
         for i, name in enumerate(CLASSES):
             colour, marker = STYLES[(4, 1, 3)[i]]
-            errors = lifted(np.array([row.worst[i] for row in rows]))
+            errors = lifted(np.array([row.worst[i] for row in rows]), least)
             axes.plot(errors, marker, color=colour, label=LABELS[name], markersize=5)
-        axes.axhspan(LEAST / 3, limit, color="#eef3f7", zorder=0)
-        axes.set(yscale="log", ylim=(LEAST / 3, 5), ylabel="relative error", title=padding)
+        axes.axhspan(least / 3, limit, color="#eef3f7", zorder=0)
+        axes.set(yscale="log", ylim=(least / 3, 5), ylabel="relative error", title=padding)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     names = [str(n) for n in data["layer"].to_numpy()]
     shown = {*range(0, count - 1, max(1, math.ceil(count / NAMED))), count - 1}
@@ -63,13 +64,14 @@ def curves_picture(data: xr.Dataset) -> Figure:
     panels = figure.subplots(1, len(paddings), sharey=True, squeeze=False)[0]
     length = np.abs(data["t"].transpose("translation", "axis").to_numpy()).max(1)
     order = np.argsort(length, kind="stable")
+    limit, least = _bounds(data)
     for axes, padding in zip(panels, paddings, strict=True):
         for layer, (colour, marker) in zip(_drawn(data), STYLES, strict=False):
             cell = data["error"].sel(layer=layer, padding=padding)
             error = cell.transpose("translation", "input").to_numpy().max(1)
             axes.plot(
                 length[order],
-                lifted(error[order]),
+                lifted(error[order], least),
                 marker,
                 color=colour,
                 label=layer,
@@ -77,16 +79,23 @@ def curves_picture(data: xr.Dataset) -> Figure:
                 linestyle=":",
                 linewidth=0.7,
             )
-        axes.axhspan(
-            LEAST / 3, float(data["verdict"].attrs["tolerance"]), color="#eef3f7", zorder=0
-        )
-        axes.set(yscale="log", ylim=(LEAST / 3, 5), title=padding)
+        axes.axhspan(least / 3, limit, color="#eef3f7", zorder=0)
+        axes.set(yscale="log", ylim=(least / 3, 5), title=padding)
+        axes.set_xscale("symlog", base=2, linthresh=0.5)  # strides are powers, mostly of 2
+        axes.set_xlim(0.8 * length.min(), max(0.5, 1.2 * length.max()))
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("longest component of the translation (pixels)")
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     panels[0].set_ylabel("relative error")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _bounds(data: xr.Dataset) -> tuple[float, float]:
+    """Up to where errors are round-off, and where the axis ends: zeros are drawn there."""
+    limit = float(data["verdict"].attrs["tolerance"])
+    return limit, limit * LEAST / tolerance()
 
 
 def _drawn(data: xr.Dataset) -> list[str]:
@@ -147,17 +156,23 @@ def feature_maps(
 def maps_picture(maps: Maps) -> Figure:
     """Φ(t▷F), t▷Φ(F) and their difference, a row for each padding."""
     figure = Figure(figsize=(9, 3.2 * len(maps.rows) + 0.6), layout="constrained")
+    draw_maps(figure, maps)
+    return figure
+
+
+def draw_maps(figure: Figure | SubFigure, maps: Maps) -> None:
+    """The same, on a figure or a part of one."""
     panels = figure.subplots(len(maps.rows), 3, squeeze=False)
     titles = "apply to the translated input", "translate the output", "difference"
     bound = max(float(np.abs(pair).max()) for pair in maps.rows.values()) or 1.0
     for row, (padding, (left, right)) in zip(panels, maps.rows.items(), strict=True):
         for axes, values, title in zip(row, (left, right, left - right), titles, strict=True):
             image = axes.imshow(values, cmap="RdBu_r", vmin=-bound, vmax=bound)
-            axes.set(xticks=[], yticks=[], title=title)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(title, fontsize=10)
         row[0].set_ylabel(padding)
         figure.colorbar(image, ax=row.tolist(), shrink=0.8)
     figure.suptitle(f"{maps.layer}, one channel, translation {vector(maps.t)} pixels")
-    return figure
 
 
 def _largest_late(frames: Sequence[Frame]) -> Frame | None:

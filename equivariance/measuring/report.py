@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from torch import nn
 
 from equivariance.bad_input import BadInput
 from equivariance.measuring.command import FILES, SIDES, MeasureSettings
-from equivariance.measuring.findings import CLASSES, Finding, Share, findings, shares, table
+from equivariance.measuring.findings import Finding, findings, shares, table
 from equivariance.measuring.frames import survey
 from equivariance.measuring.measure import measure
 from equivariance.measuring.pictures import read
@@ -27,22 +26,24 @@ from equivariance.measuring.plots import (
 )
 from equivariance.measuring.remedies import proposed_sizes, remeasured
 from equivariance.measuring.subject import input_channels, prepare
+from equivariance.measuring.telling import (
+    TITLES,
+    Remedy,
+    firsts,
+    judged_remedies,
+    remedies_table,
+    shares_table,
+)
 from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
 from equivariance.netcdf import as_bytes
 from equivariance.plots import png
-from equivariance.provenance import provenance
+from equivariance.provenance import provenance, recorded
 from equivariance.report import render
-from equivariance.table import aligned, number
 from equivariance.verdict import tolerance
 
 log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-PLACES = {
-    "multiples": "at multiples of its own stride",
-    "others": "at whole pixels",
-    "between": "between pixels",
-}
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,6 @@ class Report:
     text: str
     contents: dict[str, bytes]
     data: xr.Dataset
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """Worst errors of the output: at multiples of all strides, at other whole pixels, between pixels."""
-
-    name: str
-    worst: tuple[float, float, float]
 
 
 def report(settings: MeasureSettings, module: nn.Module) -> Report:
@@ -91,7 +84,7 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
     if not settings.plain and settings.boundary == "periodic":
         log.info("Measuring what would mend it …")
         again = remeasured(module, inputs, data["t"].to_numpy(), size, **options)
-        mended = judged_remedies(again, data)
+        mended = judged_remedies(again["error"], data)
         data = data.assign(remedy_error=again["error"])
         sizes = proposed_sizes(module, size, options["channels"])
     log.info("Drawing …")
@@ -142,24 +135,6 @@ def axes_of(module: nn.Module) -> int:
     return 2
 
 
-def judged_remedies(again: xr.Dataset, data: xr.Dataset) -> list[Remedy]:
-    """The worst errors by class of translation, for each remedy."""
-    stride = data["stride"].isel(layer=-1).to_numpy()
-    coarsest = np.maximum(data["stride"].to_numpy().max(0), np.maximum(1, stride))
-    t = data["t"].transpose("translation", "axis").to_numpy()
-    whole = (t == t.round()).all(1)
-    multiple = whole & (t % coarsest == 0).all(1)
-    rows = []
-    for name in again["remedy"].to_numpy():
-        error = again["error"].sel(remedy=name).transpose("translation", "input").to_numpy()
-        worst = [
-            float(np.nanmax(error[m])) if m.any() and not np.isnan(error[m]).all() else math.nan
-            for m in (multiple, whole & ~multiple, ~whole)
-        ]
-        rows.append(Remedy(str(name), (worst[0], worst[1], worst[2])))
-    return rows
-
-
 def draw(
     module: nn.Module,
     inputs: Any,
@@ -198,10 +173,9 @@ def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, 
     if data.sizes["padding"] == 2:
         parts.append(f"Border and aliasing\n{shares_table(shares(data))}")
     if mended:
-        rows = [[m.name, *map(number, m.worst)] for m in mended]
         parts.append(
             "What would mend it: the output's error with the same weights, not trained for the change\n"
-            + aligned(["remedy", "multiples of all strides", *CLASSES[1:]], rows)
+            + remedies_table(mended)
         )
     if sizes:
         near = ", ".join(" × ".join(map(str, s)) for s in sizes)
@@ -211,33 +185,6 @@ def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, 
         "multiples of the\nlayer's own stride; “exact”: integer-valued inputs, rolled, gave the same bits."
     )
     return "\n\n".join(parts)
-
-
-TITLES = {
-    "as is": "As it is",
-    "circular": "With all padding made circular (a diagnostic: it is another function)",
-}
-
-
-def firsts(data: xr.Dataset, padding: str) -> list[str]:
-    """What breaks first, in words."""
-    key = padding.replace(" ", "_")
-    lines = []
-    for which in CLASSES:
-        layer = data.attrs[f"first_broken_{which}_{key}"]
-        lines.append(
-            f"{PLACES[which]}: " + (f"first broken by {layer}" if layer else "nothing breaks")
-        )
-    return lines
-
-
-def shares_table(rows: Sequence[Share]) -> str:
-    """Border and aliasing, a line for each layer."""
-    cells = [
-        [r.layer, number(r.border), number(r.aliasing), f"{100 * r.border_share:.0f} %"]
-        for r in rows
-    ]
-    return aligned(["layer", "border", "aliasing", "border's share"], cells)
 
 
 def page(
@@ -266,5 +213,5 @@ def page(
         layers_png=pictures[FILES[1]],
         curves_png=pictures[FILES[2]],
         maps_png=pictures.get(FILES[3]),
-        provenance=provenance(settings.configuration, settings.command),
+        provenance=recorded(data.attrs),
     )

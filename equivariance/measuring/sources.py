@@ -6,6 +6,7 @@ trigonometric interpolant; whole translations then roll it, bit for bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,7 @@ from torch import Tensor
 from discretize import Grid, sample
 from equivariance.measuring.moving import crop, derivative, moved
 from equivariance.measuring.pictures import read
-from fields import Field, checks, random_bandlimited
+from fields import Field, arguments, checks, random_bandlimited
 
 #: Band limit of the fields that are drawn where no inputs are given, in cycles per pixel.
 BANDLIMIT = 0.25
@@ -45,8 +46,6 @@ class Source:
         Translations (K, d) in pixels, float64 → inputs (K, B, c, X1, …, Xd), float64.
     derivatives : callable
         () → ∂x/∂t at t = 0 for each axis of t, shape (d, B, c, X1, …, Xd): −∂F/∂x, sampled.
-    rolls : bool
-        Whether whole translations roll the inputs bit for bit.
     """
 
     about: str
@@ -56,7 +55,6 @@ class Source:
     boundary: str
     moved: Callable[[Tensor], Tensor]
     derivatives: Callable[[], Tensor]
-    rolls: bool = False
 
 
 def as_source(
@@ -93,20 +91,21 @@ def as_source(
     TypeError, ValueError
         Saying what was expected.
     """
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
-    if limit < 1:
-        raise ValueError(f"the number of inputs must be at least 1, got {limit}")
-    if size is not None and (not 1 <= len(size) <= 3 or min(size) < 1):
-        raise ValueError(f"size has 1, 2 or 3 positive numbers of pixels, got {tuple(size)}")
+    arguments.choice(boundary, "boundary", BOUNDARIES)
+    (limit,) = checks.integers(limit, 1, "the number of inputs")
+    if size is not None:
+        size = checked_size(size)
     if inputs is None or isinstance(inputs, Field) or _is_fields(inputs):
         return _of_fields(inputs, size, channels, boundary, limit, seed)
+    if boundary == "window" and size is None:
+        raise ValueError("boundary='window' needs size=(X1, …, Xd), the pixels that the model sees")
     margin = [0] * len(size or ())
     if boundary == "window" and size is not None:
         margin = [int(np.ceil(r)) for r in (reach if reach is not None else [0] * len(size))]
     if isinstance(inputs, str | Path):
         values, about = read(Path(inputs), size, channels, limit, margin)
-    elif isinstance(inputs, Tensor):
+    elif isinstance(inputs, Tensor | np.ndarray):
+        inputs = checks.as_tensor(inputs, "inputs") if isinstance(inputs, np.ndarray) else inputs
         values, about = inputs, f"a tensor of shape {tuple(inputs.shape)}"
     elif isinstance(inputs, Iterable):
         values, about = _loaded(inputs, limit)
@@ -116,6 +115,14 @@ def as_source(
             f"got {type(inputs).__name__}"
         )
     return _of_array(values, about, size, boundary, margin)
+
+
+def checked_size(size: Any) -> tuple[int, ...]:
+    """Pixels per axis, of 1, 2 or 3 axes."""
+    several = checks.counts(size, "size", most=1 << 20)
+    sizes = several if isinstance(several, tuple) else (several,)
+    arguments.affordable(math.prod(sizes), "an input of this size")
+    return sizes
 
 
 def _is_fields(inputs: Any) -> bool:
@@ -195,6 +202,7 @@ def _of_array(
     values: Tensor, about: str, size: Sequence[int] | None, boundary: str, margin: Sequence[int]
 ) -> Source:
     """An array as the field of its trigonometric interpolant."""
+    checks.require_plain(values, "inputs")
     if not values.is_floating_point():
         raise ValueError(f"inputs must be floating point, got {values.dtype}: take x.float() / 255")
     dim = values.ndim - 2
@@ -219,7 +227,6 @@ def _of_array(
         boundary=boundary,
         moved=lambda t: moved(values, t),
         derivatives=lambda: torch.stack([-derivative(values, a, dim) for a in range(-dim, 0)]),
-        rolls=True,
     )
 
 
@@ -243,7 +250,6 @@ def _in_window(values: Tensor, about: str, size: tuple[int, ...], margin: Sequen
         boundary="window",
         moved=lambda t: crop(moved(values, t), inside),
         derivatives=lambda: crop(slopes, inside),
-        rolls=True,
     )
 
 
@@ -251,11 +257,15 @@ def _loaded(batches: Iterable[Any], limit: int) -> tuple[Tensor, str]:
     """The first inputs of a loader."""
     taken: list[Tensor] = []
     for batch in islice(batches, limit):
-        x = batch[0] if isinstance(batch, list | tuple) else batch
+        x = batch[0] if isinstance(batch, list | tuple) and batch else batch
         if not isinstance(x, Tensor):
             raise TypeError(
                 "a loader must give tensors (B, c, X1, …, Xd), alone or first in a tuple, "
                 f"got {type(x).__name__}"
+            )
+        if x.ndim == 0 or (taken and x.shape[1:] != taken[0].shape[1:]):
+            raise ValueError(
+                f"a loader must give tensors (B, c, X1, …, Xd) of one size, got {tuple(x.shape)}"
             )
         taken.append(x)
         if sum(map(len, taken)) >= limit:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from equivariance.measuring.sources import LIMIT, Source, as_source
 from equivariance.measuring.watching import device_and_dtype, run, watchable
+from fields import checks
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ def prepare(
     seed: int = 0,
 ) -> Subject:
     """Copy the model and make its inputs; arguments as for `measure`."""
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
+    (batch,) = checks.integers(batch, 1, "batch")
+    if channels is not None:
+        (channels,) = checks.integers(channels, 1, "channels")
     copied = watchable(module)
     if dtype is not None:
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype must be a floating point one, got {dtype}")
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ValueError(f"dtype must be a floating point one, got {checks.said(dtype)}")
         copied = copied.to(dtype)
     device, own = device_and_dtype(copied, inputs)
     source = as_source(

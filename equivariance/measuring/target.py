@@ -90,14 +90,14 @@ def _attribute(module: Any, place: str, name: str) -> Any:
     value = module
     for part in name.split("."):
         if not hasattr(value, part):
-            there = sorted(n for n in vars(module) if _makes_modules(getattr(module, n), place))
+            there = sorted(n for n in vars(module) if _makes_modules(getattr(module, n)))
             known = f": there are {', '.join(there)}" if there else ""
             raise BadInput(f"{place} has no {name!r}{known}")
         value = getattr(value, part)
     return value
 
 
-def _makes_modules(value: Any, place: str) -> bool:
+def _makes_modules(value: Any) -> bool:
     if isinstance(value, type):
         return issubclass(value, nn.Module)
     return isinstance(value, nn.Module)

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fields import arguments
+
 #: The name of the model's own output.
 OUTPUT = "output"
 
@@ -134,13 +136,18 @@ def chosen(module: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Modul
         For a pattern that no layer fits, with names that are there.
     """
     named = {name: layer for name, layer in module.named_modules() if name}
+    if not isinstance(layers, str):
+        layers = arguments.sequence(layers, "layers", "patterns of names")
+    for pattern in [layers] if isinstance(layers, str) else layers:
+        if not isinstance(pattern, str):
+            raise TypeError(f"layers must be names or patterns of names, got {pattern!r:.80}")
     if layers == "leaves":
         named = {name: layer for name, layer in named.items() if not any(layer.children())}
     elif layers != "all":
         patterns = [layers] if isinstance(layers, str) else list(layers)
         for pattern in patterns:
             fits = pattern == OUTPUT or any(fnmatchcase(name, pattern) for name in named)
-            if not isinstance(pattern, str) or not fits:
+            if not fits:
                 some = ", ".join(list(named)[:8]) + (" …" if len(named) > 8 else "")
                 raise ValueError(
                     f'no layer fits {pattern!r}: give "all", "leaves", "output", or patterns of names as {some}'
