@@ -10,13 +10,14 @@ STAMP := $(VENV)/.installed
 LOG := $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test docs lint format clean
+.PHONY: help install demo test coverage mutants matrix docs lint format clean
 
 help: ## say what can be made
 	@echo "Targets (each installs into $(VENV) first, where that is out of date):"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo "Options: PYTHON=python3.12 chooses the Python of a new $(VENV);"
-	@echo "         PYTEST_ARGS='-k grid' goes to pytest, DEMO_ARGS='--quick' to the demo."
+	@echo "         PYTEST_ARGS='-k grid' goes to pytest, DEMO_ARGS='--quick' to the demo,"
+	@echo "         MATRIX_ARGS='-- tests/fields' to make matrix."
 
 install: $(STAMP) ## make the environment in .venv (a few minutes, once)
 
@@ -25,6 +26,22 @@ demo: $(STAMP) ## measure what a stride does to equivariance; results in equivar
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(STAMP) ## run the tests, and say which lines and branches they miss
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	@$(BIN)/coverage json --quiet -o - | $(BIN)/python -c '$(BRANCHES)'
+
+mutants: $(STAMP) ## change the code of three files bit by bit: the tests should notice (an hour)
+	$(BIN)/python -m pip install --no-input --disable-pip-version-check --quiet -c constraints.txt -e '.[mutants]'
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+matrix: ## run the tests on the oldest and the newest versions of the dependencies (an hour); docs/versions.md
+	$(PYTHON) tests/matrix.py oldest $(MATRIX_ARGS)
+	$(PYTHON) tests/matrix.py newest $(MATRIX_ARGS)
 
 docs: $(STAMP) ## build the documentation and run all code in it; pages in docs/_build/html
 	$(BIN)/python docs/figures.py
@@ -41,7 +58,7 @@ format: $(STAMP) ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 
 clean: ## remove .venv, caches and builds (results in equivariance-out/ stay)
-	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/examples docs/figures .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist mutants .coverage .coverage.* docs/_build docs/api/generated docs/examples docs/figures .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp takes its final name, with the time at which the installation began, only once all is
@@ -56,6 +73,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@mv $@.begun $@
 	@echo "Installed: $$($(BIN)/python --version) in $(VENV)."
 
+BRANCHES := import json, sys; t = json.load(sys.stdin)["totals"]; \
+	taken, total = t["covered_branches"], t["num_branches"]; \
+	print(f"{taken} of {total} branches are taken: {taken / total:.1%}")
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 IN_VENV := import sys; sys.exit(sys.prefix == sys.base_prefix)
 

@@ -17,10 +17,12 @@ def main(names: list[str]) -> int:
     if not names or set(names) - known:
         for name in sorted(known):
             doc = importlib.import_module(f"benchmarks.{name}").__doc__ or ""
-            print(f"{name:<12} {doc.splitlines()[0]}")
+            print(f"{name:<{max(map(len, known))}}  {doc.splitlines()[0]}")
         return 2 if names else 0
     for name in names:
-        importlib.import_module(f"benchmarks.{name}").main()
+        ended = importlib.import_module(f"benchmarks.{name}").main()
+        if ended:
+            return int(ended)
     return 0
 
 

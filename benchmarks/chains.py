@@ -60,13 +60,13 @@ def residual(blocks: int, kernel: MatrixKernel) -> Field:
     return f
 
 
-def race(title: str, deep: Field, shallow: Field, **how: float) -> None:
+def race(title: str, deep: Field, shallow: Field, refinement: int) -> None:
     """Sample both, and show the ratio of the times."""
     runs = {
-        "deep": partial(sample, deep, GRID, **how),
-        "half": partial(sample, shallow, GRID, **how),
+        "deep": partial(sample, deep, GRID, refinement=refinement),
+        "half": partial(sample, shallow, GRID, refinement=refinement),
     }
-    show(title, alternate(runs), bound=2.5)
+    show(title, alternate(runs), most=2.5)
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
-"""Timing: candidates take turns in one process, and what is reported is the ratio of their medians."""
+"""Timing: candidates take turns in one process, and what is reported is the ratio of their medians. Peak memory."""
 
 from __future__ import annotations
 
 import gc
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 
@@ -23,17 +25,35 @@ def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int = 9) -
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def show(title: str, medians: Mapping[str, float], bound: float | None = None) -> float | None:
-    """Print the medians, and the ratio of the first candidate to the second against the bound promised for it."""
+def show(
+    title: str,
+    medians: Mapping[str, float],
+    most: float | None = None,
+    least: float | None = None,
+) -> None:
+    """Print the medians, and the ratio of the first to the second, where there are two of them or it was promised."""
     print(f"\n{title}  ({torch.get_num_threads()} threads)")
     width = max(map(len, medians))
     for name, seconds in medians.items():
         print(f"  {name:<{width}}  {1e3 * seconds:10.2f} ms")
-    if len(medians) < 2:
-        return None
-    first, second, *_ = medians.values()
-    ratio = first / second
-    names = list(medians)
-    promise = "" if bound is None else f"  (promised: at most {bound:g})"
-    print(f"  {names[0]} / {names[1]} = {ratio:.2f}{promise}")
-    return ratio
+    words = {"at most": most, "at least": least}
+    promise = "".join(f"  (promised: {w} {b:g})" for w, b in words.items() if b is not None)
+    if len(medians) == 2 or promise:
+        first, second, *_ = medians
+        print(f"  {first} / {second} = {medians[first] / medians[second]:.2f}{promise}")
+
+
+def peak() -> int:
+    """Largest resident set of this program so far, in bytes.
+
+    Linux's getrusage counts what the process was before it became this program, too: the parent's copy.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    import resource  # Windows has none, and needs it for nothing else here
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )

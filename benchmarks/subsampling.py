@@ -112,7 +112,3 @@ def main() -> None:
         show("alias-free polynomial, 16×64×64×64 float32", alternate(runs, 5), 0.2)
         print("\nlaw of Xu et al.:")
         count_failures()
-
-
-if __name__ == "__main__":
-    main()

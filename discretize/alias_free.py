@@ -18,6 +18,7 @@ from discretize.samples import Samples
 from discretize.subsampling import is_field
 from discretize.trigonometric import below, filtered, in_chunks, upsampled
 from fields import FeatureMap, checks
+from fields.composed import map_values
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -31,6 +32,13 @@ class Polynomial(nn.Module):
     Parameters
     ----------
     coefficients : sequence of float, or Tensor (p + 1,) or (c, p + 1)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from discretize import Polynomial
+    >>> Polynomial([1.0, 0.0, 2.0])(torch.tensor([3.0])).tolist()
+    [19.0]
     """
 
     def __init__(self, coefficients: Any = COEFFICIENTS) -> None:
@@ -101,7 +109,7 @@ class AliasFreeActivation(nn.Module):
             oversampling = (
                 math.ceil((self.fn.degree + 1) / 2) if isinstance(self.fn, Polynomial) else 2
             )
-        self.oversampling = oversampling
+        self.oversampling = checks.counts(oversampling, "oversampling")
 
     def extra_repr(self) -> str:
         """The oversampling."""
@@ -128,8 +136,7 @@ class AliasFreeActivation(nn.Module):
 
     def _activated(self, values: Tensor, factors: tuple[int, ...]) -> Tensor:
         dim = len(factors)
-        fine = upsampled(values, factors).movedim(-dim - 1, -1)
-        out = self.fn(fine).movedim(-1, -dim - 1)
+        out = map_values(self.fn, upsampled(values, factors), dim)
         for axis, u in zip(range(-dim, 0), factors, strict=True):
             size = out.shape[axis]
             keep = below(size, size // u).to(out.device)

@@ -7,7 +7,7 @@ from typing import Any
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling
 from discretize.upsampling import Upsampling, binomial
-from fields import Field, checks
+from fields import Field, arguments, checks
 
 
 class BlurPool(Subsampling):
@@ -26,12 +26,18 @@ class BlurPool(Subsampling):
     -----
     Promise: commutes with translations by multiples of s spacings, on a periodic grid; between them it only aliases
     less. After a maximum, `Sequential(MaxPool(window), BlurPool(s))`, it makes the paper's MaxBlurPool.
+
+    Examples
+    --------
+    >>> from discretize import BlurPool, Grid, Samples
+    >>> BlurPool(2, taps=3)(Samples([[0.0, 4.0, 0.0, 0.0]], Grid(4, 1.0))).values.tolist()
+    [[1.0, 1.0]]
     """
 
     def __init__(self, s: Any, taps: int = 4, spacing: checks.VectorLike | None = None) -> None:
         super().__init__(s)
-        (self.taps,) = checks.integers(taps, 1, "taps")
-        self.spacing = spacing
+        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
 
     def extra_repr(self) -> str:
         """Stride and taps."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from fields.arguments import affordable
+
+#: Samples and what continues them take no more bytes.
+MOST = 1 << 34
 
 _TORCH_MODES = {
     "periodic": "circular",
@@ -36,6 +42,8 @@ def extend(values: Tensor, first: Sequence[int], last: Sequence[int], boundary: 
     after = [b - n + 1 for b, n in zip(last, sizes, strict=True)]
     if not any(before) and not any(after):
         return values
+    if not torch.compiler.is_compiling():  # which knows no generators
+        _check_size(values, before, after)
     shortest = {"periodic": 0, "reflect": 1}.get(boundary, -max(*before, *after))
     if min(*before, *after) >= 0 and all(
         max(b, a) <= n - shortest for b, a, n in zip(before, after, sizes, strict=True)
@@ -51,3 +59,12 @@ def extend(values: Tensor, first: Sequence[int], last: Sequence[int], boundary: 
         if boundary == "zero":
             values = values * (source >= 0).reshape(-1, *(1,) * (-1 - axis))
     return values
+
+
+def _check_size(values: Tensor, before: Sequence[int], after: Sequence[int]) -> None:
+    """Raise ValueError where the samples and what continues them take too much memory."""
+    sizes = values.shape[-len(before) :]
+    wider = [n + a + b for n, a, b in zip(sizes, before, after, strict=True)]
+    count = math.prod(wider) * math.prod(values.shape[: -len(before)])
+    what = f"samples of shape {tuple(sizes)} continued by {before} and {after} points"
+    affordable(count, what, values.itemsize, MOST)

@@ -24,12 +24,15 @@ from discretize.samples import Samples
 from discretize.subsampling import Subsampling
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
-from fields import FeatureMap, Field, checks
+from fields import FeatureMap, Field, arguments, checks
 from fields.fourier import phase
 from fields.lattice import split
 
 #: A decaying field is sampled where it is above this share of its peak.
 TAIL = 1e-12
+
+#: What predicts an origin.
+WHAT = "a feature map and a modulus"
 
 
 class ComovingSubsampling(Subsampling):
@@ -69,7 +72,9 @@ class ComovingSubsampling(Subsampling):
 
     def __init__(self, s: Any, predictor: Predictor | None = None) -> None:
         super().__init__(s)
-        self.predictor = Phase() if predictor is None else predictor
+        self.predictor = (
+            Phase() if predictor is None else arguments.function(predictor, "predictor", WHAT)
+        )
 
     @property
     def upsampling(self) -> Upsampling:
@@ -80,8 +85,8 @@ class ComovingSubsampling(Subsampling):
         """The subsampled map, and the confidence (*batch, d) of its origin."""
         strides = checks.integers(self.s, f.dim, "stride")
         values, offset, confidence = comoved(f, strides, self.predictor, blend=True)
-        grid = f.grid.stride(strides)
-        return f._with(values, grid.replace(origin=f.grid.origin + offset)), confidence
+        origin = f.grid.origin + offset.to(f.grid.origin.device)
+        return f._with(values, f.grid.stride(strides).replace(origin=origin)), confidence
 
     def _subsampled(self, f: Samples) -> Samples:
         return self.with_confidence(f)[0]
@@ -178,7 +183,7 @@ def comoving_grid(
     >>> round(float(grid.origin % 1.0), 9), bool(confidence > 0.2)
     (0.3, True)
     """
-    predictor = Phase() if predictor is None else predictor
+    predictor = Phase() if predictor is None else arguments.function(predictor, "predictor", WHAT)
     if isinstance(feature_map, Samples):
         strides = checks.integers(stride, feature_map.dim, "stride")
         grid = feature_map.grid.stride(strides)

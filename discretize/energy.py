@@ -51,13 +51,19 @@ def coefficients_of_field(
         for length in w:
             frequencies.append([0.0] * f.dim)
             frequencies[-1][axis] = 0.0 if p == 0 else 1 / length
-    found = energy(f).transform(frequencies, rtol=rtol)[..., 0].to(torch.complex128)
+    found = energy(f).transform(frequencies, rtol=attainable(rtol, f.dtype))
+    found = found[..., 0].to(torch.complex128)
     mean, rest = found[..., :1], found[..., 1:]
     parts = rest.split([len(w) for w in waves], dim=-1)
     return [
         torch.cat([mean, part * (0 if p == 0 else 1)], dim=-1)
         for part, p in zip(parts, periods, strict=True)
     ]
+
+
+def attainable(rtol: float, dtype: torch.dtype) -> float:
+    """The tolerance, or 64 times the rounding of a dtype where that is more."""
+    return max(rtol, 64 * torch.finfo(dtype).eps)
 
 
 def energy(f: Field) -> Field:
@@ -80,13 +86,10 @@ def centroid_of_samples(f: Samples) -> tuple[Tensor, Tensor]:
 
 def centroid_of_field(f: Field, rtol: float) -> tuple[Tensor, Tensor]:
     """∫x e / ∫e by quadrature, and the confidence (*batch, d)."""
-    e = energy(f)
-    first = [
-        (e * Polynomial([[1 if j == i else 0 for j in range(f.dim)]], [[1.0]])).integrate(rtol)[
-            ..., 0
-        ]
-        for i in range(f.dim)
-    ]
+    e, rtol = energy(f), attainable(rtol, f.dtype)
+    one = torch.ones(1, 1, dtype=f.dtype, device=f.device)
+    powers = torch.eye(f.dim, dtype=torch.long).tolist()
+    first = [(e * Polynomial([power], one)).integrate(rtol)[..., 0] for power in powers]
     return _divided(torch.stack(first, dim=-1).double(), e.integrate(rtol)[..., 0].double())
 
 

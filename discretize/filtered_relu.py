@@ -16,8 +16,10 @@ from torch import Tensor
 from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling
-from discretize.upsampling import Upsampling
-from fields import Field, checks
+from discretize.upsampling import Upsampling, between_zeros
+from fields import Field, arguments, checks
+from fields.composed import map_values
+from fields.correlation import along
 from fields.separable import contract
 
 
@@ -70,18 +72,23 @@ class FilteredLeakyReLU(Subsampling):
         radial: bool = False,
     ) -> None:
         super().__init__(down)
-        self.up = up
+        self.up = checks.counts(up, "up")
         (self.cutoff,) = checks.positive(cutoff, 1, "cutoff")
         if self.cutoff > 0.5:
             raise ValueError(f"cutoff lies in (0, 0.5] waves per sample, got {cutoff}")
-        self.stopband = 2**0.3 * self.cutoff if stopband is None else stopband
+        given = 2**0.3 * self.cutoff if stopband is None else stopband
+        (self.stopband,) = checks.positive(given, 1, "stopband")
         if max(self.stopband, 0.5) <= self.cutoff:
             raise ValueError(
                 f"stopband must be above the cutoff {cutoff} where that is 0.5, got {self.stopband}"
             )
-        (self.taps,) = checks.integers(taps, 1, "taps")
+        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
         (self.clamp,) = checks.positive(clamp, 1, "clamp")
-        self.slope, self.gain, self.radial = slope, gain, radial
+        (self.slope,), (self.gain,) = (
+            checks.per_axis(slope, 1, "slope"),
+            checks.per_axis(gain, 1, "gain"),
+        )
+        self.radial = arguments.flag(radial, "radial")
 
     def extra_repr(self) -> str:
         """Rates and cutoff."""
@@ -90,10 +97,15 @@ class FilteredLeakyReLU(Subsampling):
     @property
     def upsampling(self) -> Upsampling:
         """Trigonometric interpolation, where d/u is whole."""
-        (up,), (down,) = checks.integers(self.up, 1, "up"), checks.integers(self.s, 1, "down")
-        if down % up:
-            raise ValueError(f"an output {down}/{up} times as coarse has no upsampling partner")
-        return Upsampling(down // up, "fourier")
+        several = [len(n) for n in (self.up, self.s) if isinstance(n, tuple)]
+        dim = several[0] if several else 1
+        up, down = checks.integers(self.up, dim, "up"), checks.integers(self.s, dim, "down")
+        if any(d % u for d, u in zip(down, up, strict=True)):
+            raise ValueError(
+                f"an output {self.s}/{self.up} times as coarse has no upsampling partner"
+            )
+        ratios = [d // u for d, u in zip(down, up, strict=True)]
+        return Upsampling(ratios if several else ratios[0], "fourier")
 
     def _filtered(self, f: Field) -> Field:
         return f.map(self._activated)
@@ -104,8 +116,8 @@ class FilteredLeakyReLU(Subsampling):
 
     def _subsampled(self, f: Samples) -> Samples:
         up, down = checks.integers(self.up, f.dim, "up"), checks.integers(self.s, f.dim, "down")
-        fine = Upsampling(up, "zeros")(f)
-        fine = self._filter(fine, up, math.prod(up))
+        gain, taps = math.prod(up), [self.taps * m for m in up]
+        fine = between_zeros(f, up, taps, lambda g: self._filter(g, up, gain))
         fine = fine._with(self._activated(fine.values))
         if not self.radial:
             return self._filter(fine, down, 1.0).stride(down)
@@ -113,8 +125,8 @@ class FilteredLeakyReLU(Subsampling):
             raise ValueError(
                 f"a radial filter needs two axes with one `down` for both, got {down} in {f.dim} dimensions"
             )
-        taps, half = self.taps * down[0], max(self.stopband, 0.5) - self.cutoff
-        weights = radial_sine(taps, 2 * self.cutoff / down[0], 4 * half / down[0])
+        size, half = self.taps * down[0], max(self.stopband, 0.5) - self.cutoff
+        weights = radial_sine(size, 2 * self.cutoff / down[0], 4 * half / down[0])
         return _correlated(fine, weights, (0, 1)).stride(down)
 
     def _filter(self, f: Samples, factors: tuple[int, ...], gain: float) -> Samples:
@@ -140,12 +152,14 @@ def _correlated(f: Samples, weights: Tensor, axes: tuple[int, ...]) -> Samples:
             raise ValueError(
                 f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape}"
             )
-    places, ends = [axis - f.dim for axis in axes], list(range(-len(axes), 0))
-    rows = extend(f.values, first, last, grid.boundary).movedim(places, ends)
-    flat = rows.reshape(-1, 1, *rows.shape[-len(axes) :])
-    correlate = torch.nn.functional.conv1d if len(axes) == 1 else torch.nn.functional.conv2d
-    out = correlate(flat, weights.to(rows)[None, None])
-    out = out.reshape(*rows.shape[: -len(axes)], *out.shape[2:]).movedim(ends, places)
+    values = extend(f.values, first, last, grid.boundary)
+    weights = weights.to(values)
+    if len(axes) == 1:
+        out = along(values, weights.flip(0), axes[0] - f.dim)
+    else:
+        flat = values.reshape(-1, 1, *values.shape[-2:])
+        out = torch.nn.functional.conv2d(flat, weights[None, None])
+        out = out.reshape(*values.shape[:-2], *out.shape[2:])
     return f._with(out, grid.replace(shape=out.shape[-f.dim :], origin=grid.origin + move))
 
 
@@ -218,8 +232,9 @@ class CNOActivation(Subsampling):
         self, s: Any = 1, fn: Callable[[Tensor], Tensor] | None = None, up: Any = 2
     ) -> None:
         super().__init__(s)
-        self.fn = torch.nn.functional.leaky_relu if fn is None else fn
-        self.up = up
+        given = torch.nn.functional.leaky_relu if fn is None else fn
+        self.fn = arguments.function(given, "fn", "values (…, c)")
+        self.up = checks.counts(up, "up")
 
     @property
     def upsampling(self) -> Upsampling:
@@ -235,8 +250,7 @@ class CNOActivation(Subsampling):
             raise ValueError(f"a stride of {down} doesn't divide the shape {f.grid.shape}")
         fine = [n * u for n, u in zip(f.grid.shape, up, strict=True)]
         coarse = [n // s for n, s in zip(f.grid.shape, down, strict=True)]
-        values = _resized(f.values, fine)
-        values = self.fn(values.movedim(-f.dim - 1, -1)).movedim(-1, -f.dim - 1)
+        values = map_values(self.fn, _resized(f.values, fine), f.dim)
         spacing = [h * s for h, s in zip(f.grid.spacing, down, strict=True)]
         move = [(s - 1) / 2 * h for s, h in zip(down, f.grid.spacing, strict=True)]
         origin = f.grid.origin + f.grid.origin.new_tensor(move)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.lattice import Lattice
 
 #: How samples continue outside of their grid.
@@ -47,10 +46,9 @@ class Grid:
     def __init__(
         self, shape: Any, spacing: checks.VectorLike, origin: Any = 0.0, boundary: str = "periodic"
     ) -> None:
-        dim = 1 if isinstance(shape, Integral) else len(tuple(shape))
-        if dim == 0 or dim > 3:
-            raise ValueError(f"a grid has 1, 2 or 3 axes, got shape {shape!r}")
-        self.shape = checks.integers(shape, dim, "the shape of a grid")
+        several = checks.counts(shape, "the shape of a grid")
+        self.shape = several if isinstance(several, tuple) else (several,)
+        dim = len(self.shape)
         self.spacing = checks.positive(spacing, dim, "spacing")
         origin = checks.as_tensor(origin, "origin").to(torch.float64)
         if origin.ndim == 0:
@@ -60,9 +58,9 @@ class Grid:
                 f"the origin of a grid with {dim} axes has shape ({dim},) or (*batch, {dim}), "
                 f"got {tuple(origin.shape)}"
             )
-        if boundary not in BOUNDARIES:
-            raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
-        self.origin, self.boundary = origin, boundary
+        if not origin.numel():
+            raise ValueError(f"origins of a batch must be at least one, got {tuple(origin.shape)}")
+        self.origin, self.boundary = origin, arguments.choice(boundary, "boundary", BOUNDARIES)
 
     def __repr__(self) -> str:
         origin = self.origin.detach()
@@ -128,11 +126,17 @@ class Grid:
         """
         strides = checks.integers(s, self.dim, "stride")
         divides(strides, self.shape, self.boundary)
-        index = torch.as_tensor(phase, device=self.origin.device)
+        known = checks.as_tensor(phase, "phase").to(self.origin.device)
+        if not bool((known == known.round()).all()):
+            raise ValueError(f"the phase of a stride must be integers, got {checks.said(phase)}")
+        if (known.ndim and known.shape[-1] not in (1, self.dim)) or not known.numel():
+            raise ValueError(
+                f"the phase of a stride is an integer, or one per axis, (*batch, {self.dim}), "
+                f"got shape {tuple(known.shape)}"
+            )
+        index = known.long()
         index = index.expand(*index.shape[:-1], self.dim) if index.ndim else index.repeat(self.dim)
         top = index.reshape(-1, self.dim).amax(0).tolist()
-        if index.is_floating_point():
-            raise ValueError(f"the phase of a stride must be integers, got {phase}")
         if bool((index < 0).any()) or any(p >= q for p, q in zip(top, strides, strict=True)):
             raise ValueError(f"the phase of a stride {strides} lies in [0, stride), got {phase}")
         shape = [
@@ -167,12 +171,14 @@ class Grid:
 
     def offset(self, other: Grid) -> Tensor:
         """Origin of `other` minus this one's, in spacings, shape (*batch, d)."""
+        self._check(other)
         spacing = self.origin.new_tensor(self.spacing)
         offset: Tensor = (other.origin.to(self.origin.device) - self.origin) / spacing
         return offset
 
     def offset_tolerance(self, other: Grid) -> Tensor:
         """Rounding error to expect in `offset`: 64 eps of the coordinates, in spacings."""
+        self._check(other)
         size = torch.maximum(
             self.origin.detach().abs(), other.origin.detach().abs().to(self.origin.device)
         )
@@ -180,10 +186,15 @@ class Grid:
         tolerance: Tensor = 64 * torch.finfo(torch.float64).eps * (1 + size / spacing)
         return tolerance
 
-    def nearest_steps(self, other: Grid) -> tuple[Tensor, Tensor]:
-        """The offset as the nearest integers (*batch, d), and whether (*batch) these are exact up to rounding."""
+    def _check(self, other: Any) -> None:
+        if not isinstance(other, Grid):
+            raise TypeError(f"expected a Grid, got {type(other).__name__}")
         if self.dim != other.dim:
             raise ValueError(f"grids with {self.dim} and {other.dim} axes have no common points")
+
+    def nearest_steps(self, other: Grid) -> tuple[Tensor, Tensor]:
+        """The offset as the nearest integers (*batch, d), and whether (*batch) these are exact up to rounding."""
+        self._check(other)
         spacings = zip(self.spacing, other.spacing, strict=True)
         alike = all(math.isclose(a, b, rel_tol=1e-12) for a, b in spacings)
         offset = self.offset(other).detach()
@@ -200,6 +211,7 @@ class Grid:
         """Whether both have the same points."""
         if other is self:  # no number need be read, which torch.compile can't do
             return True
+        self._check(other)
         if self.shape != other.shape:
             return False
         steps = self.steps_to(other)

@@ -16,6 +16,7 @@ import torch
 
 from discretize.grid import Grid
 from discretize.samples import Samples
+from fields import arguments, checks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +42,6 @@ def to_xarray(
     axes = tuple(f"x{i + 1}" for i in range(dim))
     values = samples.values.detach().movedim(-dim - 1, -1)
     values = values.expand(*samples.batch, *grid.shape, samples.channels)
-    origin = grid.origin.detach().cpu()
     attributes: dict[str, Any] = {
         "long_name": "feature map",
         "units": units,
@@ -51,6 +51,26 @@ def to_xarray(
     }
     if samples.accuracy is not None:
         attributes["accuracy"] = float(samples.accuracy)
+    if not grid.batch:
+        attributes["origin"] = grid.origin.detach().tolist()
+    array = xr.DataArray(
+        values.cpu().numpy().copy(),
+        dims=(*batch, *axes, "channel"),
+        coords=_labels(samples, batch, axes, length_units),
+        attrs=attributes,
+        name=name,
+    )
+    array.encoding["_FillValue"] = None
+    for label in array.coords.values():
+        label.encoding["_FillValue"] = None
+    return array
+
+
+def _labels(
+    samples: Samples, batch: tuple[str, ...], axes: tuple[str, ...], length_units: str
+) -> dict[str, Any]:
+    """Coordinates of space and channels; positions count from the elements' origins, where each has its own."""
+    grid, origin = samples.grid, samples.grid.origin.detach().cpu()
     labels: dict[str, Any] = {}
     for i, (axis, h, n) in enumerate(zip(axes, grid.spacing, grid.shape, strict=True)):
         start = float(origin[i]) if not grid.batch else 0.0
@@ -63,20 +83,8 @@ def to_xarray(
             where = origin[..., i].expand(samples.batch).contiguous().numpy()
             said = f"origin along axis {i + 1}"
             labels[f"origin_{axis}"] = _coordinate(batch, where, said, length_units)
-    if not grid.batch:
-        attributes["origin"] = origin.tolist()
     labels["channel"] = _coordinate("channel", np.arange(samples.channels), "channel", "1")
-    array = xr.DataArray(
-        values.cpu().numpy().copy(),
-        dims=(*batch, *axes, "channel"),
-        coords=labels,
-        attrs=attributes,
-        name=name,
-    )
-    array.encoding["_FillValue"] = None
-    for label in array.coords.values():
-        label.encoding["_FillValue"] = None
-    return array
+    return labels
 
 
 def _coordinate(dims: Any, values: Any, long_name: str, units: str) -> tuple[Any, Any, Any]:
@@ -94,6 +102,8 @@ def from_xarray(
 
     if not isinstance(array, xr.DataArray):
         raise TypeError(f"expected an xarray.DataArray, got {type(array).__name__}")
+    if not isinstance(channel, str):
+        raise TypeError(f"channel must be the name of a dimension, got {checks.said(channel)}")
     axes = _space(array, space)
     if channel not in array.dims:
         array = array.expand_dims(channel, axis=-1)
@@ -107,7 +117,7 @@ def from_xarray(
     values = torch.from_numpy(data.astype(data.dtype.newbyteorder("="), copy=False))
     stored = _Stored(array, axes)
     starts, spacing = zip(*(stored.axis(i) for i in range(len(axes))), strict=True)
-    chosen = boundary or stored.boundary
+    chosen = stored.boundary if boundary is None else boundary
     moved = [str(a) for a in axes if f"origin_{a}" in array.coords]
     if moved and len(moved) < len(axes):
         raise ValueError(f"only {moved} of {list(axes)} have a coordinate origin_…")
@@ -115,7 +125,7 @@ def from_xarray(
     if moved:
         own = [_element_origin(array, axis, batch) for axis in axes]
         origin = torch.stack(own, dim=-1) + origin
-    accuracy = array.attrs.get("accuracy")
+    accuracy = array.attrs.get("accuracy") if stored.whole else None
     accuracy = None if accuracy is None else float(accuracy)
     return Samples(values, Grid(values.shape[-len(axes) :], spacing, origin, chosen), accuracy)
 
@@ -123,6 +133,9 @@ def from_xarray(
 def _space(array: xr.DataArray, space: Sequence[str] | None) -> tuple[Any, ...]:
     if space is None:
         space = [f"x{i + 1}" for i in range(3) if f"x{i + 1}" in array.dims]
+    space = arguments.sequence(space, "space", "names of dimensions")
+    if not all(isinstance(s, str) for s in space):
+        raise TypeError(f"space must be names of dimensions, got {checks.said(space)}")
     missing = [s for s in space if s not in array.dims]
     if missing or not 1 <= len(space) <= 3:
         raise ValueError(
@@ -159,10 +172,14 @@ class _Stored:
         return numbers if len(numbers) == len(self.axes) else None
 
     @property
+    def whole(self) -> bool:
+        """Whether no part of space was cut off: what was relative to all values means nothing for a part of them."""
+        return self.shape == self.counts and all(self._as_stored(i) for i in range(len(self.axes)))
+
+    @property
     def boundary(self) -> str:
         """As stored, where the array is whole; "none" where it isn't, or isn't said."""
-        whole = self.shape == self.counts and all(self._as_stored(i) for i in range(len(self.axes)))
-        return str(self.array.attrs.get("boundary", "none")) if whole else "none"
+        return str(self.array.attrs.get("boundary", "none")) if self.whole else "none"
 
     def _as_stored(self, i: int) -> bool:
         """Whether the coordinate is origin + spacing·i of the attributes, bit for bit, or there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from discretize.boundary import extend
 from discretize.polyphase import PolyphaseSubsampling, best_phase, components, kept
 from discretize.samples import Samples
-from fields import checks
+from fields import arguments, checks
 
 
 class LearnablePolyphase(PolyphaseSubsampling):
@@ -68,12 +67,15 @@ class LearnablePolyphase(PolyphaseSubsampling):
     ) -> None:
         super().__init__(s)
         if dim is None:
-            dim = len(tuple(s)) if isinstance(s, Iterable) else 2
+            dim = len(self.s) if isinstance(self.s, tuple) else 2
         self.dim = checks.dimension(dim)
-        (channels,) = checks.integers(channels, 1, "channels")
-        (hidden,) = checks.integers(hidden, 1, "hidden")
+        (channels,) = checks.integers(channels, 1, "channels", most=arguments.MOST_CHANNELS)
+        (hidden,) = checks.integers(hidden, 1, "hidden", most=arguments.MOST_CHANNELS)
         (self.temperature,) = checks.positive(temperature, 1, "temperature")
-        self.generator = torch.Generator().manual_seed(seed)
+        arguments.affordable(
+            hidden * max(channels, hidden) * 3**self.dim, "the weights of this network"
+        )
+        dtype, self.generator = arguments.real_dtype(dtype), arguments.generator(seed)
         sides = (3,) * self.dim
         self.first = nn.Parameter(self._draw((hidden, channels, *sides)).to(dtype))
         self.bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))

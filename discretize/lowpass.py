@@ -22,8 +22,8 @@ class IdealLowpass(Subsampling):
     s : int or sequence of int
         It must divide the shape of the grid, which is periodic.
     spacing : float or sequence of float, optional
-        That of the fine grid. Where it is given, a Field is filtered too, by its spectrum; otherwise it is left as it
-        is.
+        That of the fine grid. Where it is given, a Field with a period is filtered too, by its spectrum: exactly where
+        that is known, otherwise to 1e-4 of its L2 norm. Without it a Field is left as it is.
 
     Notes
     -----
@@ -53,7 +53,8 @@ class IdealLowpass(Subsampling):
             return f
         strides = checks.integers(self.s, f.dim, "stride")
         spacing = checks.positive(self.spacing, f.dim, "spacing")
-        coarse = Grid((1,) * f.dim, [s * h for s, h in zip(strides, spacing, strict=True)])
+        steps = [s * h for s, h in zip(strides, spacing, strict=True)]
+        coarse = Grid((1,) * f.dim, steps, boundary="none")  # the period is the field's own
         return prefiltered(f, coarse, Prefilter("ideal"))[0]
 
     def _subsampled(self, f: Samples) -> Samples:

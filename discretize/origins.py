@@ -70,7 +70,7 @@ class Phase:
         m. "strongest" takes, of all m for which m·M divides the period, the one with the largest confidence, element
         by element and axis by axis; of equals the smallest m.
     rtol : float
-        On a Field: accuracy of the quadrature of C, relative to C(0).
+        On a Field: accuracy of the quadrature of C, relative to C(0); 64 eps of its dtype where that is more.
 
     Notes
     -----
@@ -145,14 +145,21 @@ class Centroid:
     Parameters
     ----------
     rtol : float
-        On a Field: accuracy of the quadrature.
+        On a Field: accuracy of the quadrature; 64 eps of its dtype where that is more.
 
     Notes
     -----
     The confidence is |C(1/L)|/C(0) on a torus, and 1 on R^d, where every map but 0 has a centroid. Samples with
-    boundary
-    "zero" count as R^d: with e at the samples, exact for whole translations, and for others up to what of the map lies
-    above Nyquist. M need not divide the period on R^d.
+    boundary "zero" count as R^d: with e at the samples, exact for whole translations, and for others up to what of the
+    map lies above Nyquist. M need not divide the period on R^d.
+
+    Examples
+    --------
+    >>> from discretize.origins import Centroid
+    >>> from fields import Gaussians
+    >>> origin, confidence = Centroid()(Gaussians([[3.3]], [[2.0]], [0.5]), 4.0)
+    >>> round(float(origin), 6), float(confidence)
+    (3.3, 1.0)
     """
 
     rtol: float = 1e-8
@@ -191,6 +198,15 @@ class Strongest:
     Notes
     -----
     Confidences are invariants, so that the choice moves along with the map; where it changes, the origin jumps.
+
+    Examples
+    --------
+    >>> from discretize import Grid, sample
+    >>> from discretize.origins import Argmax, Phase, Strongest
+    >>> from fields import PlaneWaves
+    >>> low = sample(2 + PlaneWaves([[1 / 8]], [[1.0]]), Grid(8, 1.0))  # below the coarse Nyquist frequency
+    >>> Phase()(low, 2.0)[1].item() < 1e-15, Strongest([Phase(), Argmax()])(low, 2.0)[0].tolist()
+    (True, [0.0])
     """
 
     predictors: Sequence[Predictor]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from discretize.energy import attainable
 from discretize.grid import Grid
 from discretize.samples import Samples
 from discretize.trigonometric import in_chunks, upsampled
@@ -19,6 +20,8 @@ from fields.lattice import split
 #: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
 CANDIDATES = 8
 APART = 1e-3
+#: A peak of the samples no further off is taken for the same one, not refined yet.
+BESIDE = 0.75
 #: Samples of one channel that are summed at once: no more than what torch leaves to one thread, which needn't wait.
 BLOCK = 1 << 14
 
@@ -115,13 +118,22 @@ class RefinedArgmax:
     steps : int
         Of Newton's method, on the trigonometric interpolant, with its exact derivatives.
     rtol : float
-        A Field is resolved to this relative accuracy in L2 first.
+        A Field is resolved to this relative accuracy in L2 first, or to 64 eps of its dtype where that is more.
 
     Notes
     -----
-    The eight highest local maxima on twice as fine a grid are refined, and the highest of them is the origin. Commutes
-    with all real translations of periodic maps with waves below Nyquist wherever the confidence, 1 − (second highest at
-    another place of the axis modulo M)/(highest), isn't 0; there it jumps. No gradient. A constant has confidence 0.
+    The eight highest local maxima on twice as fine a grid are refined, and per axis the highest at another place of
+    the axis modulo M; the highest of them all is the origin. Commutes with all real translations of periodic maps with
+    waves below Nyquist wherever the confidence, 1 − (second highest at another place of the axis modulo M)/(highest),
+    isn't 0; there it jumps. No gradient. A constant has confidence 0.
+
+    Examples
+    --------
+    >>> from discretize.origins import RefinedArgmax
+    >>> from fields import Gaussians
+    >>> origin, _ = RefinedArgmax()(Gaussians([[3.3]], [[2.0]], [0.5]).periodize(8.0))
+    >>> round(float(origin), 6)
+    3.3
     """
 
     steps: int = 12
@@ -142,8 +154,8 @@ class RefinedArgmax:
         lead = values.shape[: -f.dim - 1]
 
         def predict(part: Tensor) -> tuple[Tensor, ...]:
-            places, heights = refined_maxima(part.double(), f.dim, self.steps)
-            return _highest(places, heights, (period / spacing).to(part.device))
+            modulus = (period / spacing).to(part.device)
+            return _highest(*refined_maxima(part.double(), modulus, self.steps), modulus)
 
         columns = in_chunks(predict, values.reshape(-1, *values.shape[-f.dim - 1 :]))
         place, confidence = (column.reshape(*lead, f.dim) for column in columns)
@@ -161,7 +173,7 @@ def resolved(f: FeatureMap, rtol: float) -> Samples:
         raise ValueError(
             "RefinedArgmax needs a field of known period: use field.periodize(period), or sample it first"
         )
-    g = f.resolve(rtol)
+    g = f.resolve(attainable(rtol, f.dtype))
     return Samples(g.values, Grid(g.shape, g.spacing, g.origin))
 
 
@@ -177,21 +189,27 @@ def _highest(places: Tensor, heights: Tensor, modulus: Tensor) -> tuple[Tensor, 
     )
 
 
-def refined_maxima(values: Tensor, dim: int, steps: int) -> tuple[Tensor, Tensor]:
+def refined_maxima(values: Tensor, modulus: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """The highest local maxima of Σ_c F_c²: places (n, K, d), counted in samples, and heights (n, K).
 
     Parameters
     ----------
     values : Tensor, shape (n, c, X1, …, Xd)
         Of the trigonometric interpolant F.
+    modulus : Tensor, shape (d,)
+        In samples. Among the maxima is the highest at another place of each axis, modulo this.
+    steps : int
+        Of Newton's method.
     """
+    dim = len(modulus)
     e = upsampled(values, (2,) * dim).square().sum(1)
     peak = torch.ones_like(e, dtype=torch.bool)
     for shift in itertools.product((-1, 0, 1), repeat=dim):
         peak &= e >= e.roll(shift, tuple(range(1, dim + 1)))
-    flat = torch.where(peak, e, -1.0).flatten(1)
-    score, index = flat.topk(min(CANDIDATES, flat.shape[-1]))
+    peaks = torch.where(peak, e, -1.0)
+    score, index = peaks.flatten(1).topk(min(CANDIDATES, e[0].numel()))
     index = torch.where(score >= 0, index, index[:, :1])  # fewer maxima: the highest again
+    index = torch.cat([index, *_rivals(peaks, index[:, :1], modulus)], dim=1)
     x = torch.stack(torch.unravel_index(index, e.shape[1:]), dim=-1).double() / 2
     spectrum = torch.fft.fftn(values, dim=tuple(range(-dim, 0)), norm="forward")
     height, slope, bend = _energy_at(spectrum, x)
@@ -205,6 +223,22 @@ def refined_maxima(values: Tensor, dim: int, steps: int) -> tuple[Tensor, Tensor
         slope = torch.where(better[..., None], now[1], slope / 4)
         bend = torch.where(better[..., None, None], now[2], bend)
     return x, height
+
+
+def _rivals(peaks: Tensor, top: Tensor, modulus: Tensor) -> list[Tensor]:
+    """Per axis the flat index (n, 1) of the highest peak at another place of the axis; the top again without one.
+
+    All of the highest may share a place: a map that is constant along an axis has no origin there.
+    """
+    found = []
+    where = torch.unravel_index(top, peaks.shape[1:])
+    for axis, (size, place) in enumerate(zip(peaks.shape[1:], where, strict=True)):
+        turns = (torch.arange(size, device=peaks.device) - place) / (2 * modulus[axis])
+        other = (turns - turns.round()).abs() * modulus[axis] > BESIDE
+        other = other.reshape(len(top), *(1,) * axis, size, *(1,) * (peaks.ndim - 2 - axis))
+        best, index = torch.where(other, peaks, -1.0).flatten(1).max(1, keepdim=True)
+        found.append(torch.where(best >= 0, index, top))
+    return found
 
 
 def _ascent(slope: Tensor, bend: Tensor) -> tuple[Tensor, Tensor]:

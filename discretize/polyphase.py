@@ -17,7 +17,7 @@ from discretize.peaks import pointwise_norm
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
 from discretize.upsampling import binomial
-from fields import FeatureMap, checks
+from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
 from fields.lattice import take
 
@@ -137,9 +137,10 @@ class AdaptivePolyphase(PolyphaseSubsampling):
 
     Notes
     -----
-    Promise: commutes with all whole translations on a periodic grid, its grid's origin included, bit for bit, wherever
-    the choice is unique. For maps below the coarse Nyquist frequency all ℓ2 norms are equal (Parseval): norms equal to
-    1024 eps are decided by the largest ‖f(x)‖₁ instead, as in EquivariantSubsampling. No real translations.
+    Promise: commutes with all whole translations on a periodic grid, its grid's origin included, wherever the choice is
+    unique: bit for bit, or to rounding error behind a filter. For maps below the coarse Nyquist frequency all ℓ2 norms
+    are equal (Parseval): norms equal to 1024 eps are decided by the largest ‖f(x)‖₁ instead, as in
+    EquivariantSubsampling. No real translations.
 
     Examples
     --------
@@ -151,9 +152,9 @@ class AdaptivePolyphase(PolyphaseSubsampling):
 
     def __init__(self, s: Any, norm: float = 2.0, taps: int = 1) -> None:
         super().__init__(s)
-        if not norm >= 1:
-            raise ValueError(f"norm must be a number p ≥ 1, inf included, got {norm!r}")
-        (self.taps,) = checks.integers(taps, 1, "taps")
+        if isinstance(norm, bool) or not isinstance(norm, int | float) or not norm >= 1:
+            raise ValueError(f"norm must be a number p ≥ 1, inf included, got {checks.said(norm)}")
+        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
         self.norm = float(norm)
 
     def extra_repr(self) -> str:

@@ -27,7 +27,7 @@ from torch import Tensor
 from discretize.folding import SLACK
 from discretize.grid import Grid
 from discretize.spectrum import evaluator
-from fields import checks
+from fields import arguments, checks
 from fields.composed import Translated
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
@@ -67,11 +67,10 @@ class Prefilter:
     width: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"a prefilter is one of {', '.join(KINDS)}, got {self.kind!r}")
+        arguments.choice(self.kind, "prefilter", KINDS)
         (order,) = checks.integers(self.order, 1, "order", least=0)
         if order > MAX_ORDER:
-            raise ValueError(f"B-splines go up to order {MAX_ORDER}, got {order}")
+            raise ValueError(f"B-splines go up to order {MAX_ORDER}, got {checks.said(order)}")
         checks.positive(self.width, 1, "width")
 
     def transfer(self, frequency: Tensor, spacing: float) -> Tensor:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fields.bands import finest, known_within
 from fields.broadcasting import broadcast
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
@@ -49,14 +50,6 @@ def relative_change(new: Tensor, old: Tensor, dim: int) -> float:
     return worst
 
 
-def known_within(field: Field) -> Iterator[Field]:
-    """All nodes of the graph, and of the graphs that leaves sum the images of."""
-    for node in graph(field):
-        yield node
-        if node.source is not None:
-            yield from known_within(node.source)
-
-
 def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
     """Nodes per unit length, per axis, from which on a change under refinement can be trusted.
 
@@ -64,15 +57,14 @@ def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
     fold these waves to where it isn't small, 1/h ≥ f + f_K, with a margin of 100 for errors that add up; and they must
     see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width.
     """
-    band = kernel = narrow = (0.0,) * field.dim
+    kernel = narrow = (0.0,) * field.dim
     for node in known_within(field):
-        own = node.bandwidth(rtol) if not node.parents else None
-        band = tuple(map(max, band, own or band))
         kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
         reach = node._node_reach()
         narrow = tuple(map(max, narrow, (1 / r for r in reach) if reach else narrow))
     return tuple(
-        max(2 * f, f + g if g else 0, n) for f, g, n in zip(band, kernel, narrow, strict=True)
+        max(2 * f, f + g if g else 0, n)
+        for f, g, n in zip(finest(field, rtol), kernel, narrow, strict=True)
     )
 
 
@@ -190,12 +182,3 @@ def _advice(rtol: float, known: list[tuple[int, Tensor]], error: float, why: str
         f"rtol = {rtol:g} can't be reached: {said}, and {why}. What helps: a larger rtol, a finer or smaller grid, "
         "smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing without any promise"
     )
-
-
-def remaining_error(change: float, previous: float) -> float:
-    """Error that the last two changes under doubling leave.
-
-    The change, or a quarter of the one before, the rate of second order, where that is more: a rule whose weights
-    depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
-    """
-    return max(change, previous / 4)

@@ -62,9 +62,10 @@ class Samples(FeatureMap):
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a Grid, got {type(grid).__name__}")
         values = checks.as_tensor(values, "values")
-        if values.ndim <= grid.dim or tuple(values.shape[-grid.dim :]) != grid.shape:
+        sizes = tuple(values.shape)
+        if len(sizes) <= grid.dim or sizes[-grid.dim :] != grid.shape or 0 in sizes:
             raise ValueError(
-                f"values on this grid have shape (*batch, c, {', '.join(map(str, grid.shape))}), "
+                f"values on this grid have shape (*batch, c, {', '.join(map(str, grid.shape))}), no size 0, "
                 f"got {tuple(values.shape)}"
             )
         self._set(values, grid, accuracy)
@@ -214,7 +215,8 @@ class Samples(FeatureMap):
             As for `Interpolated`; "fourier" for a periodic boundary, "linear" for zeros, unless given.
         """
         boundary = self.grid.boundary
-        method = method or ("fourier" if boundary == "periodic" else "linear")
+        if method is None:
+            method = "fourier" if boundary == "periodic" else "linear"
         return Interpolated(self.values, self.grid.spacing, self.grid.origin, method, boundary)
 
     def resample(self, grid: Grid, method: str = "fourier") -> Samples:
@@ -234,7 +236,8 @@ class Samples(FeatureMap):
         values = self.interpolate(method)._values(grid.lattice)
         if bool(close.any()):  # elements of a batch that need no interpolation get none
             moved = looked_up(self.values, self.grid, steps, grid)
-            values = torch.where(close.reshape(*close.shape, *(1,) * (self.dim + 1)), moved, values)
+            close = close.to(self.device).reshape(*close.shape, *(1,) * (self.dim + 1))
+            values = torch.where(close, moved, values)
         return self._with(values, grid)
 
     def to_xarray(

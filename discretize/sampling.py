@@ -8,7 +8,7 @@ from discretize.prefilter import Prefilter, as_prefilter, filtered
 from discretize.refinement import NotResolved, at_refinement, refined
 from discretize.samples import Samples
 from discretize.spectrum import warn_of_aliasing
-from fields import checks
+from fields import arguments, checks
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
 from fields.plan import LatticeTooLarge
@@ -68,8 +68,7 @@ def sample(
     """
     check_pair(field, grid)
     lattice = grid.lattice
-    if not 0 < rtol < 1:
-        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
     if refinement is not None:
         (refinement,) = checks.integers(refinement, 1, "refinement")
     chosen, error, approximate = as_prefilter(prefilter), 0.0, field.has_quadrature

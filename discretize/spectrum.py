@@ -28,6 +28,7 @@ from discretize.folding import SLACK, below_nyquist, binned, power, targets, unm
 from discretize.grid import Grid
 from discretize.pair import check_pair
 from discretize.refinement import at_refinement, refined
+from fields import arguments
 from fields.composed import Translated
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
@@ -198,8 +199,7 @@ def _support_grid(field: Field, rtol: float | None) -> Grid:
         raise ValueError(
             "a field without period that is known needs infinitely many samples: say rtol=…"
         )
-    if not 0 < rtol < 1:
-        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    rtol = arguments.fraction(rtol, "rtol")
     corners, band = field.support(rtol), field.bandwidth(rtol)
     if corners is None or band is None:
         missing = " nor ".join(
@@ -228,6 +228,7 @@ def evaluator(
 def _coefficients(
     field: Field, period: Sequence[float], origin: Tensor, rtol: float, memory: int
 ) -> Spectrum:
+    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
     values = evaluator(field, rtol / 10, None, memory)
     return spectrum(field, tuple(period), rtol, memory, values, origin)
 

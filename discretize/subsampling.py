@@ -16,7 +16,6 @@ stride leaves it as it is; filters apply to it where they are given a spacing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -25,7 +24,7 @@ from torch import nn
 from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.upsampling import Upsampling
-from fields import FeatureMap, Field, checks
+from fields import FeatureMap, Field, arguments, checks
 from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -44,8 +43,7 @@ class Subsampling(nn.Module, ABC):
 
     def __init__(self, s: Any) -> None:
         super().__init__()
-        self.s = s
-        checks.integers(s, len(tuple(s)) if isinstance(s, Iterable) else 1, "stride")
+        self.s = checks.counts(s, "stride")
 
     def extra_repr(self) -> str:
         """The stride."""
@@ -96,6 +94,12 @@ class Stride(Subsampling):
     -----
     Promise: commutes with translations by multiples of s spacings, and with no others; any input, on a periodic grid
     exactly, under other boundaries where both know.
+
+    Examples
+    --------
+    >>> from discretize import Grid, Samples, Stride
+    >>> Stride(2)(Samples([[0.0, 3.0, 1.0, 2.0]], Grid(4, 1.0))).values.tolist()
+    [[0.0, 1.0]]
     """
 
     def _subsampled(self, f: Samples) -> Samples:
@@ -111,11 +115,8 @@ class _Pooling(Subsampling):
         self, s: Any, size: Any | None = None, spacing: checks.VectorLike | None = None
     ) -> None:
         super().__init__(s)
-        self.size = s if size is None else size
-        checks.integers(
-            self.size, len(tuple(self.size)) if isinstance(self.size, Iterable) else 1, "size"
-        )
-        self.spacing = spacing
+        self.size = checks.counts(s if size is None else size, "size", most=arguments.MOST_FILTER)
+        self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
 
     def extra_repr(self) -> str:
         """Stride and size."""
@@ -161,6 +162,13 @@ class AveragePooling(_Pooling):
     -----
     Promise: commutes with translations by multiples of s spacings. Being linear, it is exact for all real translations
     as well where the input's band and stride leave no aliases: waves below 1/2s per spacing, on a periodic grid.
+
+    Examples
+    --------
+    >>> from discretize import AveragePooling, Grid, Samples
+    >>> f = AveragePooling(2)(Samples([[0.0, 3.0, 1.0, 2.0]], Grid(4, 1.0)))
+    >>> f.values.tolist(), f.grid.origin.tolist()
+    ([[1.5, 1.5]], [0.5])
     """
 
     kind = "mean"
@@ -171,6 +179,12 @@ class MaxPooling(_Pooling):
 
     Parameters and promise as for AveragePooling, but not linear: between multiples of s spacings it is not equivariant,
     whatever the input's band.
+
+    Examples
+    --------
+    >>> from discretize import Grid, MaxPooling, Samples
+    >>> MaxPooling(2, size=3)(Samples([[0.0, 3.0, 1.0, 2.0]], Grid(4, 1.0))).values.tolist()
+    [[3.0, 2.0]]
     """
 
     kind = "max"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from discretize.boundary import extend
 from discretize.grid import Grid
 from discretize.samples import Samples
 from discretize.trigonometric import upsampled
-from fields import FeatureMap, Field, checks
+from fields import FeatureMap, Field, arguments, checks
 from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -52,10 +53,8 @@ class Upsampling(nn.Module):
 
     def __init__(self, s: Any, fill: str = "zeros", taps: int = 4) -> None:
         super().__init__()
-        if fill not in FILLS:
-            raise ValueError(f"fill must be one of {', '.join(FILLS)}, got {fill!r}")
-        (self.taps,) = checks.integers(taps, 1, "taps")
-        self.s, self.fill = s, fill
+        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        self.s, self.fill = checks.counts(s, "stride"), arguments.choice(fill, "fill", FILLS)
 
     def extra_repr(self) -> str:
         """Stride and fill."""
@@ -97,11 +96,10 @@ class Upsampling(nn.Module):
                 [(s - 1) / 2 * h for s, h in zip(strides, fine.spacing, strict=True)]
             )
             return f._with(values, fine.replace(origin=fine.origin - move))
-        out = f._with(_stuffed(f.values, strides), fine)
         if self.fill == "zeros":
-            return out
-        gain = math.prod(strides)
-        blurred = out.pool(binomial(self.taps, f.dim, fine.spacing))
+            return f._with(_stuffed(f.values, strides), fine)
+        window, gain = binomial(self.taps, f.dim, fine.spacing), math.prod(strides)
+        blurred = between_zeros(f, strides, [self.taps] * f.dim, lambda g: g.pool(window))
         return blurred._with(gain * blurred.values)
 
 
@@ -125,6 +123,28 @@ def binomial(taps: int, dim: int, spacing: checks.VectorLike) -> Mask:
     for _ in range(dim - 1):
         weights = weights[..., None] * row
     return Mask(weights, spacing)
+
+
+def between_zeros(
+    f: Samples,
+    strides: tuple[int, ...],
+    taps: Sequence[int],
+    apply: Callable[[Samples], Samples],
+) -> Samples:
+    """Apply a filter of so many taps per axis to samples with s − 1 zeros after each of them.
+
+    Zeros lie between the samples outside, too: a boundary that repeats samples mustn't repeat those of the finer array.
+    """
+    zeros, grid = Upsampling(strides), f.grid
+    if grid.boundary not in ("reflect", "nearest"):
+        return apply(zeros(f))
+    wide = [-(-k // s) for k, s in zip(taps, strides, strict=True)]
+    last = [n - 1 + w for n, w in zip(grid.shape, wide, strict=True)]
+    around = extend(f.values, [-w for w in wide], last, grid.boundary)
+    out = apply(zeros(f._with(around, grid.dilate(wide))))
+    first, count = ([n * s for n, s in zip(m, strides, strict=True)] for m in (wide, grid.shape))
+    out = out.crop(first, count)
+    return out._with(out.values, out.grid.replace(boundary=grid.boundary))
 
 
 def _stuffed(values: Tensor, strides: Sequence[int]) -> Tensor:

@@ -13,7 +13,7 @@ from discretize.peaks import first_largest, pointwise_norm
 from discretize.polyphase import PolyphaseSubsampling
 from discretize.samples import Samples
 from discretize.subsampling import is_field
-from fields import FeatureMap, checks
+from fields import FeatureMap, arguments, checks
 from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -40,6 +40,13 @@ class Peak:
     The score of the authors' code is Peak(centred=True, box=5, sigma=5); they draw the index at random from its
     softmax, which depends on the input's scale. Here it is the maximum: deterministic, and free of scale. Of equal
     scores the first in row-major order is taken; a smoothed score is equal up to rounding at best.
+
+    Examples
+    --------
+    >>> from discretize import Grid, Peak, Samples
+    >>> f = Samples([[0.0, 5.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0]], Grid(8, 1.0))
+    >>> Peak()(f).tolist(), Peak(box=3)(f).tolist()
+    ([1], [5])
     """
 
     centred: bool = False
@@ -47,7 +54,7 @@ class Peak:
     sigma: float | None = None
 
     def __post_init__(self) -> None:
-        (box,) = checks.integers(self.box, 1, "box")
+        (box,) = checks.integers(self.box, 1, "box", most=arguments.MOST_FILTER)
         if box % 2 == 0:
             raise ValueError(f"box must be odd, got {box}")
         if self.sigma is not None:
@@ -175,6 +182,11 @@ class EquivariantChain(nn.Module):
         index_map: IndexMap | None = None,
     ) -> None:
         super().__init__()
+        stages = arguments.sequence(stages, "stages", "modules")
+        strides = arguments.sequence(strides, "strides", "strides")
+        for stage in stages:
+            if not isinstance(stage, nn.Module):
+                raise TypeError(f"stages must be modules, got {type(stage).__name__}")
         self.stages = nn.ModuleList(stages)
         self.subsamplings = nn.ModuleList(EquivariantSubsampling(s, index_map) for s in strides)
         if len(self.stages) != len(self.subsamplings) or not self.stages:

@@ -64,39 +64,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_streams()
     try:
         _check_name(words)
-        command = _parse(*with_file(words, RUNNABLE))
-        if isinstance(command, List):
-            _say(listing())
-            return 0
-        if isinstance(command, ExploreSettings):
-            _say(run_explore(command))
-            return 0
-        if isinstance(command, LessonSettings):
-            _say(told(*run_lesson(command)))
-            return 0
-        if isinstance(command, MeasureSettings):
-            text, files, code = run_measure(command)
-            _say(told(text, files))
-            return code
-        if isinstance(command, SweepSettings):
-            text, code = run_sweep(command)
-            _say(text)
-            return code
-        if isinstance(command, ReportSettings):
-            _say(told(*run_report(command)))
-            return 0
-        experiment = next(
-            e for e in RUNNABLE.values() if isinstance(command.experiment, type(e.settings))
-        )
-        outcome = experiment.run(command.experiment)
+        text, code = _done(_parse(*with_file(words, RUNNABLE)))
     except BadInput as error:
         print(f"equivariance: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("equivariance: interrupted", file=sys.stderr)
         return INTERRUPTED
-    _say(told(outcome.text, outcome.files))
-    return 0
+    _say(text)
+    return code
+
+
+def _done(command: Any) -> tuple[str, int]:
+    """Do what was asked: what there is to say, and the exit code."""
+    match command:
+        case List():
+            return listing(), 0
+        case ExploreSettings():
+            return run_explore(command), 0
+        case LessonSettings():
+            return told(*run_lesson(command)), 0
+        case ReportSettings():
+            return told(*run_report(command)), 0
+        case SweepSettings():
+            return run_sweep(command)
+        case MeasureSettings():
+            text, files, code = run_measure(command)
+            return told(text, files), code
+    asked = command.experiment
+    experiment = next(e for e in RUNNABLE.values() if isinstance(asked, type(e.settings)))
+    outcome = experiment.run(asked)
+    return told(outcome.text, outcome.files), 0
 
 
 def told(text: str, files: Sequence[Path]) -> str:

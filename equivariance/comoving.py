@@ -12,7 +12,7 @@ from discretize import Grid, Samples
 from discretize.comoving import comoved
 from discretize.origins import Phase, Predictor
 from discretize.trigonometric import below, resampled
-from fields import checks
+from fields import arguments, checks
 from fields.fourier import phase
 
 
@@ -74,11 +74,12 @@ class Comoving(nn.Module):
         bound: float | None = None,
     ) -> None:
         super().__init__()
-        if not callable(module):
-            raise TypeError(f"module must be an nn.Module, got {type(module).__name__}")
-        self.module, self.stride, self.moved_back = module, stride, moved_back
-        self.predictor = Phase("strongest") if predictor is None else predictor
-        self.bound = bound
+        self.module = arguments.function(module, "module", "tensors (batch, c, X1, …, Xd)")
+        self.stride = None if stride is None else checks.counts(stride, "stride")
+        self.moved_back = arguments.flag(moved_back, "moved_back")
+        given = Phase("strongest") if predictor is None else predictor
+        self.predictor = arguments.function(given, "predictor", "a feature map and a modulus")
+        self.bound = None if bound is None else checks.per_axis(bound, 1, "bound")[0]
 
     def extra_repr(self) -> str:
         """The stride."""

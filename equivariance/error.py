@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, sample
-from fields import Field, checks
+from fields import Field, arguments, checks
 from fields.broadcasting import broadcast
 from fields.evaluation import evaluate_points
 
@@ -80,8 +80,8 @@ def equivariance_error(
     >>> [bool(e > 1e-3) for e in error]
     [True, False]
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+    arguments.choice(norm, "norm", NORMS)
+    arguments.function(layer, "layer", "feature maps")
     if not isinstance(field, Field):
         raise TypeError(
             f"expected a Field, got {type(field).__name__}: samples.interpolate() makes one"

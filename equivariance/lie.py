@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from equivariance.measuring.frames import Frame, Tokens, survey
+from equivariance.measuring.frames import NO_OUTPUT, Frame, Tokens, survey
 from equivariance.measuring.moving import derivative
 from equivariance.measuring.subject import prepare
-from equivariance.measuring.watching import OUTPUT, run, watching
+from equivariance.measuring.watching import run, watching
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,11 @@ def lie_derivative(
     subject = prepare(module, inputs, size, layers, **options)
     zero = torch.zeros(1, subject.dim, dtype=torch.float64)
     x, slopes = subject.at(zero), subject.source.derivatives()
+    own: dict[str, Tensor] = {}
     with torch.no_grad():
-        frames = {f.name: f for f in survey(subject.module, x[:1], layers, tokens)}
+        frames = {f.name: f for f in survey(subject.module, x[:1], layers, tokens, own)}
+    if not frames.keys() & own.keys():
+        raise ValueError(NO_OUTPUT)
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for axis in range(subject.dim):
         tangent = slopes[axis].to(x)
@@ -123,8 +126,4 @@ def _pushed(
             run(module, forward_ad.make_dual(x, tangent))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    if OUTPUT not in frames:
-        raise ValueError(
-            "the model's output is no floating point tensor with an axis for the batch"
-        )
     return found

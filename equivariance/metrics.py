@@ -15,8 +15,9 @@ polynomials otherwise: there is no interpolation floor under any of these figure
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -30,8 +31,13 @@ from equivariance.measuring.choosing import given_translations
 from equivariance.measuring.measure import measure
 from equivariance.measuring.moving import crop as cut
 from equivariance.measuring.moving import rolled
+from equivariance.measuring.rewriting import Rewriting
+from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.subject import Subject, outputs, prepare
 from equivariance.measuring.watching import run, watchable
+
+#: Options of `measure` that say what the model is given.
+OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed")
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class WorstCase:
     Attributes
     ----------
     error : Tensor, shape (B,)
-        Largest relative L2 error of each input.
+        Largest relative L2 error of each input; NaN where it was compared under no translation.
     at : Tensor, shape (B, d)
         The translation, in pixels, where it is reached.
     stays : float
@@ -105,12 +111,17 @@ def worst_case(
     **options: Any,
 ) -> WorstCase:
     """The worst over translations; arguments as for `relative_l2`."""
-    subject = prepare(module, inputs, size, dtype=options.get("dtype"))
+    if isinstance(inputs, Iterator):  # two passes over the same inputs
+        inputs = list(islice(inputs, options.get("limit", LIMIT)))
+    given = {key: options[key] for key in OF_INPUTS if key in options}
+    subject = prepare(module, inputs, size, **given)
     t = given_translations(translations, subject.dim)
     errors = relative_l2(module, inputs, translations, size, **options)
     worst, where = errors.nan_to_num(nan=-math.inf).max(0)
+    worst = worst.where(worst >= 0, math.nan)
     stays = math.nan
-    labels = _classes(subject, torch.cat([torch.zeros(1, subject.dim).double(), t]))
+    with Rewriting(subject.dim, "circular" if options.get("padding") == "circular" else None):
+        labels = _classes(subject, torch.cat([torch.zeros(1, subject.dim).double(), t]))
     if labels is not None:
         stays = 100 * float((labels == labels[0]).all(0).double().mean())
     return WorstCase(worst, t[where], stays)

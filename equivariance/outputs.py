@@ -53,12 +53,14 @@ class OutputFolder:
             )
 
     def write(self, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
-        """Write all files under temporary names, and only then give them their own."""
+        """Write all files under temporary names, and only then give them their own; older ones of the others go."""
         try:
             for name, content in contents.items():
                 self._temporary(name).write_bytes(content)
             for name in contents:
                 os.replace(self._temporary(name), self.path / name)
+            for name in set(self.names) - set(contents):
+                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise self._refusal(error) from error
         finally:

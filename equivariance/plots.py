@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 #: Okabe and Ito's palette without its yellow, which paper swallows, and a marker to go with each colour.
 STYLES = (
@@ -29,6 +31,8 @@ STYLES = (
 CONTINUOUS = "#777777"
 #: Bounds of the axis for round-off; nothing in float64 is below them but 0.
 LEAST = 1e-17
+#: Errors that the colours of a table span, and the largest that is as dark as its ground: it is written in white.
+SPAN, DARK = (1e-16, 1.0), 1e-8
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,6 @@ def error_curves(
     titles: dict[str, str],
     stride: int,
     tolerance: float,
-    spacing: float = 1.0,
 ) -> Figure:
     """Errors against translations, one column per field, in three bands.
 
@@ -65,21 +68,19 @@ def error_curves(
     Parameters
     ----------
     sweep : Dataset
-        As `equivariance.sweep` gives it, with grids "continuous" and "grid".
+        As `equivariance.sweep` gives it, with grids "continuous" and "grid", of spacing 1.
     titles : dict
         Title of each field's column.
     stride : int
         Its multiples are marked.
     tolerance : float
         Up to here errors are round-off.
-    spacing : float
-        Length of a pixel.
     """
     figure = Figure(figsize=(5.4 * len(titles), 6.6), layout="constrained")
     axes = figure.subplots(
         3, len(titles), sharex=True, sharey="row", squeeze=False, height_ratios=[3.2, 1.5, 1.1]
     )
-    columns = [_curves(sweep.sel(field=field), spacing) for field in titles]
+    columns = [_curves(sweep.sel(field=field)) for field in titles]
     broken = [e for curves in columns for c in curves for e in c.error if e > tolerance]
     axes[0, 0].set_ylim(*_decades(broken, tolerance))
     for (upper, middle, lower), curves, title in zip(axes.T, columns, titles.values(), strict=True):
@@ -97,10 +98,38 @@ def error_curves(
     return figure
 
 
-def lifted(errors: np.ndarray | xr.DataArray) -> np.ndarray:
-    """Errors for a log axis that ends at `LEAST`: zeros, which it has no place for, there."""
-    shown: np.ndarray = np.maximum(np.asarray(errors), LEAST)
+def lifted(errors: np.ndarray | xr.DataArray, least: float = LEAST) -> np.ndarray:
+    """Errors for a log axis that ends at `least`: zeros, which it has no place for, there."""
+    shown: np.ndarray = np.maximum(np.asarray(errors), least)
     return shown
+
+
+def coloured(
+    axes: Axes, errors: np.ndarray, size: float = 9, sign: Callable[[float], str] = lambda _: ""
+) -> AxesImage:
+    """A table of errors (rows, columns) as colours on a log scale, their powers of ten written on them.
+
+    Parameters
+    ----------
+    size : float
+        Of the letters.
+    sign : callable
+        What is written in front of a power, for its error.
+    """
+    norm = LogNorm(*SPAN)
+    image = axes.imshow(errors.clip(*SPAN), cmap="cividis", norm=norm, aspect="auto")
+    for (row, column), error in np.ndenumerate(errors):
+        colour = "white" if error < DARK else "black"
+        said = sign(error) + power(error)
+        axes.text(column, row, said, ha="center", va="center", fontsize=size, color=colour)
+    return image
+
+
+def power(error: float) -> str:
+    """The power of ten nearest to an error, "?" for what is no number."""
+    if not math.isfinite(error):
+        return "?"
+    return "0" if error == 0 else f"10$^{{{round(math.log10(error))}}}$"
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:
@@ -110,9 +139,9 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def _curves(sweep: xr.Dataset, spacing: float) -> list[Curve]:
+def _curves(sweep: xr.Dataset) -> list[Curve]:
     """One curve for the worst of the continuous networks, and one for each discretization."""
-    lengths = np.abs(sweep["t"].transpose("translation", "axis").to_numpy()).max(1) / spacing
+    lengths = np.abs(sweep["t"].transpose("translation", "axis").to_numpy()).max(1)
     x, which = np.unique(lengths.round(9), return_inverse=True)
 
     def worst(error: xr.DataArray) -> np.ndarray:

@@ -17,9 +17,16 @@ import torch
 
 #: Distributions whose versions are recorded, under their names with "_" for "-".
 DISTRIBUTIONS = ("feature-fields", "torch", "numpy", "xarray")
+#: All that is recorded, where there is one of it.
+RECORD = (
+    *(name.replace("-", "_") for name in DISTRIBUTIONS),
+    *("python", "platform", "threads", "date", "command", "configuration", "seed", "git_commit"),
+)
 
 
-def provenance(configuration: Mapping[str, Any], command: str | None = None) -> dict[str, str]:
+def provenance(
+    configuration: Mapping[str, Any], command: str | None = None, commit: str | None = None
+) -> dict[str, str]:
     """Say what made a result, as flat text that any file's attributes can hold.
 
     Parameters
@@ -29,6 +36,8 @@ def provenance(configuration: Mapping[str, Any], command: str | None = None) -> 
         one, is repeated on its own.
     command : str, optional
         What to type for the same result; the command line of this process unless given.
+    commit : str, optional
+        Of this program, empty where there is none; git is asked unless given.
 
     Returns
     -------
@@ -36,6 +45,10 @@ def provenance(configuration: Mapping[str, Any], command: str | None = None) -> 
         feature_fields, torch, numpy, xarray, python, platform, threads, date (ISO 8601, UTC), command, configuration
         (JSON), and seed and git_commit where there is one.
     """
+    if not isinstance(configuration, Mapping):
+        raise TypeError(f"configuration must be a mapping, got {type(configuration).__name__}")
+    if not isinstance(command, str | None):
+        raise TypeError(f"command must be what to type, a text, got {type(command).__name__}")
     record = {name.replace("-", "_"): _version(name) for name in DISTRIBUTIONS}
     record |= {
         "python": platform.python_version(),
@@ -47,10 +60,15 @@ def provenance(configuration: Mapping[str, Any], command: str | None = None) -> 
     }
     if configuration.get("seed") is not None:
         record["seed"] = str(configuration["seed"])
-    commit = git_commit()
+    commit = git_commit() if commit is None else commit
     if commit:
         record["git_commit"] = commit
     return record
+
+
+def recorded(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the attributes of results, those that say where they come from."""
+    return {key: attributes[key] for key in RECORD if key in attributes}
 
 
 def as_json(configuration: Mapping[str, Any]) -> str:

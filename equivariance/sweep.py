@@ -67,10 +67,11 @@ def sweep(
     _named(layers, "layers")
     _named(fields, "fields")
     _named(grids, "grids")
+    for name, field in fields.items():
+        if not isinstance(field, Field):
+            raise TypeError(f"fields must be Fields, {name!r} is a {type(field).__name__}")
     dim = next(iter(fields.values())).dim
     t = translation(translations, dim).reshape(-1, dim)
-    if len(t) == 0:
-        raise ValueError("translations must have shape (T, d), T ≥ 1: none came")
     for name, field in fields.items():
         if field.dim != dim or field.batch:
             raise ValueError(
@@ -86,7 +87,7 @@ def sweep(
         where = points if grid is None else None
         with torch.no_grad():
             parts = [
-                equivariance_error(layer, field, part, grid, where, norm, rtol)
+                equivariance_error(layer, field, part, grid, where, norm, rtol).expand(len(part))
                 for part in t.split(CHUNK)
             ]
         errors[i, j, k] = torch.cat([p.double().cpu() for p in parts]).numpy()
@@ -94,7 +95,7 @@ def sweep(
 
 
 def _named(items: Mapping[str, Any], what: str) -> None:
-    if not isinstance(items, Mapping) or not items:
+    if not isinstance(items, Mapping) or not items or not all(isinstance(n, str) for n in items):
         raise ValueError(f"{what} must be a dict from names to {what}, at least one")
 
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
 
 from equivariance.subgroup import Subgroup, subgroup
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Relative errors up to this many eps are rounding: 1e-13 in float64, 5.4e-5 in float32.
 ROUND_OFF = 450
 
 Kind = Literal["exact", "round-off", "broken"]
+
+#: Classes of translations: by multiples of a map's stride, by other whole spacings of the grid, between those.
+CLASSES = ("multiples", "others", "between")
+#: Steps this near to whole numbers are whole: they come from divisions by spacings.
+NEAR = 1e-9
 
 
 def tolerance(dtype: str = "float64") -> float:
@@ -76,9 +83,29 @@ def verdict(translations: ArrayLike, errors: ArrayLike, dtype: str = "float64") 
         raise ValueError("errors must be finite and not negative: there is no verdict on them")
     where = int(e.argmax())
     worst, limit = float(e[where]), tolerance(dtype)
-    kind: Kind = "exact" if worst == 0 else "round-off" if worst <= limit else "broken"
     at = tuple(float(x) for x in t[where])
-    return Verdict(kind, worst, at, subgroup(t, e <= limit))
+    return Verdict(kind_of(worst, limit), worst, at, subgroup(t, e <= limit))
+
+
+def kind_of(worst: float, limit: float) -> Kind:
+    """What the largest of some errors amounts to, where those up to `limit` are rounding."""
+    return "exact" if worst == 0 else "round-off" if worst <= limit else "broken"
+
+
+def classes(t: np.ndarray, stride: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which translations are in each of `CLASSES`, three masks (T,).
+
+    Parameters
+    ----------
+    t : array, shape (T, d)
+        In spacings of the grid.
+    stride : float or array, shape (d,)
+        In spacings; below one it counts as one.
+    """
+    steps = t / np.maximum(1.0, stride)
+    whole = (np.abs(t - t.round()) < NEAR).all(1)
+    multiple = whole & (np.abs(steps - steps.round()) < NEAR).all(1)
+    return multiple, whole & ~multiple, ~whole
 
 
 @dataclass(frozen=True)
@@ -117,13 +144,22 @@ def judge(
     dtype : str
         Precision of the computation.
     """
+    import xarray as xr
+
+    from fields import arguments, checks  # torch, which a listing of experiments does without
+
+    if not isinstance(sweep, xr.Dataset) or not {"t", "error"} <= {*sweep.variables}:
+        raise TypeError("sweep must be a Dataset as equivariance.sweep gives it, with t and error")
+    (stride,) = checks.integers(stride, 1, "stride")
+    (spacing,) = checks.positive(spacing, 1, "spacing")
+    arguments.choice(dtype, "dtype", ("float32", "float64"))
     t = sweep["t"].transpose("translation", "axis").to_numpy() / spacing
-    classes = _classes(t, stride)
+    masks = classes(t, stride)
     rows = []
     for layer, field, grid in _labels(sweep):
         cell = sweep["error"].sel(layer=layer, field=field, grid=grid)
         errors = cell.transpose("translation").to_numpy()
-        worst = [float(errors[c].max()) if c.any() else math.nan for c in classes]
+        worst = [float(errors[c].max()) if c.any() else math.nan for c in masks]
         row = Row(layer, field, grid, verdict(t, errors, dtype), (worst[0], worst[1], worst[2]))
         rows.append(row)
     return rows
@@ -134,11 +170,3 @@ def _labels(sweep: xr.Dataset) -> Iterator[tuple[str, str, str]]:
         for layer in sweep["layer"].to_numpy():
             for grid in sweep["grid"].to_numpy():
                 yield str(layer), str(field), str(grid)
-
-
-def _classes(t: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks (T,): multiples of the stride, other integers, the rest."""
-    near = np.abs(t - t.round()) < 1e-9
-    whole = near.all(1)
-    multiple = whole & (t.round() % stride == 0).all(1)
-    return multiple, whole & ~multiple, ~whole

@@ -83,12 +83,18 @@ def weighted_sum(views: Sequence[View]) -> Tensor:
 
 def largest(views: Sequence[View]) -> Tensor:
     """max_j F_j over the taps that aren't zero."""
-    return functools.reduce(torch.maximum, [maximum(*view) for view in views])
+    return functools.reduce(torch.maximum, [maximum(*view) for view in _with_taps(views)])
 
 
 def _highest(views: Sequence[View]) -> Tensor:
     """The maximum over a region, its rim included."""
-    return functools.reduce(torch.maximum, [highest(*view) for view in views])
+    return functools.reduce(torch.maximum, [highest(*view) for view in _with_taps(views)])
+
+
+def _with_taps(views: Sequence[View]) -> Sequence[View]:
+    """The views that reach anything: off the lattice every node is a stencil of its own, those outside a ball, too."""
+    found = [v for v in views if isinstance(v.stencil.taps, tuple) or v.stencil.runs]
+    return found or views
 
 
 def power_mean(p: float) -> Aggregate:
@@ -101,7 +107,7 @@ def power_mean(p: float) -> Aggregate:
     [3.0]
     """
     if isinstance(p, bool) or not isinstance(p, int | float) or not 1 <= p < math.inf:
-        raise ValueError(f"a power mean needs a finite number p ≥ 1, got {p!r}")
+        raise ValueError(f"a power mean needs a finite number p ≥ 1, got {checks.said(p)}")
     combine = functools.partial(_by_axes, _power_mean, float(p))
     return Aggregate(f"power_mean({p:g})", combine, workspace=8)
 
@@ -123,7 +129,7 @@ def soft_maximum(temperature: float | Tensor) -> Aggregate:
     >>> f.pool(Mask([1, 1, 1], 1.0), soft_maximum(1.0)).values[0, 0].item() - 1e4 + 1.0986 < 1e-3
     True
     """
-    check_temperature(temperature)
+    temperature = checked_temperature(temperature)
     return at_temperature(temperature)
 
 
@@ -134,13 +140,15 @@ def at_temperature(temperature: float | Tensor) -> Aggregate:
     return Aggregate(name, combine, workspace=10)
 
 
-def check_temperature(temperature: float | Tensor) -> None:
-    """Raise where something isn't a temperature."""
-    value = checks.as_tensor(temperature, "temperature").detach()
-    if value.ndim > 1 or not bool((value > 0).all()):
+def checked_temperature(temperature: Any) -> float | Tensor:
+    """A temperature, as a number or a tensor; raise where it is none."""
+    value = checks.as_tensor(temperature, "temperature")
+    plain = value.detach()
+    if value.ndim > 1 or not value.numel() or not bool((plain > 0).all()):
         raise ValueError(
-            f"a temperature is a positive number, or one per channel (c,), got {temperature!r}"
+            f"a temperature is a positive number, or one per channel (c,), got {checks.said(temperature)}"
         )
+    return value if isinstance(temperature, Tensor) or value.ndim else float(value)
 
 
 def aggregate(kind: str | float | Aggregate) -> Aggregate:
@@ -154,7 +162,7 @@ def aggregate(kind: str | float | Aggregate) -> Aggregate:
         return power_mean(kind)
     raise ValueError(
         "a pooling is 'mean' or 'max', a number p ≥ 1 for the power mean, or soft_maximum(temperature), "
-        f"got {kind!r}"
+        f"got {checks.said(kind)}"
     )
 
 
@@ -196,6 +204,11 @@ def _soft_maximum(views: Sequence[View], parameter: float | Tensor) -> Tensor:
     dim = len(views[0].dilation)
     t = parameter
     if isinstance(t, Tensor):
+        channels = views[0].values.shape[-dim - 1]
+        if t.numel() not in (1, channels):
+            raise ValueError(
+                f"there are temperatures for {t.numel()} channels, the feature map has {channels}"
+            )
         t = t.to(views[0].values).reshape(-1, *(1,) * dim)
     top = largest(views).detach()
 

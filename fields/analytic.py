@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.broadcasting import broadcast
-from fields.checks import dimension as dimension
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.separable import separable_sum
+
+#: Powers of coordinates go no higher.
+MAX_DEGREE = 256
 
 
 class Constant(Field):
@@ -39,6 +41,8 @@ class Constant(Field):
 
     def __init__(self, value: Any, dim: int) -> None:
         vector = checks.as_tensor(value, "value")
+        if 0 in vector.shape:
+            raise ValueError(f"value must have shape (c,), c ≥ 1, got {tuple(vector.shape)}")
         self.value = vector[None] if vector.ndim == 0 else vector
         self.dim = checks.dimension(dim)
         self.channels, self.batch = self.value.shape[-1], tuple(self.value.shape[:-1])
@@ -108,7 +112,12 @@ class Polynomial(Field):
             raise ValueError(f"exponents must have shape (m, d), m ≥ 1, got {tuple(given.shape)}")
         if not bool(((given >= 0) & (given == given.round())).all()):
             raise ValueError(f"exponents must be integers ≥ 0, the least is {float(given.min()):g}")
-        if self.coefficients.ndim < 2 or self.coefficients.shape[-2] != len(given):
+        if float(given.max()) > MAX_DEGREE:
+            raise ValueError(
+                f"exponents go up to {MAX_DEGREE}, the largest is {float(given.max()):g}"
+            )
+        sizes = self.coefficients.shape
+        if len(sizes) < 2 or sizes[-2] != len(given) or 0 in sizes:
             raise ValueError(
                 f"coefficients must have shape ({len(given)}, c), got {tuple(self.coefficients.shape)}"
             )
@@ -161,12 +170,10 @@ class Formula(Field):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
-        if not callable(fn):
-            raise TypeError(f"fn must be callable, got {type(fn).__name__}")
-        self.fn = fn
+        self.fn = arguments.function(fn, "fn", "points (*points, d)")
         self.dim = checks.dimension(dim)
         (self.channels,) = checks.integers(channels, 1, "channels")
-        self.dtype, self.device = dtype, torch.device(device)
+        self.dtype, self.device = arguments.real_dtype(dtype), arguments.on_device(device)
         if bandlimit is not None:
             self.bandlimit = checks.per_axis(bandlimit, self.dim, "bandlimit")
         self._period = None if period is None else checks.positive(period, self.dim, "period")

@@ -52,14 +52,19 @@ class Atoms(MatrixKernel):
     learnt = ("weights",)
 
     def __init__(self, offsets: Any, weights: Any, groups: int = 1) -> None:
-        self.offsets = checks.as_tensor(offsets, "offsets").detach().cpu().double()
+        given = checks.as_tensor(offsets, "offsets").detach().cpu().double().clone()
+        self.offsets = torch.where(given.abs() < checks.SHORTEST, 0.0, given)
         self.weights = checks.as_tensor(weights, "weights")
         (self.groups,) = checks.integers(groups, 1, "groups")
         if self.offsets.ndim != 2 or 0 in self.offsets.shape:
             raise ValueError(
                 f"offsets must have shape (k, d), k ≥ 1, got {tuple(self.offsets.shape)}"
             )
-        if self.weights.ndim != 3 or len(self.weights) != len(self.offsets):
+        if (
+            self.weights.ndim != 3
+            or len(self.weights) != len(self.offsets)
+            or 0 in self.weights.shape
+        ):
             raise ValueError(
                 f"weights must have shape (k, out, in) = ({len(self.offsets)}, …), "
                 f"got {tuple(self.weights.shape)}"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.kernel import MatrixKernel
 from fields.stencil import Stencil, nodes, on_nodes, outer
 
@@ -47,7 +47,7 @@ class BasisKernel(MatrixKernel):
     learnt = ("coefficients",)
 
     def __init__(self, basis: Sequence[MatrixKernel], coefficients: Any) -> None:
-        self.basis = tuple(basis)
+        self.basis = tuple(arguments.sequence(basis, "basis", "kernels"))
         self.coefficients = checks.as_tensor(coefficients, "coefficients")
         for m, kernel in enumerate(self.basis):
             _check_scalar(kernel, f"basis[{m}]")
@@ -58,6 +58,10 @@ class BasisKernel(MatrixKernel):
             )
         if not self.basis:
             raise ValueError("a basis needs at least one kernel, got none")
+        if 0 in self.coefficients.shape:
+            raise ValueError(
+                f"coefficients must have no size 0, got {tuple(self.coefficients.shape)}"
+            )
         self.out_channels, self.in_channels = self.coefficients.shape[1:]
 
     @property
@@ -67,7 +71,7 @@ class BasisKernel(MatrixKernel):
 
     def reach(self, dim: int) -> tuple[float, ...]:
         """The largest of the basis, per axis."""
-        return tuple(map(max, *([k.reach(dim) for k in self.basis] * 2)))
+        return tuple(map(max, zip(*(k.reach(dim) for k in self.basis), strict=True)))
 
     def spacings(
         self, node: tuple[float, ...] | None, count: int, dim: int

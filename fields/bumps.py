@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fields import arguments
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
-from fields.radial import bump
+from fields.radial import bump, bump_bandwidth, bump_wave
 from fields.terms import Terms
 
 #: Nodes along the axis of two bumps, and across it.
@@ -41,7 +42,8 @@ class Bumps(Terms):
     -----
     The integral is Σ_m a_m r_m^d B_d, B_d that of the unit bump, to rounding error. Norms and inner products with Bumps
     are sums over the pairs that meet, of Gauss quadratures over what they have in common: to 1e-9 of the product of
-    the norms of a pair, in double precision. Transforms converge faster than any power of the spacing.
+    the norms of a pair, in double precision. The transform, Σ_m a_m r_m^d B̂_d(r_m|f|) exp(−2πi f·c_m), is integrated
+    to rounding error of its peak.
 
     Examples
     --------
@@ -59,7 +61,8 @@ class Bumps(Terms):
 
     def bandwidth(self, rtol: float) -> PerAxis:
         """Frequency beyond which the spectrum of the narrowest bump is below `rtol` of its peak."""
-        band = _unit_band(self.dim, rtol) / float(self.radii.detach().amin())
+        turns = bump_bandwidth(arguments.fraction(rtol, "rtol"), self.dim)
+        band = turns / (2 * math.pi * float(self.radii.detach().amin()))
         return (band,) * self.dim
 
     def _reach(self, rtol: float) -> Tensor:
@@ -74,6 +77,13 @@ class Bumps(Terms):
     def _integral(self) -> Tensor:
         sizes = self.radii**self.dim * _unit_bump(self.dim)
         return (sizes[..., None, :] @ self.amplitudes).squeeze(-2)
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        radii = self.radii.double()[..., None, :]
+        turns = 2 * math.pi * frequencies.norm(dim=-1)[:, None] * radii
+        waves = bump_wave(turns.flatten(), self.dim).reshape(turns.shape)
+        size = radii**self.dim * _unit_bump(self.dim)
+        return self._weighted(size * waves * self._phases(frequencies))
 
     def _inner(self, other: Field) -> Tensor | None:
         if not isinstance(other, Bumps):
@@ -146,24 +156,3 @@ def _unit_bump(dim: int) -> float:
         return float(2 * math.pi * np.sum(w / 2 * r * np.exp(1 - 1 / (1 - r**2))))
     sphere = 2 * math.pow(math.pi, dim / 2) / math.gamma(dim / 2)
     return float(sphere * shells.sum() * (s[1] - s[0]) / 2)
-
-
-@functools.cache
-def _unit_band(dim: int, rtol: float) -> float:
-    """Frequency beyond which the transform of the unit bump stays below `rtol` of its peak: about (log rtol)²/2π.
-
-    Along an axis it is the one-dimensional transform of the bump's projection onto it.
-    """
-    z = torch.arange(1024, dtype=torch.float64) / 512 - 1
-    one = torch.ones(1, 1, dtype=torch.float64)
-    square = z[:, None] ** 2
-    if dim > 1:
-        v, wide = _gauss(400, z)
-        top = (1 - square).clamp(min=0)
-        across, weights = (top * v**2, top.sqrt() * wide) if dim == 2 else (top * v, top * wide)
-        projection = (_profile(square + across, one) * weights).sum(-1)
-    else:
-        projection = _profile(square, one)[:, 0]
-    spectrum = torch.fft.rfft(projection, 16 * 1024).abs()
-    above = (spectrum > max(rtol, 1e-15) * spectrum[0]).nonzero()
-    return float(above.max() + 1) * 512 / (16 * 1024)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from numbers import Real
 from typing import Any
 
@@ -15,22 +16,80 @@ from torch._C import _functorch as functorch
 #: Whatever a number or one number per axis can be given as.
 VectorLike = float | Iterable[float] | Tensor
 
+#: Lengths are no shorter and no longer: squares, cubes and their reciprocals stay within double precision.
+SHORTEST, LONGEST = 1e-75, 1e75
+#: What amplitudes and Fourier coefficients may be.
+COMPLEX = (torch.complex64, torch.complex128)
+#: Counts are no larger, unless a smaller bound is given.
+MOST = 1 << 31
 
-def as_tensor(value: Any, name: str, like: Tensor | None = None) -> Tensor:
-    """Return `value` as a finite tensor.
 
-    A tensor keeps its dtype and device; anything else takes those of `like`, or float64.
+def said(value: Any) -> str:
+    """A value in an error message: its beginning, where it is long."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def as_tensor(
+    value: Any, name: str, like: Tensor | None = None, complex_too: bool = False
+) -> Tensor:
+    """Return `value` as a finite tensor, real unless `complex_too`.
+
+    A tensor is not copied, so that gradients reach it, and keeps its dtype and device; anything else is copied, and
+    takes those of `like`, or float64 (complex128, where it is complex and may be).
     """
     if not isinstance(value, Tensor):
-        dtype = torch.float64 if like is None else like.dtype
-        device = None if like is None else like.device
-        try:
-            value = torch.as_tensor(value, dtype=dtype, device=device)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{name} must be numbers or a tensor, got {value!r}") from error
+        value = _converted(value, name, like, complex_too)
+    require_plain(value, name)
     if not (value.is_floating_point() or value.is_complex()):
         value = value.to(torch.float64 if like is None else like.dtype)
+    if value.is_complex() and not complex_too:
+        raise TypeError(
+            f"{name} must be real, got {value.dtype}: take its real part, or its modulus"
+        )
     return require_finite(value, name)
+
+
+def _converted(value: Any, name: str, like: Tensor | None, complex_too: bool) -> Tensor:
+    dtype = torch.float64 if like is None else like.dtype
+    device = None if like is None else like.device
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be numbers, got a masked array: fill what is masked first")
+    if _is_complex(value):
+        if not complex_too:
+            raise TypeError(
+                f"{name} must be real, got complex numbers: take their real part, or their modulus"
+            )
+        dtype = torch.promote_types(dtype, torch.complex64)
+    try:
+        if isinstance(value, np.ndarray):
+            # A copy: torch takes neither read-only memory nor negative strides, nor the other byte order, and can't
+            # tell when an array that it shares is changed.
+            value = value.astype(value.dtype.newbyteorder("="))
+        return torch.as_tensor(value, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name} must be numbers or a tensor, got {said(value)}") from error
+
+
+def _is_complex(value: Any) -> bool:
+    """Whether numbers that are no tensor have imaginary parts."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind == "c"
+    if isinstance(value, list | tuple):
+        return any(map(_is_complex, value))
+    return isinstance(value, complex)
+
+
+def require_plain(value: Tensor, name: str) -> Tensor:
+    """Raise TypeError where a tensor has no values that can be read and computed with like any other's."""
+    if value.layout != torch.strided or value.is_quantized or value.device.type == "meta":
+        kind = value.device.type if value.device.type == "meta" else str(value.layout)
+        kind = str(value.dtype) if value.is_quantized else kind
+        raise TypeError(
+            f"{name} must be a plain tensor of numbers, got one of kind {kind}: "
+            "tensor.to_dense(), tensor.dequantize(), or one with values, make it so"
+        )
+    return value
 
 
 def all_finite(value: Tensor) -> bool:
@@ -72,47 +131,81 @@ def require_finite(value: Tensor, name: str) -> Tensor:
 
 def per_axis(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
     """Return one finite float per axis; a single number is repeated."""
+    return _numbers(value, dim, name, f"a number or {dim} numbers")
+
+
+def _numbers(value: Any, dim: int | None, name: str, wanted: str) -> tuple[float, ...]:
+    """Finite floats: `dim` of them, a single one repeated; or one to three, where `dim` is None."""
     if isinstance(value, Tensor):
-        value = value.detach().cpu().double().tolist()
+        value = as_tensor(value, name).detach().cpu().double().tolist()
+    elif isinstance(value, np.ndarray):
+        value = as_tensor(value, name).tolist()
     if isinstance(value, int | float | Real):
-        numbers = [float(value)] * dim
-    else:
-        try:
-            numbers = [float(v) for v in value]
-        except TypeError as error:
-            raise TypeError(f"{name} must be a number or {dim} numbers, got {value!r}") from error
-    if len(numbers) != dim:
-        raise ValueError(f"{name} must be a number or {dim} numbers, got {len(numbers)}: {numbers}")
+        value = [value] * (dim or 1)
+    if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be {wanted}, got {said(value)}")
+    few = list(itertools.islice(value, (dim or 3) + 1))
+    if any(isinstance(v, str | bytes) for v in few):
+        raise TypeError(f"{name} must be {wanted}, got {said(few)}")
+    try:
+        numbers = [float(v.detach() if isinstance(v, Tensor) else v) for v in few]
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise TypeError(f"{name} must be {wanted}, got {said(few)}") from error
+    if len(numbers) != dim and (dim or not 1 <= len(numbers) <= 3):
+        more = "or more " if len(numbers) > (dim or 3) else ""
+        raise ValueError(
+            f"{name} must be {wanted}, got {len(numbers)} {more}of them: {said(numbers)}"
+        )
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"{name} must be finite, got {numbers}")
     return tuple(numbers)
 
 
 def positive(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
-    """Return one positive float per axis."""
-    numbers = per_axis(value, dim, name)
-    if min(numbers) <= 0:
-        raise ValueError(f"{name} must be positive, got {numbers}")
-    return numbers
+    """Return one positive float per axis, neither so small nor so large that its square is lost."""
+    return _lengths(per_axis(value, dim, name), name)
 
 
 def lengths(value: VectorLike, name: str) -> float | tuple[float, ...]:
     """Return positive lengths whose number of axes is not known yet: a single number, or one per axis."""
-    if isinstance(value, Tensor):
-        value = value.tolist()
-    if isinstance(value, int | float | Real):
-        return positive(float(value), 1, name)[0]
-    numbers = tuple(value)
-    return positive(numbers, len(numbers), name)
+    numbers = _lengths(
+        _numbers(value, None, name, "a number, or one for each of 1, 2 or 3 axes"), name
+    )
+    return numbers[0] if _single(value) else numbers
 
 
-def integers(value: Any, dim: int, name: str, least: int = 1) -> tuple[int, ...]:
-    """Return one integer ≥ `least` per axis; a single integer is repeated."""
+def _lengths(numbers: tuple[float, ...], name: str) -> tuple[float, ...]:
+    if min(numbers) <= 0:
+        raise ValueError(f"{name} must be positive, got {numbers}")
+    if not SHORTEST <= min(numbers) <= max(numbers) <= LONGEST:
+        raise ValueError(
+            f"{name} must lie between {SHORTEST:g} and {LONGEST:g}, got {numbers}: choose another unit"
+        )
+    return numbers
+
+
+def integers(value: Any, dim: int, name: str, least: int = 1, most: int = MOST) -> tuple[int, ...]:
+    """Return one integer between `least` and `most` per axis; a single integer is repeated."""
     numbers = per_axis(value, dim, name)
     whole = tuple(round(n) for n in numbers)
     if any(n != w or w < least for n, w in zip(numbers, whole, strict=True)):
-        raise ValueError(f"{name} must be integers of at least {least}, got {value!r}")
+        raise ValueError(f"{name} must be integers of at least {least}, got {said(value)}")
+    if max(whole) > most:
+        raise ValueError(f"{name} must be integers of at most {most}, got {said(value)}")
     return whole
+
+
+def counts(value: Any, name: str, least: int = 1, most: int = MOST) -> int | tuple[int, ...]:
+    """Return integers whose number of axes is not known yet: a single one, or one per axis."""
+    numbers = _numbers(value, None, name, "an integer, or one for each of 1, 2 or 3 axes")
+    whole = integers(numbers, len(numbers), name, least, most)
+    return whole[0] if _single(value) else whole
+
+
+def _single(value: Any) -> bool:
+    if isinstance(value, Tensor | np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, Real)
 
 
 def translation(t: Any, dim: int) -> Tensor:
@@ -125,13 +218,18 @@ def translation(t: Any, dim: int) -> Tensor:
             f"a translation in {dim} dimensions has shape ({dim},) or (*batch, {dim}), "
             f"got {tuple(vector.shape)}"
         )
+    if not vector.numel():
+        raise ValueError(f"a batch of translations needs at least one, got {tuple(vector.shape)}")
+    known = None if torch.compiler.is_compiling() else _plain(vector.detach())
+    if known is not None and float(known.abs().amax()) > LONGEST:
+        raise ValueError(f"translations must be at most {LONGEST:g}: choose another unit of length")
     return vector
 
 
 def matrix(value: Any, in_channels: int, like: Tensor) -> Tensor:
     """Return a channel matrix (c_out, c_in) that fits `in_channels` and the dtype of `like`."""
     value = as_tensor(value, "matrix", like)
-    if value.ndim != 2 or value.shape[1] != in_channels:
+    if value.ndim != 2 or value.shape[1] != in_channels or not len(value):
         raise ValueError(
             f"a channel matrix on {in_channels} channels has shape (c_out, {in_channels}), "
             f"got {tuple(value.shape)}"

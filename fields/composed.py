@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.field import Field, PerAxis
@@ -94,9 +94,7 @@ class Mapped(Composed):
     """x ↦ fn(F(x)), fn a function of the channel vector."""
 
     def __init__(self, parent: Field, fn: Callable[[Tensor], Tensor]) -> None:
-        if not callable(fn):
-            raise TypeError(f"map needs a callable, got {type(fn).__name__}")
-        self.fn = fn
+        self.fn = arguments.function(fn, "fn", "values (…, c)")
         with torch.no_grad():
             self._zero = fn(
                 torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
@@ -121,13 +119,17 @@ def map_channels(values: Tensor, points: Sequence[int]) -> int:
         raise ValueError(
             f"a mapped function takes (*points, c) to (*points, c'): expected {(*points, 'c')}, got {got}"
         )
+    if not values.is_floating_point():
+        raise TypeError(
+            f"a mapped function must return floating point numbers, got {values.dtype}: end it with .to(x)"
+        )
     return values.shape[-1]
 
 
 def map_values(fn: Callable[[Tensor], Tensor], values: Tensor, dim: int) -> Tensor:
     """Apply a function of channels-last values to values (*batch, c, X1, …, Xd)."""
     last = values.movedim(-dim - 1, -1)
-    out = fn(last)
+    out: Tensor = arguments.function(fn, "fn", "values (…, c)")(last)
     map_channels(out, last.shape[:-1])
     return out.movedim(-1, -dim - 1)
 
@@ -136,9 +138,7 @@ class Affine(Composed):
     """x ↦ a·F(x) + b, per channel."""
 
     def __init__(self, parent: Field, scale: Tensor | float, shift: Tensor | float) -> None:
-        shapes = (torch.as_tensor(v).shape for v in (scale, shift))
-        channels = max(parent.channels, *(math.prod(s) for s in shapes))
-        super().__init__(parent, channels=channels)
+        super().__init__(parent, channels=parent.channels)
         self.scale, self.shift = scale, shift
         self.bandlimit = parent.bandlimit
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fields import arguments
+from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
 
 #: Coordinates may deviate from even steps by this share of a step, or by rounding of their own dtype.
@@ -19,6 +21,10 @@ def read(
     names = [str(d) for d in getattr(array, "dims", ())]
     if not names or not hasattr(array, "coords"):
         raise TypeError(f"expected an xarray.DataArray with dimensions, got {type(array).__name__}")
+    if not isinstance(channel, str | None):
+        raise TypeError(f"channel must be the name of a dimension, got {said(channel)}")
+    dims = None if dims is None else arguments.sequence(dims, "dims", "names of dimensions")
+    memory = arguments.size(memory)
     if channel is None and "channel" in names and "channel" not in (dims or ()):
         channel = "channel"
     if channel is not None and channel not in names:

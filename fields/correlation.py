@@ -51,7 +51,7 @@ def convolve(
         values, matrix = mix(values, matrix, len(stencil.first)), None
     if isinstance(taps, tuple):
         for axis, profile in enumerate(taps):
-            values = _along(values, profile, axis - len(taps), dilation[axis], stride[axis])
+            values = along(values, profile, axis - len(taps), dilation[axis], stride[axis])
     else:
         values = _dense(values, taps, dilation, stride)
     return values if matrix is None else mix(values, matrix, len(stencil.first))
@@ -63,8 +63,10 @@ def mix(values: Tensor, matrix: Tensor, dim: int) -> Tensor:
     return flat.reshape(*flat.shape[:-1], *values.shape[-dim:])
 
 
-def _along(values: Tensor, profile: Tensor, axis: int, dilation: int, stride: int) -> Tensor:
-    """Convolve every channel along one axis with the same scalar taps: banded matrix products, block by block.
+def along(values: Tensor, profile: Tensor, axis: int, dilation: int = 1, stride: int = 1) -> Tensor:
+    """Convolve every channel along one axis, counted from the end, with the same scalar taps, where all are known.
+
+    Banded matrix products, block by block.
 
     A product with a band of 64 rows does at most twice the necessary work, and matrix products are several times
     faster than torch's depthwise convolution, above all in float64.

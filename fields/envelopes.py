@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.field import Field
 from fields.lattice import Lattice
 from fields.product_kernels import GaussianKernel
@@ -55,10 +55,12 @@ class Envelopes(Terms):
         return marginal, torch.linalg.inv(self.widths).diagonal(dim1=-2, dim2=-1).rsqrt()
 
     def _reach(self, rtol: float) -> Tensor:
+        rtol = arguments.fraction(rtol, "rtol")
         return self._deviations[0] * math.sqrt(-2 * math.log(rtol))
 
     def _bands(self, rtol: float) -> Tensor:
         """Frequencies (…, m, d) at which the spectra of the envelopes, exp(−2π²w²f²), are `rtol`."""
+        rtol = arguments.fraction(rtol, "rtol")
         return math.sqrt(-math.log(rtol) / 2) / (math.pi * self._deviations[1].detach())
 
     @property

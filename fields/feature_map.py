@@ -12,10 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.aggregation import Aggregate
 from fields.checks import VectorLike
 from fields.kernel import MatrixKernel
@@ -110,16 +111,20 @@ class FeatureMap(ABC):
         """Divide by a number, or by a tensor (c,), one number per channel."""
         if isinstance(other, FeatureMap):
             return NotImplemented
-        divisor = checks.as_tensor(other, "divisor")
+        like = torch.empty((), dtype=self.dtype, device=self.device)
+        divisor = checks.as_tensor(other, "divisor", like)
         if bool((divisor == 0).any()):
             raise ZeroDivisionError("a feature map can't be divided by 0")
-        return self._times(1 / divisor if isinstance(other, Tensor) else (1 / divisor).tolist())
+        return self._times(1 / divisor)
 
     def __getitem__(self, channels: int | slice | Sequence[int]) -> Self:
         """Some of the channels: an integer, a slice or a list of integers; the axis of channels stays."""
         index = range(self.channels)[channels] if isinstance(channels, slice) else channels
         try:
-            picked = [operator.index(i) for i in ([index] if isinstance(index, int) else index)]
+            given = [index] if isinstance(index, int) else list(index)
+            if any(_is_flag(i) for i in given):
+                raise TypeError("True and False are no channels")
+            picked = [operator.index(i) for i in given]
         except TypeError as error:
             raise TypeError(
                 f"channels are chosen by an integer, a slice or a list of integers, got {channels!r}"
@@ -145,6 +150,13 @@ class FeatureMap(ABC):
         return NotImplemented
 
 
+def _is_flag(index: Any) -> bool:
+    """Whether an index is True or False: lists of these are masks elsewhere, and would be channels 1 and 0 here."""
+    return isinstance(index, bool | np.bool_) or (
+        isinstance(index, Tensor) and index.dtype == torch.bool
+    )
+
+
 def stack(maps: Sequence[FeatureMap]) -> Any:
     """Put the channels of feature maps behind each other.
 
@@ -164,7 +176,7 @@ def stack(maps: Sequence[FeatureMap]) -> Any:
     >>> stack([Constant([1.0, 2.0], dim=1), Constant(3.0, dim=1)])([0.0]).tolist()
     [1.0, 2.0, 3.0]
     """
-    maps = list(maps)
+    maps = arguments.sequence(maps, "maps", "feature maps")
     if not maps:
         raise ValueError("stack needs at least one feature map, got none")
     for f in maps:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields import checks, integrals
+from fields import arguments, checks, integrals
 from fields.aggregation import Aggregate
 from fields.evaluation import MEMORY_BOUND, evaluate_points
 from fields.feature_map import NODES, FeatureMap
@@ -34,7 +34,8 @@ class Field(Node):
     """A continuous feature map F: R^d → R^c.
 
     A new kind of field implements `_values` and sets `dim`, `channels`, `dtype`, `device`, `batch`; what it knows of
-    its period, band limit and support it tells through the methods of these names.
+    its period, band limit and support it tells through the methods of these names. Tensors that a field is made of are
+    kept, not copied, so that gradients reach them: changed in place, values and translations change the field.
 
     Attributes
     ----------
@@ -42,6 +43,13 @@ class Field(Node):
         Largest frequency per axis, in cycles per unit length; None where there is none, or none is known.
     parents : tuple of Field
         The fields that this one is composed of.
+
+    Examples
+    --------
+    >>> from fields import Gaussians
+    >>> F = Gaussians([[0.0]], [[1.0]], [1.0])
+    >>> float((F + 2 * F.translate([3.0]))([3.0])) == 2 + float(F([3.0]))
+    True
     """
 
     bandlimit: PerAxis | None = None
@@ -112,6 +120,10 @@ class Field(Node):
         """Frequency per axis beyond which the spectrum is below `rtol` of its maximum; None where it isn't known."""
         return self.bandlimit
 
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """Frequency per axis that points have to tell before they say anything of this leaf, where it is known."""
+        return self.bandwidth(rtol)
+
     def support(self, rtol: float) -> tuple[PerAxis, PerAxis] | None:
         """Corners of a box outside of which |F| < rtol·max|F|; None where it isn't known to decay."""
         return None
@@ -124,7 +136,7 @@ class Field(Node):
         Parameters
         ----------
         rtol : float
-            Where no closed form is known: estimated error of the quadrature, relative to ∫|F|.
+            Where no closed form is known: estimated error of the quadrature, relative to ∫|F|, for every element.
         memory : int
             Bound on the values alive at once, in bytes; summed in tiles, up to twice as many. Gradients keep them all.
 
@@ -171,7 +183,8 @@ class Field(Node):
         Returns
         -------
         complex Tensor, shape (*batch, k, c)
-            Closed for Constant, PlaneWaves, Gaussians (periodized too), Gabors, Balls, Boxes, and their translates.
+            Closed for Constant, PlaneWaves, Gaussians (periodized too), Gabors, Bumps, Balls, Boxes, and their
+            translates.
         """
         f = checks.as_tensor(frequencies, "frequencies").to(self.device, torch.float64)
         if f.ndim != 2 or f.shape[1] != self.dim or not len(f):
@@ -180,26 +193,6 @@ class Field(Node):
             )
         known = self._transform(f)
         return integrals.transform(self, f, rtol, memory) if known is None else known
-
-    def _integral(self) -> Tensor | None:
-        """`integrate` in closed form, if there is one."""
-        return None
-
-    def _inner(self, other: Field) -> Tensor | None:
-        """`inner` in closed form, if there is one, with a field of as many channels."""
-        return None
-
-    def _transform(self, frequencies: Tensor) -> Tensor | None:
-        """`transform` in closed form, if there is one."""
-        return None
-
-    def _moved(self, t: Tensor) -> Field | None:
-        """The translate as another leaf of this kind, if it can be one."""
-        return None
-
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        """K*F in closed form, if there is one, with a kernel that fits."""
-        return None
 
     # --- the vocabulary ---------------------------------------------------------------------------------------
 
@@ -219,7 +212,7 @@ class Field(Node):
         periodized Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`,
         and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
         """
-        quadrature = stenciled.Convolved(self, kernel, nodes)
+        quadrature, exact = stenciled.Convolved(self, kernel, nodes), arguments.flag(exact, "exact")
         if kernel.period is not None:
             check_period(
                 kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"

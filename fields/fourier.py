@@ -66,7 +66,9 @@ def translated(
             moved = moved * p if followed else moved.mul_(p)
         out: Tensor = torch.fft.irfftn(moved, sides, axes)
         return out
-    factors = [p.expand(*batch, *p.shape[-dim - 1 :]).flatten(0, len(batch) - 1) for p in phases]
+    factors = [
+        p.expand(*batch, *p.shape[-dim - 1 :]).reshape(-1, *p.shape[-dim - 1 :]) for p in phases
+    ]
     spectra = spectrum.reshape(-1, *spectrum.shape[-dim - 1 :])
     element = torch.arange(len(spectra)).reshape(lead).expand(batch).flatten().tolist()
     values = empty((len(element), channels, *sides), spectrum.real)
@@ -89,11 +91,31 @@ def commensurate(
     for own, h, n, size in zip(lattice.spacing, spacing, lattice.shape, sizes, strict=True):
         q = own if n > 1 else h  # the spacing of a single point means nothing
         (m, rest_m), (k, rest_k) = split(h / q), split(q / h)
+        m, k = (1, k) if rest_m else (m, 1)
         if (rest_m and rest_k) or 4 * n * k < size * m or m > 8 * size:
             return None
-        refine.append(m if not rest_m else 1)
-        stride.append(k if rest_m else 1)
+        refine.append(m)
+        stride.append(k)
     return refine, stride
+
+
+def picked(values: Tensor, counts: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Every stride-th value per axis, so many of them, round and round the period."""
+    for axis, (n, k) in enumerate(zip(counts, stride, strict=True), start=-len(counts)):
+        side = values.shape[axis]
+        if n != side or k != 1:
+            index = (torch.arange(n, device=values.device) * k) % side
+            values = values.index_select(axis, index)
+    return values
+
+
+def sinc_series(values: Tensor, positions: Sequence[Tensor]) -> Tensor:
+    """Σ_i values[i] ∏ sinc(p − i) of values (*batch, c, N1, …, Nd) at positions (*batch, X_i) in samples."""
+    bases = [
+        torch.sinc(p[..., :, None] - torch.arange(n).to(p)).to(values.dtype)
+        for p, n in zip(positions, values.shape[-len(positions) :], strict=True)
+    ]
+    return contract(values, bases)
 
 
 def summed(values: Tensor, positions: Sequence[Tensor]) -> Tensor:

@@ -60,7 +60,7 @@ def by_points(lattice: Lattice, maps: Maps, at: Callable[..., Tensor]) -> Tensor
         return out.movedim(-1, -dim - 1).reshape(*full, maps.channels, *shape)
     outer, inner = full[: len(full) - len(lead)], full[len(full) - len(lead) :]
     points = points.expand(*full, *points.shape[len(batch) :])
-    if len(batch) >= len(lead) and all(n == 1 for n in batch[-len(lead) :]):  # all at the same
+    if all(n == 1 for n in batch[-len(lead) :]):  # all at the same
         each = points[(slice(None),) * len(outer) + (0,) * len(lead)]
         out = at(each.reshape(-1, dim), 0, lead.numel() * maps.channels)
         out = out.reshape(*outer, *shape, *lead, maps.channels)

@@ -17,6 +17,7 @@ from fields.field import Field, PerAxis
 from fields.integrals import TAIL, check_multiples
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
+from fields.periodized import check_images
 from fields.product_kernels import GaussianKernel
 from fields.separable import separable_sum
 
@@ -55,8 +56,6 @@ class Gaussians(Envelopes):
 
     def __init__(self, centers: Any, amplitudes: Any, widths: Any) -> None:
         super().__init__(centers, amplitudes, widths)
-        if self.amplitudes.is_complex():
-            raise TypeError("amplitudes of Gaussians must be real; complex ones are for Gabors")
 
     def bandwidth(self, rtol: float) -> PerAxis:
         """Frequency at which the narrowest term's spectrum, exp(−2π²w²f²), is `rtol`."""
@@ -118,6 +117,7 @@ class Gabors(Envelopes):
     """
 
     frequencies: Tensor
+    complex_amplitudes = True
 
     def __init__(self, centers: Any, amplitudes: Any, widths: Any, frequencies: Any) -> None:
         super().__init__(centers, amplitudes, widths, frequencies=frequencies)
@@ -188,6 +188,8 @@ class PeriodicGaussians(Field):
     source: Gaussians
 
     def __init__(self, source: Gaussians, period: PerAxis) -> None:
+        low, high = source.support(TAIL)
+        check_images([b - a for a, b in zip(low, high, strict=True)], period)
         self.source, self._period = source, period
         self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
         self.dtype, self.device = source.dtype, source.device

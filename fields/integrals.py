@@ -2,7 +2,8 @@
 
 Over one period of a periodic field, or over the support of a decaying one, equal weights on a lattice are the
 trapezoidal rule: spectrally accurate for smooth fields, first order for fields with jumps. The number of points is
-doubled until the result settles. Values are summed tile by tile, so that memory stays bounded whatever their number.
+doubled until the result settles, and, unless the band is known, agrees with that between the points. Values are summed
+tile by tile, so that memory stays bounded whatever their number.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fields import arguments
+from fields.bands import finest
 from fields.evaluation import evaluate
-from fields.lattice import Lattice, split
+from fields.lattice import BETWEEN, Lattice, split
 from fields.plan import LatticeTooLarge, Plan, graph
 
 if TYPE_CHECKING:
@@ -28,6 +31,12 @@ TAIL = 1e-17
 TILE = 1 << 24
 #: A lattice whose values would take this many times the memory bound is taken for one too many.
 MOST = 2
+#: How often a region is widened, by half, in search of where a field has decayed.
+WIDENINGS = 12
+#: How far off a region's faces values are looked at, in extents: shapes may touch them.
+OFF = 1e-9
+#: Rounding errors of a sum of values, in eps of the sum of their moduli.
+ROUNDING = 64
 
 Corner = tuple[float, ...]
 Region = tuple[Corner, Corner]
@@ -46,8 +55,8 @@ def domain(field: Field) -> Region | None:
 
 
 def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
-    """Points per axis that tell all waves of a field, where they are known."""
-    band = field.bandwidth(rtol) or (0.0,) * field.dim
+    """Points per axis that tell all waves of a field, or those of its leaves, where they are known."""
+    band = field.bandwidth(rtol) or finest(field, rtol)
     lengths = zip(band, extent, strict=True)
     return tuple(max(8, 2 * math.ceil(k * length) + 1) for k, length in lengths)
 
@@ -127,15 +136,44 @@ def _settled(
     weight: float = 1.0,
     region: Region | None = None,
 ) -> Tensor:
-    """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little."""
-    if not 0 < rtol < 1:
-        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little.
+
+    Supports are those of the fields that one is composed of: a factor that grows, or a root, carries the tail further
+    out. So the region is widened until little is found on its faces.
+    """
+    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
     region = region or domain(field)
     if region is None:
         raise ValueError(
             "an integral needs a field of known period, or one that is known to decay on R^d: this "
             f"{type(field).__name__} is neither; use field.periodize(period), or multiply it by a decaying field"
         )
+    for _ in range(WIDENINGS):
+        found, size, lattice = _converged(field, reduce, rtol, memory, weight, region)
+        if field.period is not None:
+            return found
+        rounding = ROUNDING * torch.finfo(field.dtype).eps * size.amax()
+        if bool((_beyond(field, lattice, memory) <= rtol * size + rounding).all()):
+            return found
+        corner, extent = region
+        region = (
+            tuple(a - e / 4 for a, e in zip(corner, extent, strict=True)),
+            tuple(1.5 * e for e in extent),
+        )
+    raise ValueError(
+        f"this {type(field).__name__} doesn't decay as the fields do that it is made of: it has no integral over R^d"
+    )
+
+
+def _converged(
+    field: Field,
+    reduce: Callable[[Tensor, Lattice], Tensor],
+    rtol: float,
+    memory: int,
+    weight: float,
+    region: Region,
+) -> tuple[Tensor, Tensor, Lattice]:
+    """The sum over a region, ∫|F| there, shape (*batch,), and the lattice that sufficed."""
     corner, extent = region
     count = lattice_count(field, extent, points_needed(field, extent, rtol))
     smooth = field.bandwidth(rtol) is not None
@@ -152,15 +190,51 @@ def _settled(
                 f"and on {'×'.join(map(str, count))} points {error}. What helps: a larger rtol, a larger memory=…"
             ) from error
         if last is not None:
-            scale = size * math.prod(spacing) * weight
-            difference = float((now - last).detach().abs().amax())
-            change = difference / scale if scale else difference
+            change = _change(now, last, size * weight, field.dtype)
             if math.isnan(change):
                 raise ValueError("the field isn't finite: it has no integral")
             changes = [*changes[1:], change]
             if _remaining(changes, smooth) <= rtol:
-                return now
+                if not smooth:
+                    with torch.no_grad():
+                        between, _ = _by_tiles(field, _between(lattice), reduce, memory)
+                    changes[-1] = max(change, _change(now, between, size * weight, field.dtype))
+                if changes[-1] <= rtol:
+                    return now, size, lattice
         last, count = now, tuple(2 * n for n in count)
+
+
+def _between(lattice: Lattice) -> Lattice:
+    """The lattice moved by an odd part of its spacing: sums that agree on all doublings by chance won't there, too."""
+    step = BETWEEN * lattice.origin.new_tensor(lattice.spacing)
+    return Lattice(lattice.origin + step, lattice.spacing, lattice.shape)
+
+
+def _change(now: Tensor, last: Tensor, size: Tensor, dtype: torch.dtype) -> float:
+    """Largest change of an element's sums (*batch, …), relative to its size (*batch,).
+
+    What rounding may leave of the largest element is no change of the others: some may be zero but for it.
+    """
+    difference = (now - last).detach().abs().reshape(*size.shape, -1).amax(-1)
+    difference = (difference - ROUNDING * torch.finfo(dtype).eps * size.amax()).clamp(min=0)
+    return float((difference / torch.where(difference > 0, size, 1.0)).amax())
+
+
+def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:
+    """∫|F| outside a lattice's box, shape (*batch,): what lies just off its faces times a quarter of its extent."""
+    total = torch.zeros(field.batch, dtype=field.dtype, device=field.device)
+    for axis, (n, h) in enumerate(zip(lattice.shape, lattice.spacing, strict=True)):
+        shape = (*lattice.shape[:axis], 1, *lattice.shape[axis + 1 :])
+        each = math.prod(lattice.spacing) * n / 4
+        for place in (-OFF * n * h, (1 + OFF) * n * h):
+            origin = lattice.origin.clone()
+            origin[axis] += place
+            with torch.no_grad():
+                face = evaluate(
+                    field, Lattice(origin, lattice.spacing, shape), lattice.spacing, memory
+                )
+            total = total + each * face.abs().flatten(-field.dim).sum(-1).amax(-1)
+    return total
 
 
 def _by_tiles(
@@ -168,8 +242,8 @@ def _by_tiles(
     lattice: Lattice,
     reduce: Callable[[Tensor, Lattice], Tensor],
     memory: int,
-) -> tuple[Tensor, float]:
-    """The sum that `reduce` stands for over all points, and the largest Σ|F| of any channel and element."""
+) -> tuple[Tensor, Tensor]:
+    """The sum that `reduce` stands for over all points, and ∫|F| of the largest channel, shape (*batch,)."""
     values = math.prod(lattice.shape) * field.channels * field.batch_size * field.itemsize
     if values > MOST * memory:
         raise LatticeTooLarge(
@@ -190,7 +264,7 @@ def _by_tiles(
         size = sizes if size is None else size + sizes
     assert total is not None
     assert size is not None
-    return total, float(size.amax())
+    return total, size.amax(-1) * math.prod(lattice.spacing)
 
 
 def _tile(field: Field, lattice: Lattice, memory: int) -> tuple[int, ...]:

@@ -10,18 +10,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fields import checks, coordinates, image, nonuniform
-from fields.analytic import dimension
+from fields import arguments, checks, coordinates, image, nonuniform
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
-from fields.fourier import commensurate, summed, translated
+from fields.fourier import commensurate, picked, sinc_series, summed, translated
 from fields.gathering import Maps, by_element, by_points
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.product_kernels import ProfileKernel
-from fields.separable import contract
 from fields.splines import Table
 from fields.torus import convolved
 
@@ -81,34 +79,29 @@ class Interpolated(Field):
         boundary: str = "periodic",
         eps: float | None = None,
     ) -> None:
-        self.values = checks.as_tensor(values, "values")
+        self.values = checks.as_tensor(values, "values", complex_too=True)
         if self.values.is_complex():
             raise TypeError("values must be real: give real and imaginary parts as two channels")
-        self.origin = checks.as_tensor(origin, "origin").to(torch.float64)
-        self.dim = dimension(_dimension_of(self.values, spacing, self.origin))
+        where = checks.as_tensor(origin, "origin").to(self.values.device, torch.float64)
+        self.dim = checks.dimension(_dimension_of(self.values, spacing, where))
         self.spacing = checks.positive(spacing, self.dim, "spacing")
+        self.origin = _first_sample(where, self.dim)
         if self.values.ndim < self.dim + 1 or 0 in self.values.shape:
             raise ValueError(
                 f"values must have shape (*batch, c, X1, …, X{self.dim}), no size 0, "
                 f"got {tuple(self.values.shape)}"
             )
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-        if boundary not in METHODS[method]:
+        arguments.choice(method, "method", METHODS)
+        arguments.real_dtype(self.values.dtype, "the dtype of values")
+        if not isinstance(boundary, str) or boundary not in METHODS[method]:
             raise ValueError(
                 f"method {method!r} continues samples by boundary {' or '.join(METHODS[method])}, "
-                f"got {boundary!r}"
+                f"got {checks.said(boundary)}"
             )
         self.method, self.boundary = method, boundary
         self.shape = tuple(self.values.shape[-self.dim :])
         self.channels = self.values.shape[-self.dim - 1]
         self.dtype, self.device = self.values.dtype, self.values.device
-        self.origin = (
-            self.origin.expand(*self.origin.shape[:-1], self.dim)
-            if self.origin.ndim
-            else (self.origin.repeat(self.dim))
-        )
-        self.origin = self.origin.to(self.device)
         lead = tuple(self.values.shape[: -self.dim - 1])
         self.batch = tuple(broadcast(lead, self.origin.shape[:-1]))
         if method == "fourier":
@@ -116,10 +109,9 @@ class Interpolated(Field):
                 (n // 2 / n if boundary == "periodic" else 0.5) / h
                 for n, h in zip(self.shape, self.spacing, strict=True)
             )
-        if eps is not None and not 0 < eps < 1:
-            raise ValueError(f"eps must lie between 0 and 1, got {eps}")
-        self.eps = eps or nonuniform.ACCURACY.get(self.dtype, 1e-7)
-        self._kept: dict[str, Any] = {}
+        given = None if eps is None else arguments.fraction(eps, "eps")
+        self.eps = given or nonuniform.ACCURACY.get(self.dtype, 1e-7)
+        self._kept: dict[str, tuple[int, Any]] = {}
 
     @classmethod
     def from_image(
@@ -199,19 +191,15 @@ class Interpolated(Field):
             a + e for a, e in zip(origins.amax(0).tolist(), extent, strict=True)
         )
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        """The band limit; for piecewise interpolants one wave per sample, from where their spectra fall off."""
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """The band limit; for piecewise interpolants one wave per sample: beyond, their spectra fall by powers only."""
         return self.bandlimit or tuple(1 / h for h in self.spacing)
 
     def _values(self, lattice: Lattice) -> Tensor:
         if self.method in PIECEWISE:
             return self._by_table(lattice)
         if self.boundary == "zero":
-            bases = [
-                torch.sinc(p[..., :, None] - torch.arange(n).to(p)).to(self.dtype)
-                for p, n in zip(self._maps.positions(lattice), self.shape, strict=True)
-            ]
-            return contract(self.values, bases)
+            return sinc_series(self.values, self._maps.positions(lattice))
         factors = commensurate(lattice, self.spacing, self.shape)
         if factors is not None:
             return self._by_fft(lattice, *factors)
@@ -224,6 +212,8 @@ class Interpolated(Field):
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:
             return None
         values, spacing = self.values, self.spacing
+        if kernel.transform(self.origin.new_zeros(1, self.dim)) is None:
+            return None  # found out before it costs anything
         if not isinstance(kernel, ProfileKernel):
             # A kernel that isn't even makes a sine of the cosine at Nyquist, which twice the samples can tell.
             refine = [2 if n % 2 == 0 else 1 for n in self.shape]
@@ -238,13 +228,15 @@ class Interpolated(Field):
     # --- Fourier ----------------------------------------------------------------------------------------------
 
     def _keep(self, name: str, make: Callable[[], Any]) -> Any:
-        """What is made of the values: kept, unless their gradient is asked for."""
+        """What is made of the values: kept until they are changed in place, unless their gradient is asked for."""
         if self.values.requires_grad:
             return make()
-        if name not in self._kept:
+        counted = not (torch.compiler.is_compiling() or self.values.is_inference())
+        version = self.values._version if counted else 0
+        if name not in self._kept or self._kept[name][0] != version:
             with torch.inference_mode(False):  # else no later evaluation could have gradients
-                self._kept[name] = make()
-        return self._kept[name]
+                self._kept[name] = version, make()
+        return self._kept[name][1]
 
     @property
     def _maps(self) -> Maps:
@@ -260,13 +252,7 @@ class Interpolated(Field):
         axes = tuple(range(-self.dim, 0))
         spectrum = self._keep("spectrum", lambda: torch.fft.rfftn(self.values, dim=axes))
         shifts = torch.stack([p[..., 0] for p in self._maps.positions(lattice)], dim=-1)
-        values = translated(spectrum, self.shape, refine, shifts)
-        for i, (n, k) in enumerate(zip(lattice.shape, stride, strict=True)):
-            side = self.shape[i] * refine[i]
-            if n != side or k != 1:
-                index = (torch.arange(n, device=values.device) * k) % side
-                values = values.index_select(i - self.dim, index)
-        return values
+        return picked(translated(spectrum, self.shape, refine, shifts), lattice.shape, stride)
 
     def _by_nufft(
         self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int
@@ -291,9 +277,17 @@ class Interpolated(Field):
         return by_element(lattice, self._maps, table.on_axes)
 
 
+def _first_sample(origin: Tensor, dim: int) -> Tensor:
+    """Position of the first sample, as (d,) or (*batch, d)."""
+    if (origin.ndim and origin.shape[-1] not in (1, dim)) or 0 in origin.shape:
+        raise ValueError(
+            f"origin must be a number or have shape ({dim},) or (*batch, {dim}), got {tuple(origin.shape)}"
+        )
+    return origin.expand(*origin.shape[:-1], dim) if origin.ndim else origin.repeat(dim)
+
+
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:
-    if isinstance(spacing, Tensor) and spacing.ndim:
-        return len(spacing)
-    if not isinstance(spacing, int | float | Tensor):
-        return len(tuple(spacing))
+    several = checks.lengths(spacing, "spacing")
+    if isinstance(several, tuple):
+        return len(several)
     return origin.shape[-1] if origin.ndim else values.ndim - 1

@@ -23,7 +23,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from fields import checks
+from fields import arguments, checks
 from fields.stencil import Stencil, cell_overlap, nodes, on_nodes, outer
 
 
@@ -121,9 +121,7 @@ class Kernel(MatrixKernel):
         in_channels: int,
         radius: checks.VectorLike,
     ) -> None:
-        if not callable(density):
-            raise TypeError(f"density must be callable, got {type(density).__name__}")
-        self.density = density
+        self.density = arguments.function(density, "density", "offsets (*points, d)")
         (self.out_channels,) = checks.integers(out_channels, 1, "out_channels")
         (self.in_channels,) = checks.integers(in_channels, 1, "in_channels")
         self.radius = checks.lengths(radius, "radius")
@@ -159,7 +157,7 @@ class Kernel(MatrixKernel):
         points = torch.stack(torch.meshgrid(*middles, indexing="ij"), dim=-1)
         if isinstance(self.density, nn.Module):
             points = points.to(next(self.density.parameters(), points))
-        taps = self.density(points)
+        taps = arguments.result(self.density(points), "the density")
         expected = (*points.shape[:-1], self.out_channels, self.in_channels)
         if tuple(taps.shape) != expected:
             raise ValueError(

@@ -15,6 +15,8 @@ from torch import Tensor
 SNAP = 1e-11
 #: Spacings a/b = p/q share a pitch up to this q; beyond it one coset of taps is evaluated at a time.
 MAX_RATIO = 64
+#: Where between the points of a lattice an outcome is checked, in spacings.
+BETWEEN = (3 - math.sqrt(5)) / 2
 
 
 @dataclass(frozen=True)

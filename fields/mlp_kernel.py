@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fields import checks
+from fields import arguments, checks
 from fields.kernel import Kernel
 from fields.radial import bump
 
@@ -66,14 +66,19 @@ def mlp_kernel(
     torch.Size([4])
     """
     dim = checks.dimension(dim)
-    (outs,) = checks.integers(out_channels, 1, "out_channels")
-    (ins,) = checks.integers(in_channels, 1, "in_channels")
+    (outs,) = checks.integers(out_channels, 1, "out_channels", most=arguments.MOST_CHANNELS)
+    (ins,) = checks.integers(in_channels, 1, "in_channels", most=arguments.MOST_CHANNELS)
     sides = checks.positive(radius, dim, "radius")
     (frequency,) = checks.positive(frequency, 1, "frequency")
-    widths = [w for h in hidden for w in checks.integers(h, 1, "hidden")]
+    hidden = arguments.sequence(hidden, "hidden", "widths")
+    widths = [
+        w for h in hidden for w in checks.integers(h, 1, "hidden", most=arguments.MOST_CHANNELS)
+    ]
     if not widths:
         raise ValueError("hidden must have at least one width, got none")
-    generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    pairs = itertools.pairwise([dim, *widths, outs * ins])
+    arguments.affordable(sum(n * m for n, m in pairs), "the weights of this network")
+    dtype, generator = arguments.real_dtype(dtype), arguments.generator(seed)
     size = math.prod(sides) * math.sqrt(ins)
     linears = []
     for i, (n, m) in enumerate(itertools.pairwise([dim, *widths, outs * ins])):

@@ -1,4 +1,4 @@
-"""Node: what the two passes of `fields.plan` and `fields.evaluation` ask of a field."""
+"""Node: what the two passes of `fields.plan` and `fields.evaluation` ask of a field, and its closed forms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fields.plan import Frame, Need, Plan
 
 if TYPE_CHECKING:
     from fields.field import Field
+    from fields.kernel import MatrixKernel
     from fields.plan import Task
     from fields.stencil import Stencil
 
@@ -64,6 +65,30 @@ class Node(FeatureMap):
     def _node_reach(self) -> PerAxis | None:
         """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
         return None
+
+    # --- closed forms: what the methods of Field look for first ------------------------------------------------
+
+    def _integral(self) -> Tensor | None:
+        """`integrate` in closed form, if there is one."""
+        return None
+
+    def _inner(self, other: Field) -> Tensor | None:
+        """`inner` in closed form, if there is one, with a field of as many channels."""
+        return None
+
+    def _transform(self, frequencies: Tensor) -> Tensor | None:
+        """`transform` in closed form, if there is one."""
+        return None
+
+    def _moved(self, t: Tensor) -> Field | None:
+        """The translate as another leaf of this kind, if it can be one."""
+        return None
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        """K*F in closed form, if there is one, with a kernel that fits."""
+        return None
+
+    # --- sizes ------------------------------------------------------------------------------------------------
 
     @property
     def _workspace(self) -> int:

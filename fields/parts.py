@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fields import arguments
 from fields.field import Field
 
 #: A field that is added, or (field, mask) that covers what lies below.
@@ -40,7 +41,8 @@ def local_translation(parts: Sequence[Part], translations: Sequence[Any]) -> Fie
     >>> F([[3.0, 0.0], [0.0, 0.0]]).flatten().tolist()
     [2.0, 5.0]
     """
-    parts, translations = list(parts), list(translations)
+    parts = arguments.sequence(parts, "parts", "fields")
+    translations = arguments.sequence(translations, "translations", "translations (d,)")
     if not parts:
         raise ValueError("local_translation needs at least one part, got none")
     if len(parts) != len(translations):

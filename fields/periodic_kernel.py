@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.kernel import MatrixKernel
 from fields.lattice import SNAP
 from fields.separable import contract
@@ -62,7 +62,7 @@ class PeriodicKernel(MatrixKernel):
     learnt = ("values",)
 
     def __init__(self, values: Any, period: checks.VectorLike) -> None:
-        self.values = checks.as_tensor(values, "values")
+        self.values = checks.as_tensor(values, "values", complex_too=True)
         dim = self.values.ndim - 2
         if not 1 <= dim <= 3 or 0 in self.values.shape:
             raise ValueError(
@@ -103,8 +103,17 @@ class PeriodicKernel(MatrixKernel):
         """
         dim = checks.dimension(dim)
         counts, sides = checks.integers(shape, dim, "shape"), checks.positive(period, dim, "period")
+        arguments.affordable(math.prod(counts) * dim, "the points of this shape")
+        density = arguments.function(density, "density", "offsets (*points, d)")
         axes = [_offsets(n, p / n) for n, p in zip(counts, sides, strict=True)]
-        return cls(density(torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)), sides)
+        points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+        values = arguments.result(density(points), "the density")
+        if tuple(values.shape[:-2]) != counts:
+            raise ValueError(
+                f"the density must return shape {(*counts, 'out', 'in')} for points of shape {tuple(points.shape)}, "
+                f"got {tuple(values.shape)}"
+            )
+        return cls(values, sides)
 
     @classmethod
     def from_transfer(cls, transfer: Any, period: checks.VectorLike) -> PeriodicKernel:
@@ -116,11 +125,11 @@ class PeriodicKernel(MatrixKernel):
             K̂(k) at index k + K; K̂(−k) is the conjugate of K̂(k), since K is real.
         period : float or sequence of float
         """
-        if not isinstance(transfer, Tensor):
-            transfer = torch.as_tensor(transfer, dtype=torch.complex128)
-        transfer = checks.as_tensor(transfer, "transfer")
+        transfer = checks.as_tensor(transfer, "transfer", complex_too=True)
+        if transfer.dtype not in (*checks.COMPLEX, torch.float32, torch.float64):
+            raise TypeError(f"transfer must be in single or double precision, got {transfer.dtype}")
         axes = tuple(range(transfer.ndim - 2))
-        if not axes or any(transfer.shape[a] % 2 == 0 for a in axes):
+        if not axes or any(transfer.shape[a] % 2 == 0 for a in axes) or 0 in transfer.shape:
             raise ValueError(
                 "transfer must have shape (2K1 + 1, …, 2Kd + 1, out, in), "
                 f"got {tuple(transfer.shape)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +14,9 @@ from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
 from fields.plan import Task, graph
+
+#: No more images of a field may overlap.
+MOST_IMAGES = 100_000
 
 
 class Periodized(Field):
@@ -28,6 +33,7 @@ class Periodized(Field):
                 "only a field that is known to decay can be periodized: Gaussians, and what layers without bias "
                 "make of them; others know their period already, or have none"
             )
+        check_images([b - a for a, b in zip(*corners, strict=True)], period)
         self.source, self.corners, self._period = source, corners, period
         self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
         self.dtype, self.device = source.dtype, source.device
@@ -57,7 +63,7 @@ class Periodized(Field):
         origin = origin - period * torch.floor((origin.detach() - low) / period)
         extent = origin.new_tensor(lattice.spacing) * (origin.new_tensor(lattice.shape) - 1)
         first, last = torch.ceil((low - high) / period), torch.floor(1 + extent / period)
-        images = (range(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+        images = [range(int(a), int(b) + 1) for a, b in zip(first, last, strict=True)]
         parts = (
             evaluate(
                 self.source,
@@ -70,6 +76,16 @@ class Periodized(Field):
 
     def bandwidth(self, rtol: float) -> PerAxis | None:
         return self.source.bandwidth(rtol)
+
+
+def check_images(lengths: Sequence[float], period: PerAxis) -> None:
+    """Raise where too many images of a support of some lengths overlap."""
+    images = math.prod(length / p + 1 for length, p in zip(lengths, period, strict=True))
+    if images > MOST_IMAGES:
+        raise ValueError(
+            f"{images:.3g} images of this field overlap at period {period}, more than {MOST_IMAGES}: "
+            "take a longer period"
+        )
 
 
 def _widest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:

@@ -26,7 +26,7 @@ class ProfileKernel(MatrixKernel):
 
     def __init__(self, matrix: Any) -> None:
         self.matrix = checks.as_tensor(matrix, "matrix")
-        if self.matrix.ndim != 2:
+        if self.matrix.ndim != 2 or 0 in self.matrix.shape:
             raise ValueError(
                 f"matrix must have shape (out_channels, in_channels), got {tuple(self.matrix.shape)}"
             )
@@ -46,7 +46,7 @@ class ProfileKernel(MatrixKernel):
     def transform(self, frequencies: Tensor) -> Tensor:
         """The profile's transform times the matrix."""
         factor = self.profile_transform(frequencies.double())
-        return None if factor is None else factor.to(self.matrix.dtype)[:, None, None] * self.matrix
+        return factor.to(self.matrix.dtype)[:, None, None] * self.matrix
 
     @abstractmethod
     def profile_transform(self, frequencies: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class _Separable(ProfileKernel):
 
     def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """One row of weights per axis, and the matrix."""
-        axes = nodes(self.reach(len(pitch)), node)
+        axes = nodes(self.reach(len(pitch)), node, separable=True)
         rows = tuple(
             self.profile(y, q, s).to(self.matrix)
             for y, q, s in zip(axes, node, self._sizes(len(pitch)), strict=True)
@@ -200,7 +200,7 @@ class BSplineKernel(_Separable):
         super().__init__(spacing, matrix, "spacing")
         (self.order,) = checks.integers(order, 1, "order", least=0)
         if self.order > MAX_ORDER:
-            raise ValueError(f"B-splines go up to order {MAX_ORDER}, got {order}")
+            raise ValueError(f"B-splines go up to order {MAX_ORDER}, got {checks.said(order)}")
 
     @property
     def spacing(self) -> float | tuple[float, ...]:

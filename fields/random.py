@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.field import PerAxis
 from fields.waves import PlaneWaves
 
@@ -48,7 +48,8 @@ def random_bandlimited(
     """
     waves, lengths = _waves_below(dim, bandlimit, period)
     (channels,) = checks.integers(channels, 1, "channels")
-    generator = _generator(seed)
+    arguments.affordable(2 * len(waves) * channels, "the waves of this field")
+    dtype, generator = arguments.real_dtype(dtype), arguments.generator(seed)
     noise = torch.randn(2, len(waves), channels, generator=generator, dtype=torch.float64)
     noise = noise * (2 / (noise**2).sum((0, 1))).sqrt()
     return _of_numbers(waves, noise, lengths, dtype)
@@ -102,9 +103,12 @@ def random_gaussian(
     """
     waves, lengths = _waves_below(dim, bandlimit, period)
     (channels,) = checks.integers(channels, 1, "channels")
-    waves = [(0,) * dim, *waves]
+    waves = [(0,) * len(lengths), *waves]
+    arguments.affordable(2 * len(waves) * channels, "the waves of this field")
+    dtype, generator = arguments.real_dtype(dtype), arguments.generator(seed)
     f = torch.tensor(waves, dtype=torch.float64) / torch.tensor(lengths, dtype=torch.float64)
-    power = torch.as_tensor(spectrum(f), dtype=torch.float64)
+    spectrum = arguments.function(spectrum, "spectrum", "frequencies (k, d)")
+    power = arguments.result(spectrum(f), "the spectrum").double()
     if tuple(power.shape) != (len(f),):
         raise ValueError(
             f"the spectrum must return shape ({len(f)},) for frequencies {tuple(f.shape)}, got {tuple(power.shape)}"
@@ -113,15 +117,11 @@ def random_gaussian(
         raise ValueError(
             f"the spectrum must be finite and ≥ 0, the least is {float(power.min()):g}"
         )
-    noise = torch.randn(2, len(f), channels, generator=_generator(seed), dtype=torch.float64)
+    noise = torch.randn(2, len(f), channels, generator=generator, dtype=torch.float64)
     noise[1, 0] = 0.0  # the constant has no phase, and its mean square is not halved
     variance = 2 * power / math.prod(lengths)
     variance[0] /= 2
     return _of_numbers(waves, noise * variance.sqrt()[:, None], lengths, dtype)
-
-
-def _generator(seed: int | torch.Generator) -> torch.Generator:
-    return seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
 
 
 def _waves_below(
@@ -132,6 +132,9 @@ def _waves_below(
     lengths = checks.positive(period, dim, "period")
     bands = checks.positive(bandlimit, dim, "bandlimit")
     highest = [math.floor(b * p * (1 + 1e-12)) for b, p in zip(bands, lengths, strict=True)]
+    arguments.affordable(
+        math.prod(2 * n + 1 for n in highest), "the waves below this band limit", 64
+    )
     # The one whose first non-zero entry is positive.
     waves = [k for k in itertools.product(*(range(-n, n + 1) for n in highest)) if k > (0,) * dim]
     if not waves:

@@ -14,13 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
+from fields.bands import finest
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
-from fields.lattice import Lattice
-from fields.plan import LatticeTooLarge, graph
+from fields.lattice import BETWEEN, Lattice
+from fields.plan import LatticeTooLarge
 from fields.spectral import Spectrum, beyond, enough, first_below, highest_modes, power
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).
@@ -29,8 +30,6 @@ Evaluator = Callable[[Lattice], Tensor]
 WORK = 6
 #: Samples per period to begin with, where nothing is known of the band.
 FIRST = 32
-#: Where between the samples an outcome is checked, in spacings.
-BETWEEN = (3 - math.sqrt(5)) / 2
 
 
 class NotResolved(ValueError):
@@ -55,6 +54,7 @@ def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolat
             "only a periodic field can be resolved, and this one has no period that is known: "
             "sum its images by field.periodize(period), or sample it on a grid"
         )
+    memory = arguments.size(memory)
     check_tolerance(field, rtol)
     found = spectrum(field, period, rtol, memory)
     return (found.truncated(rtol) if field.bandlimit is not None else found).field()
@@ -62,6 +62,7 @@ def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolat
 
 def check_tolerance(field: Field, rtol: float) -> None:
     """Raise where a tolerance is below what rounding leaves, or no tolerance."""
+    (rtol,) = checks.per_axis(rtol, 1, "rtol")
     least = 64 * torch.finfo(field.dtype).eps
     if not least <= rtol < 1:
         raise ValueError(
@@ -199,13 +200,8 @@ def _measured(run: _Sampling, period: PerAxis, rtol: float) -> Spectrum:
 
 def _first_counts(field: Field, period: PerAxis, rtol: float) -> list[int]:
     """Twice the samples that the waves of the leaves need."""
-    counts = [FIRST if p else 1 for p in period]
-    for node in graph(field):
-        band = node.bandwidth(rtol) if not node.parents else None
-        if band is not None:
-            known = [2 * enough(k) if k else 1 for k in highest_modes(band, period)]
-            counts = [max(a, b) for a, b in zip(counts, known, strict=True)]
-    return counts
+    known = (2 * enough(k) if k else 1 for k in highest_modes(finest(field, rtol), period))
+    return [max(FIRST if p else 1, n) for p, n in zip(period, known, strict=True)]
 
 
 def _octaves(tails: list[float]) -> tuple[float, float]:

@@ -83,7 +83,9 @@ def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
     if dim == 1:
         return torch.minimum(2 * least, r + s - apart).clamp(min=0)
     ball = math.pi * least**2 if dim == 2 else 4 / 3 * math.pi * least**3
-    inside, outside = apart <= (r - s).abs(), apart >= r + s
+    # Within rounding of where they touch, what is left of the lens is rounding, and so are the signs of its terms.
+    slack = 8 * torch.finfo(apart.dtype).eps * (r + s)
+    inside, outside = apart <= (r - s).abs() + slack, apart >= r + s - slack
     # Where one ball holds the other, or they don't meet, the lens is evaluated at a harmless distance.
     d = torch.where(inside | outside, torch.maximum(r, s), apart)
     if dim == 3:

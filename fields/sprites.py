@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.integrals import TAIL
 from fields.lattice import Lattice
 from fields.terms import Terms
@@ -110,8 +110,7 @@ class Sprites(Terms):
         width: float = 0.0,
     ) -> None:
         super().__init__(centers, amplitudes, scales=scales, orientations=orientations)
-        if shape not in SHAPES:
-            raise ValueError(f"shape must be one of {', '.join(SHAPES)}, got {shape!r}")
+        arguments.choice(shape, "shape", SHAPES)
         if self.dim != 2:
             raise ValueError(f"sprites live on R^2, got centers on R^{self.dim}")
         self._positive("scales", ())

@@ -6,11 +6,17 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fields.lattice import SNAP, split
+
+#: Points lie no more spacings of a lattice away: beyond, positions aren't exact.
+MOST_STEPS = 1 << 50
+#: A kernel or window has no more taps on a lattice: half a gigabyte of them.
+MOST_TAPS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -94,13 +100,27 @@ def place(
     return tuple(w for w, _ in parts), tuple(step), tuple(r for _, r in parts)
 
 
-def nodes(radius: Sequence[float], spacing: Sequence[float]) -> list[Tensor]:
-    """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius]."""
-    axes = []
-    for r, q in zip(radius, spacing, strict=True):
-        reach = max(0, math.ceil(r / q - 0.5 - SNAP))
-        axes.append(q * torch.arange(-reach, reach + 1, dtype=torch.float64))
-    return axes
+def nodes(
+    radius: Sequence[float], spacing: Sequence[float], separable: bool = False
+) -> list[Tensor]:
+    """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius].
+
+    ValueError where they are too many: in all, or per axis for taps that are `separable`.
+    """
+    reaches = [max(0, r / q - 0.5 - SNAP) for r, q in zip(radius, spacing, strict=True)]
+    counts = [2 * r + 1 for r in reaches]
+    few(max(counts) if separable else math.prod(counts), radius)
+    pairs = zip(map(math.ceil, reaches), spacing, strict=True)
+    return [q * torch.arange(-r, r + 1, dtype=torch.float64) for r, q in pairs]
+
+
+def few(count: float, radius: Any) -> None:
+    """Raise ValueError for more than `MOST_TAPS` taps."""
+    if count > MOST_TAPS:
+        raise ValueError(
+            f"a kernel or window of half-widths {radius} has {count:.3g} taps at this spacing, more than {MOST_TAPS}: "
+            "take a smaller one, a coarser grid or fewer nodes, or PeriodicKernel for one as wide as the period"
+        )
 
 
 def cell_overlap(nodes: Tensor, spacing: float, radius: float | Tensor) -> Tensor:
@@ -115,6 +135,7 @@ def chord(half: float) -> Tensor:
 
     θ is the rim's place between the last node inside, 0, and the first one outside, 1.
     """
+    few(2 * half, half)
     whole, rest = split(half)
     inside = torch.ones(2 * whole + 1, dtype=torch.float64)
     return torch.nn.functional.pad(inside, (1, 1), value=rest) if rest else inside
@@ -209,6 +230,11 @@ def layouts(offsets: Tensor, pitch: Sequence[float]) -> list[Layout]:
     """Layouts of points (k, d), one for those that agree modulo the pitch."""
     groups: dict[tuple[float, ...], list[int]] = {}
     places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]
+    far = max((abs(w) for whole, _, _ in places for w in whole), default=0)
+    if far > MOST_STEPS:
+        raise ValueError(
+            f"points lie up to {far:.3g} spacings of {tuple(pitch)} away, more than {MOST_STEPS}: check the units"
+        )
     for index, (_, _, remainder) in enumerate(places):
         groups.setdefault(tuple(round(r, 10) for r in remainder), []).append(index)
     found = []

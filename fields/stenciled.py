@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import arguments, checks
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.composed import Composed, Corners, grown
 from fields.field import Field, PerAxis
@@ -65,7 +65,7 @@ class Convolved(_Stenciled):
     def __init__(self, parent: Field, kernel: MatrixKernel, nodes: int) -> None:
         check_kernel(kernel, parent.channels, parent.dtype)
         kernel.reach(parent.dim)
-        (self.nodes,) = checks.integers(nodes, 1, "nodes")
+        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.kernel = kernel
         super().__init__(parent, channels=kernel.out_channels)
         self.bandlimit = parent.bandlimit
@@ -133,7 +133,7 @@ class Pooled(_Stenciled):
     ) -> None:
         check_window(window)
         window.reach(parent.dim)
-        (self.nodes,) = checks.integers(nodes, 1, "nodes")
+        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.window, self.aggregate = window, aggregate(kind).continuous
         super().__init__(parent, channels=parent.channels)
         self.bandlimit = parent.bandlimit if self.aggregate.linear else None

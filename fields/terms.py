@@ -27,9 +27,12 @@ class Terms(Field):
         Further tensors, which must have the same dtype; they become attributes of these names.
     """
 
+    #: Whether amplitudes may be complex, and the real part of the sum is meant.
+    complex_amplitudes = False
+
     def __init__(self, centers: Any, amplitudes: Any, **others: Any) -> None:
         self.centers = checks.as_tensor(centers, "centers")
-        self.amplitudes = checks.as_tensor(amplitudes, "amplitudes", self.centers)
+        self.amplitudes = checks.as_tensor(amplitudes, "amplitudes", self.centers, complex_too=True)
         if self.centers.ndim < 2 or self.amplitudes.ndim < 2:
             raise ValueError(
                 "centers must have shape (m, d) and amplitudes (m, c), got "
@@ -41,10 +44,19 @@ class Terms(Field):
                 f"centers and amplitudes must have the same number m ≥ 1 of terms, "
                 f"got {terms} and {self.amplitudes.shape[-2]}"
             )
+        if 0 in self.amplitudes.shape or 0 in self.centers.shape:
+            raise ValueError(
+                "centers and amplitudes must have no size 0, got shapes "
+                f"{tuple(self.centers.shape)} and {tuple(self.amplitudes.shape)}"
+            )
         for name, value in others.items():
             setattr(self, name, checks.as_tensor(value, name, self.centers))
         for name in ("amplitudes", *others):
             found = getattr(self, name)
+            if found.is_complex() and not self.complex_amplitudes:
+                raise TypeError(
+                    f"amplitudes of {type(self).__name__} must be real; complex ones are for Gabors"
+                )
             found = found.real if found.is_complex() else found
             if found.dtype != self.centers.dtype:
                 raise TypeError(
@@ -72,6 +84,11 @@ class Terms(Field):
         value = getattr(self, name)
         if not bool((value > 0).all()):
             raise ValueError(f"{name} must be positive, the least is {float(value.min())}")
+        square = value.detach() ** 2
+        if not bool(((square > 0) & square.isfinite()).all()):
+            raise ValueError(
+                f"the squares of {name} must be neither 0 nor infinite in {value.dtype}: choose another unit of length"
+            )
         return tail
 
     @abstractmethod

@@ -52,22 +52,27 @@ class PlaneWaves(Field):
     def __init__(
         self, frequencies: Any, amplitudes: Any, period: checks.VectorLike | None = None
     ) -> None:
-        if not isinstance(amplitudes, Tensor):
-            amplitudes = torch.as_tensor(amplitudes, dtype=torch.complex128)
-        amplitudes = checks.as_tensor(amplitudes, "amplitudes")
+        amplitudes = checks.as_tensor(amplitudes, "amplitudes", complex_too=True)
+        if amplitudes.dtype not in (*checks.COMPLEX, torch.float32, torch.float64):
+            raise TypeError(
+                f"amplitudes must be in single or double precision, got {amplitudes.dtype}"
+            )
         self.amplitudes = (
             amplitudes
             if amplitudes.is_complex()
             else torch.complex(amplitudes, torch.zeros_like(amplitudes))
         )
         self.dtype, self.device = self.amplitudes.real.dtype, self.amplitudes.device
-        self.frequencies = checks.as_tensor(frequencies, "frequencies").to(self.device)
+        given = checks.as_tensor(frequencies, "frequencies").to(self.device)
+        # What is worked out of them here must stay true.
+        self.frequencies = given if given.requires_grad else given.clone()
         if self.frequencies.ndim != 2 or 0 in self.frequencies.shape:
             raise ValueError(
                 f"frequencies must have shape (m, d), m ≥ 1, got {tuple(self.frequencies.shape)}"
             )
         terms, dim = self.frequencies.shape
-        if self.amplitudes.ndim < 2 or self.amplitudes.shape[-2] != terms:
+        sizes = self.amplitudes.shape
+        if len(sizes) < 2 or sizes[-2] != terms or 0 in sizes:
             raise ValueError(
                 f"amplitudes must have shape ({terms}, c), got {tuple(self.amplitudes.shape)}"
             )

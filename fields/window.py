@@ -20,7 +20,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from fields import checks
 from fields.kernel import dyadic_nodes
 from fields.lattice import SNAP, split
-from fields.stencil import Stencil, cell_overlap, centred, chord, nodes, on_lattice, on_nodes
+from fields.stencil import Stencil, cell_overlap, centred, chord, few, nodes, on_lattice, on_nodes
 
 Kind = Literal["mean", "max"]
 
@@ -125,6 +125,7 @@ class Box(Window):
         """One row of taps per axis."""
         axes, rows = [], []
         for radius, q in zip(self.reach(len(pitch)), node, strict=True):
+            few(2 * radius / q, radius)
             count, rest = split(2 * radius / q)
             if count >= 1 and rest == 0:
                 y = (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * q
@@ -136,7 +137,7 @@ class Box(Window):
                     inside = y.abs() <= radius * (1 + SNAP)
                     y, row = y[inside], row[inside]
             axes.append(y)
-            rows.append(row)
+            rows.append(torch.ones_like(row) if kind == "max" else row)
         return on_nodes(axes, pitch, tuple(rows))
 
     def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
@@ -194,6 +195,7 @@ class Ball(Window):
         """A dense array of taps, and how far the ball reaches along the lattice's lines."""
         if not on_lattice(node, pitch):
             return self.stencils(pitch, node, "max")
+        few(math.prod(2 * self.radius / q + 1 for q in node), self.radius)
         axes = [centred(2 * math.ceil(self.radius / q - SNAP) + 1, q) for q in node]
         squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
         inside = sum(squares, torch.zeros(())) <= self.radius**2 * (1 + SNAP)
@@ -239,12 +241,22 @@ class Mask(Window):
     -----
     A mask is made of points, like `Atoms`: it is exact on every field and needs no quadrature. A maximum is taken over
     the points whose share isn't 0.
+
+    Examples
+    --------
+    >>> from fields import Mask, Polynomial
+    >>> Polynomial([[1]], [[1.0]]).pool(Mask([1, 0, 3], spacing=2.0))([10.0]).tolist()
+    [9.0]
     """
 
     def __init__(self, mask: Any, spacing: checks.VectorLike) -> None:
-        self.mask = checks.as_tensor(torch.as_tensor(mask).double(), "mask")
-        if self.mask.ndim == 0 or not bool((self.mask >= 0).all()) or not bool(self.mask.any()):
-            raise ValueError("a mask needs at least one axis, entries ≥ 0, and one entry > 0")
+        self.mask = checks.as_tensor(mask, "mask").double().clone()
+        if (
+            not 1 <= self.mask.ndim <= 3
+            or not bool((self.mask >= 0).all())
+            or not bool(self.mask.any())
+        ):
+            raise ValueError("a mask needs one to three axes, entries ≥ 0, and one entry > 0")
         self.spacing = checks.positive(spacing, self.mask.ndim, "spacing")
 
     @property

@@ -14,4 +14,4 @@ from layers.torch_model import TorchModel as TorchModel
 from layers.unshared import BiasField as BiasField
 from layers.unshared import IntegralOperator as IntegralOperator
 from layers.unshared import PointwiseField as PointwiseField
-from layers.unshared import PoolField as PoolField
+from layers.windowed import PoolField as PoolField

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fields import Atoms, FeatureMap
+from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
@@ -62,7 +63,7 @@ class Conv(nn.Module):
                 f"expected a kernel (Kernel, GaussianKernel, Atoms, …), got {type(kernel).__name__}: "
                 "an array becomes a layer by Conv.from_array(array, spacing)"
             )
-        (self.nodes,) = integers(nodes, 1, "nodes")
+        (self.nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
         self._kernel, self.exact = kernel, exact
         self._spacing: tuple[float, ...] | None = None
         for name, value in kernel.parameters().items():
@@ -178,7 +179,7 @@ class Conv(nn.Module):
             )
         if isinstance(self._kernel, Atoms):
             return positive(spacing, self._kernel.offsets.shape[1], "spacing")
-        numbers = torch.as_tensor(spacing, dtype=torch.float64)
+        numbers = as_tensor(spacing, "spacing")
         if numbers.ndim == 0:
             raise ValueError(
                 f"a density lives in any number of dimensions: give one spacing per axis, got {spacing}"

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from discretize import NotResolved, Samples
-from discretize.refinement import at_refinement, is_smooth, node_rate, remaining_error
+from discretize.refinement import at_refinement, is_smooth, node_rate
 from fields import FeatureMap, Field, LatticeTooLarge
+from fields.arguments import fraction, size
+from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
 from fields.integrals import domain, lattice_count
 from fields.lattice import Lattice, take
@@ -26,7 +28,8 @@ class GlobalPool(nn.Module):
         "integral" and "max" are also defined for a Field that is known to decay on R^d; a mean over R^d raises.
     rtol : float
         For a Field: the number of points per axis is doubled until the error is estimated to be at most rtol·max|F|,
-        or rtol·∫|F| for an integral. A maximum is second order in their distance at best: in 3-D ask for 1e-2, say.
+        or rtol·∫|F| for an integral, for each element of a batch by itself. A maximum is second order in their
+        distance at best: in 3-D ask for 1e-2, say.
     memory : int
         Bound on the values alive at once, in bytes.
 
@@ -47,15 +50,12 @@ class GlobalPool(nn.Module):
         self, kind: str | float = "mean", rtol: float = 1e-4, memory: int = MEMORY_BOUND
     ) -> None:
         super().__init__()
-        if kind not in ("mean", "integral", "max") and not (
-            isinstance(kind, int | float) and 1 <= kind < math.inf
-        ):
+        named = isinstance(kind, str) and kind in ("mean", "integral", "max")
+        if not named and not (isinstance(kind, int | float) and 1 <= kind < math.inf):
             raise ValueError(
-                f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {kind!r}"
+                f"kind must be 'mean', 'integral', 'max' or a number p ≥ 1, got {said(kind)}"
             )
-        if not 0 < rtol < 1:
-            raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
-        self.kind, self.rtol, self.memory = kind, rtol, memory
+        self.kind, self.rtol, self.memory = kind, fraction(rtol, "rtol"), size(memory)
 
     def extra_repr(self) -> str:
         """The kind."""
@@ -66,7 +66,10 @@ class GlobalPool(nn.Module):
         return self.with_accuracy(f)[0]
 
     def with_accuracy(self, f: FeatureMap) -> tuple[Tensor, float]:
-        """Invariants (*batch, c), and their estimated error relative to max|F|, or to ∫|F|; 0 for Samples."""
+        """Invariants (*batch, c), and their estimated error relative to max|F|, or to ∫|F|; 0 for Samples.
+
+        In the worst element of a batch, each measured by itself, all channels together.
+        """
         if isinstance(f, Samples):
             return self._pooled(f.values, f.grid.spacing), 0.0
         if not isinstance(f, Field):
@@ -92,7 +95,7 @@ class GlobalPool(nn.Module):
             pooled = self._pooled(values, spacing)
             if last is not None:
                 error = self._error(values.detach(), spacing, (pooled - last).detach(), linear)
-                reached = error if smooth else remaining_error(error, previous)
+                reached = error if smooth else _remaining(error, previous)
                 previous = error
                 if reached <= self.rtol:
                     return pooled, reached
@@ -109,20 +112,21 @@ class GlobalPool(nn.Module):
         invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
         there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
         """
-        size = float(change.abs().amax())
+        size = change.abs().amax(-1)
         if not linear:
-            size = max(size, self._spread(values, spacing) / 4)
-        scale = float(values.abs().amax())
+            size = size.maximum(self._spread(values, spacing) / 4)
+        scale = values.abs().flatten(-len(spacing) - 1).amax(-1)
         if self.kind == "integral":
-            scale = float(self._pooled(values.abs(), spacing).amax())
-        return size / scale if scale else size
+            scale = self._pooled(values.abs(), spacing).amax(-1)
+        return float((size / torch.where(scale > 0, scale, 1.0)).amax())
 
-    def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> float:
-        """Largest distance of the invariants of a sublattice of every fourth point from those of all points."""
+    def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
+        """Largest distance (*batch) of a sublattice's invariants, every fourth point, from those of all points."""
         pooled, wide = self._pooled(values, spacing), tuple(4 * h for h in spacing)
         starts = itertools.product(range(4), repeat=len(spacing))
         parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
-        return max(float((self._pooled(part, wide) - pooled).abs().amax()) for part in parts)
+        apart = [(self._pooled(part, wide) - pooled).abs().amax(-1) for part in parts]
+        return torch.stack(apart).amax(0)
 
     def _advice(self, count: tuple[int, ...], reached: float, error: LatticeTooLarge) -> str:
         half, points = ("×".join(str(n // k) for n in count) for k in (2, 1))
@@ -155,3 +159,12 @@ class GlobalPool(nn.Module):
                 "this field has no known period; use field.periodize(period), or sample it first"
             )
         return region
+
+
+def _remaining(change: float, previous: float) -> float:
+    """Error that the last two changes under doubling leave.
+
+    The change, or a quarter of the one before, the rate of second order, where that is more: a rule whose weights
+    depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
+    """
+    return max(change, previous / 4)

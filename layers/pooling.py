@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from fields import Aggregate, FeatureMap, Window, power_mean
-from fields.aggregation import MAX, MEAN, at_temperature, check_temperature
+from fields.aggregation import MAX, MEAN, at_temperature, checked_temperature
+from fields.arguments import MOST_NODES
 from fields.checks import integers
 from fields.feature_map import NODES
 from fields.stenciled import check_window
@@ -30,7 +31,7 @@ class _Pool(nn.Module, ABC):
     def __init__(self, window: Window, nodes: int) -> None:
         super().__init__()
         check_window(window)
-        (self.nodes,) = integers(nodes, 1, "nodes")
+        (self.nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
         self.window = window
 
     @property
@@ -188,7 +189,7 @@ class SoftMaxPool(_Pool):
 
     def __init__(self, window: Window, temperature: Any, nodes: int = NODES) -> None:
         super().__init__(window, nodes)
-        check_temperature(temperature)
+        temperature = checked_temperature(temperature)
         if isinstance(temperature, Tensor) and not isinstance(temperature, nn.Parameter):
             temperature = nn.Parameter(temperature.detach().clone())
         self.temperature = temperature

@@ -1,6 +1,6 @@
 """The projection of layers on their translation-equivariant part: the mean of T₋ₜ L Tₜ over t in a torus.
 
-    IntegralOperator   a convolution, K(y) = mean over x of κ(x, x − y)
+    IntegralOperator   on a torus a convolution, K(y) = mean over x of κ(x, x − y)
     BiasField          a Bias, the mean of the field
     PointwiseField     a Pointwise, the mean over x of σ(x, ·)
     PoolField          the mean of poolings over the windows W(x)
@@ -13,6 +13,7 @@ the classical construction (Maschke); here the group is a torus, and for finite 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,21 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from fields import FeatureMap, Field, Window
+from fields.arguments import MOST_NODES, affordable
 from fields.checks import VectorLike, integers, lengths, positive
+from fields.field import PerAxis
 from fields.lattice import Lattice
 from fields.periodic_kernel import PeriodicKernel
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
 from layers.pooling import AvgPool, LpPool, MaxPool, SoftMaxPool
-from layers.unshared import (
-    BiasField,
-    IntegralOperator,
-    PointwiseField,
-    PoolField,
-)
-from layers.unshared_fields import PAIRS, PerAxis, wrapped
-from layers.windowed import by_window
+from layers.unshared import BiasField, IntegralOperator, PointwiseField
+from layers.unshared_fields import PAIRS, as_parameters, wrapped
+from layers.windowed import PoolField, by_window
 
 #: Points of a torus, at most, that an average over pairs of them takes per axis, in one to three dimensions.
 MOST = {1: 65, 2: 33, 3: 11}
@@ -94,9 +92,9 @@ def shared(
     sides = lengths(own, "period")
     sides = sides if isinstance(sides, tuple) else (sides,)
     if nodes is not None:
-        (nodes,) = integers(nodes, 1, "nodes")
+        (nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
     count = nodes or MOST[len(sides)]
-    if isinstance(layer, IntegralOperator):
+    if isinstance(layer, IntegralOperator) and layer.domain is None:
         return _convolution(layer, sides, count)
     if isinstance(layer, PointwiseField):
         return Pointwise(AveragedFunction(layer.fn, _nodes(sides, count)))
@@ -107,6 +105,7 @@ def shared(
 
 def _nodes(period: PerAxis, count: int) -> Tensor:
     """Points j·period/count of the torus, (m, d)."""
+    affordable(count ** len(period) * len(period), "the translations that are averaged")
     step = tuple(p / count for p in period)
     origin = torch.zeros(len(period), dtype=torch.float64)
     return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
@@ -120,8 +119,7 @@ def _mean(field: Field) -> Tensor:
         )
     if field.batch:
         raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
-    volume = functools.reduce(lambda a, b: a * b, (p or 1.0 for p in field.period))
-    return field.integrate() / volume
+    return field.integrate() / math.prod(p or 1.0 for p in field.period)
 
 
 def _convolution(layer: IntegralOperator, period: PerAxis, count: int) -> Conv:
@@ -138,8 +136,8 @@ def _averaged_kernel(layer: IntegralOperator, y: Tensor, x: Tensor, period: PerA
     flat = y.reshape(-1, y.shape[-1])
     rows = []
     for offset in flat:
-        at, to = wrapped(x, period), wrapped(x - offset, period)
-        rows.append(layer.kappa(at, to).mean(0))
+        at, to = (as_parameters(wrapped(z, period), layer.kappa) for z in (x, x - offset))
+        rows.append(layer.kappa(at, to).to(y.dtype).mean(0))
     out = torch.stack(rows)
     return out.reshape(*y.shape[:-1], *out.shape[-2:])
 
@@ -225,12 +223,20 @@ class TranslationAverage(nn.Module):
     def __init__(self, layer: nn.Module, period: VectorLike, nodes: int) -> None:
         super().__init__()
         sides = lengths(period, "period")
+        if not isinstance(layer, nn.Module):
+            raise TypeError(f"layer must be an nn.Module, got {type(layer).__name__}")
         self.layer, self.period = layer, sides if isinstance(sides, tuple) else (sides,)
-        (self.nodes,) = integers(nodes, 1, "nodes")
+        (self.nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
 
     def forward(self, f: Any) -> Any:
         """Average over the translations."""
         check_feature_map(f)
         translations = _nodes(positive(self.period, f.dim, "period"), self.nodes)
-        parts = (self.layer(f.translate(t)).translate(-t) for t in translations)
+        parts = (self._moved_back(f, t) for t in translations)
         return functools.reduce(lambda a, b: a + b, parts) / len(translations)
+
+    def _moved_back(self, f: FeatureMap, t: Tensor) -> FeatureMap:
+        out = self.layer(f.translate(t))
+        if not isinstance(out, FeatureMap):
+            raise TypeError(f"the layer must return a feature map, got {type(out).__name__}")
+        return out.translate(-t)

@@ -4,7 +4,7 @@
     Conv       ∫ K(x − y) F(y) dy                 IntegralOperator   ∫ κ(x, y) F(y) dy, the general linear map
     Bias       F(x) + b                           BiasField          F(x) + B(x)
     Pointwise  σ(F(x))                            PointwiseField     σ(x, F(x))
-    AvgPool …  mean over x − W                    PoolField          mean over x − W(x)
+    AvgPool …  mean over x − W                    PoolField          mean over x − W(x), in windowed.py
 
 Each acts on Field and on Samples; translating samples moves their grid, and with it what these layers see. Their parts
 that do commute with translations are what `layers.shared.shared` projects them on.
@@ -15,27 +15,28 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from discretize import Samples
-from fields import Aggregate, FeatureMap, Field, Window
+from fields import FeatureMap, Field
+from fields.arguments import MOST_NODES, sequence
 from fields.checks import VectorLike, integers, lengths, per_axis, positive
 from fields.composed import map_channels
 from fields.feature_map import NODES
+from fields.field import PerAxis
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (
     Integrated,
-    PerAxis,
     Positioned,
     each_element,
     integrated,
     operator_matrix,
     positioned,
 )
-from layers.windowed import Windowed, pooled_samples
 
 
 class Unshared(nn.Module, ABC):
@@ -103,13 +104,13 @@ class IntegralOperator(Unshared):
             raise ValueError("give a period, for a torus, or a domain, for a box; not both")
         self.kappa = kappa
         self.period = None if period is None else lengths(period, "period")
-        self.domain = domain
-        (self.nodes,) = integers(nodes, 1, "nodes")
+        self.domain = None if domain is None else _corners(domain)
+        (self.nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
 
     def forward(self, f: Any) -> Any:
         """Integrate a Field or Samples."""
         check_feature_map(f)
-        channels = self.channels(f.dim)
+        channels = self.channels(f.dim, f.device)
         if channels[1] != f.channels:
             raise ValueError(
                 f"kappa takes {channels[1]} channels, the feature map has {f.channels}"
@@ -120,9 +121,9 @@ class IntegralOperator(Unshared):
         torus = self.domain is None
         return Integrated(f, self.kappa, channels[0], (corner, extent), torus, self.nodes)
 
-    def channels(self, dim: int) -> tuple[int, int]:
+    def channels(self, dim: int, device: torch.device | None = None) -> tuple[int, int]:
         """Of output and input, as κ has them at the origin."""
-        origin = torch.zeros(1, dim, dtype=torch.float64)
+        origin = torch.zeros(1, dim, dtype=torch.float64, device=device)
         with torch.no_grad():
             matrix = operator_matrix(self.kappa, origin.repeat(2, 1), origin, torch.float64)
         return matrix.shape[-2], matrix.shape[-1]
@@ -175,6 +176,18 @@ class IntegralOperator(Unshared):
     def extra_repr(self) -> str:
         """Where it integrates."""
         return f"period={self.period}" if self.domain is None else f"domain={self.domain}"
+
+
+def _corners(domain: Any) -> tuple[Any, Any]:
+    """The two corners of a box, each a number or one per axis."""
+    corners = sequence(domain, "domain", "two corners, low and high")
+    if len(corners) != 2:
+        raise ValueError(f"domain must be two corners, low and high, got {len(corners)} of them")
+    low, high = (
+        corner if isinstance(corner, Real) else tuple(sequence(corner, "a corner", "numbers"))
+        for corner in corners
+    )
+    return low, high
 
 
 class BiasField(Unshared):
@@ -247,57 +260,3 @@ class PointwiseField(Unshared):
             zero = torch.zeros(1, f.dim + f.channels, dtype=f.dtype, device=f.device)
             out = self.fn(zero[:, : f.dim], zero[:, f.dim :])
         return Positioned(f, self.fn, map_channels(out, (1,)), period)
-
-
-class PoolField(Unshared):
-    """x ↦ aggregate of F(x − y) over y in a window that depends on x.
-
-    Parameters
-    ----------
-    window : callable
-        Of a point x (d,), on the CPU; a Ball, Box or Mask.
-    kind : {"mean", "max"}, float or Aggregate
-        As for `FeatureMap.pool`.
-    period : float or sequence of float, optional
-        Of a torus: `window` sees points in [0, period). Without it nothing is known of how the result repeats.
-    nodes : int
-        Nodes per half-width on a Field.
-
-    Notes
-    -----
-    As many poolings as there are different windows; the cost of a window that only few points have is small on a Field.
-    On Samples all windows must leave the grid where it is: boxes of an odd number of samples, balls, odd masks.
-
-    Examples
-    --------
-    >>> from fields import Ball, PlaneWaves
-    >>> from layers import PoolField
-    >>> layer = PoolField(lambda x: Ball(1e-3 if x[0] < 1 else 2.0), nodes=64)
-    >>> [round(v, 4) for v in layer(PlaneWaves([[0.25]], [[1.0]]))([[0.0], [2.0]])[:, 0].tolist()]
-    [1.0, 0.0]
-    """
-
-    def __init__(
-        self,
-        window: Callable[[Tensor], Window],
-        kind: str | float | Aggregate = "mean",
-        period: VectorLike | None = None,
-        nodes: int = NODES,
-    ) -> None:
-        super().__init__()
-        if not callable(window):
-            raise TypeError(
-                f"window must be a function of the point, got {type(window).__name__}: "
-                "one window for all points is AvgPool or MaxPool"
-            )
-        self.window, self.kind = window, kind
-        self.period = None if period is None else lengths(period, "period")
-        (self.nodes,) = integers(nodes, 1, "nodes")
-
-    def forward(self, f: Any) -> Any:
-        """Pool a Field or Samples."""
-        check_feature_map(f)
-        period = self.torus(f.dim)
-        if isinstance(f, Samples):
-            return pooled_samples(f, self.window, self.kind, self.nodes, period)
-        return Windowed(f, self.window, self.kind, self.nodes, period)

@@ -18,10 +18,9 @@ from fields.broadcasting import broadcast
 from fields.checks import positive
 from fields.composed import map_channels
 from fields.evaluation import evaluate
+from fields.field import PerAxis
 from fields.lattice import Lattice, split
 from fields.periods import common_period
-
-PerAxis = tuple[float, ...]
 
 #: Pairs of a point and a node for which a kernel is evaluated at once.
 PAIRS = 1 << 18

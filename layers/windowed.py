@@ -1,4 +1,4 @@
-"""Pooling over a window that depends on where one is: x ↦ aggregate of F(x − y) over y in window(x)."""
+"""PoolField: x ↦ aggregate of F(x − y) over y in window(x), the pooling that depends on where one is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ import torch
 from torch import Tensor
 
 from discretize import Samples
-from fields import Field, Window
+from fields import Aggregate, Field, Mask, Window
+from fields.arguments import MOST_NODES
+from fields.checks import VectorLike, integers, lengths
 from fields.evaluation import evaluate
+from fields.feature_map import NODES
+from fields.field import PerAxis
 from fields.lattice import Lattice
 from fields.periods import common_period
 from fields.stenciled import check_window
-from layers.unshared_fields import PerAxis, lead_first, split_batch, wrapped
+from layers.inputs import check_feature_map
+from layers.unshared import Unshared
+from layers.unshared_fields import lead_first, split_batch, wrapped
 
 #: A window that holds for at least this share of a lattice's points is pooled over the whole lattice.
 COMMON = 1 / 16
@@ -27,20 +33,26 @@ WindowAt = Callable[[Tensor], Window]
 def by_window(window: WindowAt, x: Tensor) -> list[tuple[Window, Tensor]]:
     """Windows that hold at points (*points, d), each with a mask (*points) of where it does.
 
-    Windows that print alike are one.
+    Masks with the same entries are one, and other windows that print alike.
     """
     flat = x.detach().cpu().reshape(-1, x.shape[-1])
-    groups: dict[str, tuple[Window, list[int]]] = {}
+    groups: dict[Any, tuple[Window, list[int]]] = {}
     for index, point in enumerate(flat):
         here = window(point)
         check_window(here)
-        groups.setdefault(repr(here), (here, []))[1].append(index)
+        groups.setdefault(_identity(here), (here, []))[1].append(index)
     masks = []
     for here, members in groups.values():
         mask = torch.zeros(len(flat), dtype=torch.bool)
         mask[members] = True
         masks.append((here, mask.reshape(x.shape[:-1])))
     return masks
+
+
+def _identity(window: Window) -> Any:
+    if isinstance(window, Mask):
+        return window.spacing, window.mask.shape, window.mask.cpu().numpy().tobytes()
+    return repr(window)
 
 
 def pooled_samples(
@@ -72,7 +84,6 @@ class Windowed(Field):
         first = window(torch.zeros(self.dim, dtype=torch.float64))
         check_window(first)
         source.pool(first, kind, nodes)  # raises where they don't fit
-        self._region = first.is_region
 
     @property
     def period(self) -> PerAxis | None:
@@ -83,8 +94,8 @@ class Windowed(Field):
 
     @property
     def is_quadrature(self) -> bool:
-        """Whether the windows are regions, or the field under them is a quadrature."""
-        return self._region or self.source.has_quadrature
+        """It is: nothing is known of the windows elsewhere, and where all are masks, finer nodes change nothing."""
+        return True
 
     def _compute(self, task: Any, inputs: list[Tensor]) -> Tensor:
         lattice, node = task.lattice, task.plan.node_spacing
@@ -120,3 +131,57 @@ class Windowed(Field):
         values = self._pooled(window, lattice, node)
         values = values.reshape(values.shape[: -self.dim])
         return values.expand(len(x), *self.batch, self.channels).movedim(0, -1)
+
+
+class PoolField(Unshared):
+    """x ↦ aggregate of F(x − y) over y in a window that depends on x.
+
+    Parameters
+    ----------
+    window : callable
+        Of a point x (d,), on the CPU; a Ball, Box or Mask.
+    kind : {"mean", "max"}, float or Aggregate
+        As for `FeatureMap.pool`.
+    period : float or sequence of float, optional
+        Of a torus: `window` sees points in [0, period). Without it nothing is known of how the result repeats.
+    nodes : int
+        Nodes per half-width on a Field.
+
+    Notes
+    -----
+    As many poolings as there are different windows; the cost of a window that only few points have is small on a Field.
+    On Samples all windows must leave the grid where it is: boxes of an odd number of samples, balls, odd masks.
+
+    Examples
+    --------
+    >>> from fields import Ball, PlaneWaves
+    >>> from layers import PoolField
+    >>> layer = PoolField(lambda x: Ball(1e-3 if x[0] < 1 else 2.0), nodes=64)
+    >>> [round(v, 4) for v in layer(PlaneWaves([[0.25]], [[1.0]]))([[0.0], [2.0]])[:, 0].tolist()]
+    [1.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        window: Callable[[Tensor], Window],
+        kind: str | float | Aggregate = "mean",
+        period: VectorLike | None = None,
+        nodes: int = NODES,
+    ) -> None:
+        super().__init__()
+        if not callable(window):
+            raise TypeError(
+                f"window must be a function of the point, got {type(window).__name__}: "
+                "one window for all points is AvgPool or MaxPool"
+            )
+        self.window, self.kind = window, kind
+        self.period = None if period is None else lengths(period, "period")
+        (self.nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
+
+    def forward(self, f: Any) -> Any:
+        """Pool a Field or Samples."""
+        check_feature_map(f)
+        period = self.torus(f.dim)
+        if isinstance(f, Samples):
+            return pooled_samples(f, self.window, self.kind, self.nodes, period)
+        return Windowed(f, self.window, self.kind, self.nodes, period)

@@ -14,6 +14,7 @@ from equivariance.experiments.experiment import Experiment as Experiment
 from equivariance.experiments.experiment import Outcome as Outcome
 from equivariance.experiments.invariance.settings import InvarianceSettings as InvarianceSettings
 from equivariance.experiments.local.settings import LocalSettings as LocalSettings
+from equivariance.experiments.model.settings import ModelSettings as ModelSettings
 from equivariance.experiments.nonlinearity.settings import (
     NonlinearitySettings as NonlinearitySettings,
 )
@@ -48,6 +49,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "what equivariant subsampling buys an autoencoder at positions that it never saw",
             AutoencoderSettings(),
             "equivariance.experiments.autoencoder.run",
+        ),
+        Experiment(
+            "model",
+            "where a residual network breaks, whether strides or borders do it, and what would mend it",
+            ModelSettings(),
+            "equivariance.experiments.model.run",
         ),
         Experiment(
             "resolution",

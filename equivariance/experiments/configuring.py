@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -13,21 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from equivariance.bad_input import BadInput
+from equivariance.toml import read_toml
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SettingsType = TypeVar("SettingsType")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The keys and values of a TOML file; BadInput where it can't be read."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput(f"--config {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"--config {path} is no TOML file: {error}") from error
 
 
 def with_file(words: list[str], runnable: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
@@ -55,7 +45,9 @@ def with_file(words: list[str], runnable: Mapping[str, Any]) -> tuple[list[str],
     for path in paths:
         if not path:
             raise BadInput("--config needs the name of a TOML file")
-        settings[name] = configured(settings[name], read_toml(Path(path)), f"--config {path}")
+        settings[name] = configured(
+            settings[name], read_toml(Path(path), f"--config {path}"), f"--config {path}"
+        )
     return kept, settings
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from equivariance.experiments.experiment import Experiment, Outcome, command, configuration
 from equivariance.experiments.settings import Settings
@@ -43,16 +42,18 @@ class Everything:
 
     def run(self, settings: Settings) -> Outcome:
         """Run them one after the other; BadInput before the work where one can't write its results."""
-        running: Any = importlib.import_module("equivariance.experiments.running")
+        from equivariance.experiments.running import prepared
+        from equivariance.outputs import OutputFolder
+
         settings.check()
         each = [(e, _for(e.settings, settings)) for e in self.experiments.values()]
         for experiment, own in each:
-            running.prepared(experiment, own)
+            prepared(experiment, own)
+        folder = OutputFolder(settings.out, (INDEX,))
         outcomes = []
         for experiment, own in each:
             log.info("── %s: %s", experiment.name, experiment.summary)
             outcomes.append((experiment, experiment.run(own)))
-        folder = running.OutputFolder(settings.out, (INDEX,))
         return _told(outcomes, settings, folder)
 
 
@@ -67,10 +68,11 @@ def _told(
     outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
 ) -> Outcome:
     """The index page, and a line for each experiment."""
-    provenance: Any = importlib.import_module("equivariance.provenance")
-    report: Any = importlib.import_module("equivariance.report")
+    from equivariance.provenance import provenance
+    from equivariance.report import render
+
     own = settings.effective
-    record = provenance.provenance(configuration("all", own), command("all", settings))
+    record = provenance(configuration("all", own), command("all", settings))
     rows = [
         {
             "name": experiment.name,
@@ -81,7 +83,7 @@ def _told(
         }
         for experiment, outcome in outcomes
     ]
-    page = report.render(INDEX, title="Experiments", rows=rows, provenance=record)
+    page = render(INDEX, title="Experiments", rows=rows, provenance=record)
     (index,) = folder.write({INDEX: page})
     cells = [[str(r["name"]), f"{r['held']} of {r['count']}", str(r["summary"])] for r in rows]
     files = (*(file for _, outcome in outcomes for file in outcome.files), index)

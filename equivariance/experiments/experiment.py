@@ -106,9 +106,9 @@ class Experiment:
 
     def run(self, settings: Any) -> Outcome:
         """Run the experiment."""
-        running: Any = importlib.import_module("equivariance.experiments.running")
-        outcome: Outcome = running.run(self, settings)
-        return outcome
+        from equivariance.experiments.running import run
+
+        return run(self, settings)
 
 
 def configuration(name: str, settings: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from equivariance.table import aligned, number
-from equivariance.verdict import tolerance
 
 #: Errors that theory has are at least so large.
 SEEN = 1e-6
@@ -34,6 +33,8 @@ class Finding:
 
 def small(prediction: str, worst: float, bound: float | None = None) -> Finding:
     """An error that is rounding at most, up to `bound`."""
+    from equivariance.verdict import tolerance  # with all of torch, which listing needs not
+
     bound = tolerance() if bound is None else bound
     return Finding(prediction, f"{number(worst)} at most", worst <= bound)
 

@@ -17,15 +17,9 @@ from equivariance.experiments.finding import Table
 from equivariance.netcdf import as_bytes
 from equivariance.outputs import OutputFolder
 from equivariance.plots import png
-from equivariance.provenance import DISTRIBUTIONS, provenance
+from equivariance.provenance import provenance, recorded
 from equivariance.report import render
 from equivariance.threads import threads
-
-#: Attributes that say where the numbers come from.
-RECORD = (
-    *(name.replace("-", "_") for name in DISTRIBUTIONS),
-    *("python", "platform", "threads", "date", "command", "configuration", "seed", "git_commit"),
-)
 
 
 def run(experiment: Experiment, settings: Any) -> Outcome:
@@ -81,7 +75,7 @@ def page(experiment: Experiment, data: xr.Dataset, pictures: dict[str, bytes]) -
         findings=home.judge(data),
         table=home.table(data),
         pictures=pictures,
-        provenance={k: data.attrs[k] for k in RECORD if k in data.attrs},
+        provenance=recorded(data.attrs),
         **home.content(data),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from equivariance.bad_input import BadInput
+from equivariance.bad_input import BadInput, check_range
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise BadInput where these settings can't be run."""
-        for name, bound in {"seed": 0, "threads": 1, **self.LEAST}.items():
+        check_range("seed", self.seed)
+        check_range("threads", self.threads)
+        for name, bound in self.LEAST.items():
             value = getattr(self, name)
             if not all(v >= bound for v in (value if isinstance(value, tuple) else (value,))):
                 flag = name.replace("_", "-")

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +40,14 @@ from typing import Any
 
 from equivariance.bad_input import BadInput
 from equivariance.error import NORMS
+from equivariance.measuring.target import LIBRARIES
 from equivariance.provenance import as_json
+from equivariance.toml import read_toml
 
 TOP = ("strides", "seeds", "norm", "rtol", "translations", "grids", "fields", "layers")
 TRANSLATIONS = ("list", "line", "random")
+LINE = ("to", "count")
+SPREAD = ("count", "reach")
 GRID = ("shape", "spacing", "origin", "boundary")
 CONTINUOUS = ("points", "extent", "spacing")
 FIELD = ("random", "image", "make")
@@ -104,13 +107,7 @@ def read(path: Path) -> SweepConfiguration:
     BadInput
         Where the file can't be read, for unknown keys (with the nearest known one), and for missing tables.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"can't read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is no TOML file: {error}") from error
-    return checked(table, path.parent, str(path))
+    return checked(read_toml(path), path.parent, str(path))
 
 
 def checked(table: Mapping[str, Any], folder: Path, where: str) -> SweepConfiguration:
@@ -119,16 +116,13 @@ def checked(table: Mapping[str, Any], folder: Path, where: str) -> SweepConfigur
     for name in ("translations", "grids", "fields", "layers"):
         if not isinstance(table.get(name), Mapping) or not table[name]:
             raise BadInput(f"{where}: there is no table [{name}]")
-    _known(table["translations"], TRANSLATIONS, f"{where}: [translations]")
+    _check_translations(table["translations"], f"{where}: [translations]")
     for name, grid in _tables(table, "grids", where):
         _known(grid, CONTINUOUS if "points" in grid else GRID, f"{where}: [grids.{name}]")
         needed = ("points", "extent") if "points" in grid else ("shape",)
         _has(grid, needed, f"{where}: [grids.{name}]")
     for name, field in _tables(table, "fields", where):
-        _one_of(field, FIELD, f"{where}: [fields.{name}]")
-        if "random" in field:
-            _known(field["random"], RANDOM, f"{where}: [fields.{name}] random")
-            _has(field["random"], ("bandlimit", "period"), f"{where}: [fields.{name}] random")
+        _check_field(field, f"{where}: [fields.{name}]")
     for name, layer in _tables(table, "layers", where):
         _one_of(layer, LAYER, f"{where}: [layers.{name}]")
     norm, rtol = table.get("norm", "l2"), table.get("rtol", 1e-4)
@@ -157,6 +151,23 @@ def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         k for k in {*stored, *wanted} if as_json({k: stored.get(k)}) != as_json({k: wanted.get(k)})
     )
     return ", ".join(keys)
+
+
+def _check_translations(table: Any, where: str) -> None:
+    _known(table, TRANSLATIONS, where)
+    for kind, names in (("line", LINE), ("random", SPREAD)):
+        if kind in table:
+            _known(table[kind], names, f"{where} {kind}")
+            _has(table[kind], names, f"{where} {kind}")
+
+
+def _check_field(field: Any, where: str) -> None:
+    _one_of(field, FIELD, where)
+    if "random" in field:
+        _known(field["random"], RANDOM, f"{where} random")
+        _has(field["random"], ("bandlimit", "period"), f"{where} random")
+    if not isinstance(field.get("image", ""), str):
+        raise BadInput(f"{where}: image must be the name of a file, got {field['image']!r}")
 
 
 def _known(table: Any, names: Collection[str], where: str) -> None:
@@ -211,6 +222,12 @@ def digests(names: Iterable[str], folder: Path) -> dict[str, str]:
             raise BadInput(f"can't read {folder / name}: {error.strerror or error}") from error
         found[name] = hashlib.blake2b(content, digest_size=16).hexdigest()
     return found
+
+
+def runs_code(table: Mapping[str, Any]) -> bool:
+    """Whether a field or layer is made by code that its table names: a function, or a model that is no literal."""
+    model = str(table.get("model", "("))
+    return "make" in table or ("(" not in model and model.partition(":")[0] not in LIBRARIES)
 
 
 def _named_files(table: Mapping[str, Any]) -> list[str]:

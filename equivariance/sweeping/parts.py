@@ -116,9 +116,9 @@ class Parts:
         """The equivariance errors of a block, as `equivariance_error` gives them, on one processor thread."""
         key = self.key(index)
         with torch.no_grad(), threads(1), torch.random.fork_rng(devices=[]):
-            # for layers that draw when they run
-            torch.manual_seed(cell_seed(**key, translation=translations.start))
             layer, field, place = self.parts(key)
+            # For layers that draw when they run, after those have been made that draw then: they are made once only.
+            torch.manual_seed(cell_seed(**key, translation=translations.start))
             c = self.configuration
             t = self.translations[translations]
             found = equivariance_error(layer, field, t, place.grid, place.points, c.norm, c.rtol)
@@ -198,14 +198,16 @@ def _chain(steps: Any, stride: int, spacing: Spacing, channels: int, seed: int) 
     return nn.Sequential(*made)
 
 
-def _called(folder: Path, target: str, **arguments: Any) -> Any:
-    """What a function in a file or package makes."""
+def _called(folder: Path, target: str, seed: int, **arguments: Any) -> Any:
+    """What a function in a file or package makes: the same in every process, if it draws from torch's generator too."""
     from equivariance.measuring.target import read_name
 
     made = read_name(_in_folder(folder, target))
     if not callable(made):
         raise BadInput(f"{target} is a {type(made).__name__}: expected a function")
-    return made(**arguments)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return made(seed=seed, **arguments)
 
 
 def _model(folder: Path, target: str, seed: int) -> nn.Module:

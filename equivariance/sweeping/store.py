@@ -29,6 +29,7 @@ import zarr
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
 from equivariance.sweeping.cells import AXES, Index, box, tasks
+from equivariance.untrusted import check_store
 
 DONE, RAISED, NOT_FINITE = 1, 2, 3
 MEANINGS = "0 not done, 1 done, 2 raised, 3 not finite"
@@ -60,7 +61,10 @@ class SweepStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._group = zarr.open_group(str(path), mode="r+", zarr_format=2)
+            check_store(path)
+            self._group = zarr.open_group(
+                str(path), mode="r+", zarr_format=2, use_consolidated=False
+            )
             self.record: dict[str, Any] = json.loads(str(self._group.attrs["configuration"]))
             self.identity = str(self._group.attrs["identity"])
             self.attributes = {k: str(v) for k, v in self._group.attrs.items()}
@@ -181,6 +185,7 @@ class SweepStore:
 def read_dataset(path: Path) -> xr.Dataset:
     """A store as a dataset in memory: `error`, `status` and `message` (text) by `AXES`, and the translations `t`."""
     try:
+        check_store(path)
         with xr.open_zarr(
             str(path), zarr_format=2, consolidated=False, chunks=None, mask_and_scale=False
         ) as data:
@@ -241,6 +246,7 @@ def _make(
             name,
             shape=values.shape,
             dtype=values.dtype,
+            fill_value=None,  # any other is a missing value to xarray: 0 would be read as NaN
             attributes={"_ARRAY_DIMENSIONS": list(dims), **about},
         )
         array[...] = values

@@ -17,8 +17,8 @@ import numpy as np
 from scipy import sparse
 
 from discretize.grid import divides
-from equivariance.theorems.intertwiners import as_matrix, periodic
-from fields import checks
+from equivariance.theorems.intertwiners import as_array, as_matrix, periodic
+from fields import arguments, checks
 
 #: A rectangle of outputs and inputs: (output sizes, input sizes, strides of the output, cosets per axis).
 _Layout = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -47,7 +47,7 @@ def convolution_matrix(kernel: Any, shape: Any, output_stride: Any = 1) -> spars
     >>> convolution_matrix([[[1.0]], [[2.0]], [[0.0]]], 3).toarray().tolist()   # K(−1) = 1, K(0) = 2
     [[2.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 2.0]]
     """
-    taps, dim = np.asarray(kernel, dtype=np.float64), np.size(shape)
+    taps, dim = as_array(kernel, "kernel"), len(periodic(shape, 1)[0])
     if taps.ndim != dim + 2:
         raise ValueError(
             f"on a grid with {dim} axes a kernel has shape (S1, …, S{dim}, out, in), got {taps.shape}"
@@ -100,7 +100,7 @@ def is_convolution(matrix: Any, shape: Any, output_stride: Any = 1) -> bool:
     rebuilt = convolution_matrix(
         convolution_kernel(given, shape, output_stride), shape, output_stride
     )
-    bound = np.prod(shape) * np.finfo(np.float64).eps * abs(given).max()
+    bound = math.prod(periodic(shape, 1)[0]) * np.finfo(np.float64).eps * abs(given).max()
     return bool(abs(given - rebuilt).max() <= bound)
 
 
@@ -141,6 +141,7 @@ def coset_kernels(matrix: Any, shape: Any, stride: Any, output_stride: Any = 1) 
     coset = [a % m for a, m in zip(k, cosets, strict=True)]
     sizes = tuple(n | 1 for n in ins)
     channels = (given.shape[0] // math.prod(outs), given.shape[1] // math.prod(ins))
+    arguments.affordable(math.prod((*cosets, *sizes, *channels)), "these kernels")
     kernels = np.zeros((*cosets, *sizes, *channels))
     np.add.at(kernels, (*coset, *taps, out, into), given.data)
     return kernels * (math.prod(cosets) / math.prod(outs))
@@ -163,8 +164,7 @@ def coset_matrix(kernels: Any, shape: Any, output_stride: Any = 1) -> sparse.csr
     >>> coset_matrix(np.array([1.0, 2.0]).reshape(2, 1, 1, 1), 4).toarray().diagonal().tolist()
     [1.0, 2.0, 1.0, 2.0]
     """
-    taps = np.asarray(kernels, dtype=np.float64)
-    dim = np.size(shape)
+    taps, dim = as_array(kernels, "kernels"), len(periodic(shape, 1)[0])
     if taps.ndim != 2 * dim + 2 or 0 in taps.shape:
         raise ValueError(
             f"on a grid with {dim} axes kernels have shape (m1, …, m{dim}, S1, …, S{dim}, out, in), none of it 0, "
@@ -175,8 +175,6 @@ def coset_matrix(kernels: Any, shape: Any, output_stride: Any = 1) -> sparse.csr
             f"kernel sizes must be odd, got {taps.shape[dim:-2]}: an even one puts its outputs "
             "between the grid's points; append a row of zeros to keep them on it"
         )
-    if not bool(np.isfinite(taps).all()):
-        raise ValueError("kernels must be finite, got NaN or infinite entries")
     kept = checks.integers(output_stride, dim, "output_stride")
     steps = [q * m for q, m in zip(kept, taps.shape[:dim], strict=True)]
     outs, ins, _, cosets = _layout(shape, steps, kept)
@@ -195,6 +193,7 @@ def _placed(
     *index, out, into = np.nonzero(taps)
     values = taps[(*index, out, into)][:, None]
     repeats = [n // m for n, m in zip(outs, cosets, strict=True)]
+    arguments.affordable(len(values) * math.prod(repeats), "the entries of this matrix", 48)
     blocks = np.indices(repeats).reshape(dim, -1)
     row, column = out[:, None], into[:, None]
     for axis, (n_out, n_in, q, m) in enumerate(zip(outs, ins, kept, cosets, strict=True)):

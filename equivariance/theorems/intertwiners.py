@@ -25,7 +25,7 @@ from scipy import sparse
 
 from discretize.grid import divides
 from equivariance.theorems.nullspace import null_space
-from fields import checks
+from fields import arguments, checks
 from fields.evaluation import MEMORY_BOUND
 
 #: Bytes alive at once per unknown and generator while constraints and their graph are built.
@@ -70,7 +70,7 @@ class Intertwiners:
 
     def combine(self, coefficients: Any) -> sparse.csr_array:
         """Σ_i coefficients_i · basis_i, shape (rows, columns)."""
-        vector = np.asarray(coefficients, dtype=np.float64)
+        vector = as_array(coefficients, "coefficients")
         if vector.shape != (self.dimension,):
             raise ValueError(
                 f"expected one coefficient per basis element, shape ({self.dimension},), "
@@ -225,9 +225,11 @@ def translation_matrix(shape: Any, channels: int, t: Any) -> sparse.csr_array:
     [3.0, 0.0, 1.0, 2.0]
     """
     sizes, _ = periodic(shape, 1)
+    (channels,) = checks.integers(channels, 1, "channels")
+    arguments.affordable(channels * math.prod(sizes), "this matrix", 64)
     steps = checks.per_axis(t, len(sizes), "translation t")
     if any(s != round(s) for s in steps):
-        raise ValueError(f"a translation of an array is made of integers, got {t!r}")
+        raise ValueError(f"a translation of an array is made of integers, got {checks.said(t)}")
     index = np.arange(channels * math.prod(sizes)).reshape(channels, *sizes)
     source = np.roll(index, [round(s) for s in steps], axis=tuple(range(1, index.ndim))).ravel()
     entries = (np.ones(index.size), (np.arange(index.size), source))
@@ -244,15 +246,23 @@ def generators(
 
 def periodic(shape: Any, stride: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The checked sizes and stride of a periodic grid."""
-    dim = np.size(shape)
-    if not 1 <= dim <= 3:
-        raise ValueError(f"a grid has 1, 2 or 3 axes, got shape {shape!r}")
-    return checks.integers(shape, dim, "shape"), checks.integers(stride, dim, "stride")
+    several = checks.counts(shape, "shape")
+    sizes = several if isinstance(several, tuple) else (several,)
+    arguments.affordable(math.prod(sizes), "a grid of this shape")
+    return sizes, checks.integers(stride, len(sizes), "stride")
+
+
+def as_array(value: Any, name: str) -> np.ndarray:
+    """Finite real numbers in float64."""
+    array: np.ndarray = checks.as_tensor(value, name).detach().cpu().double().numpy()
+    return array
 
 
 def as_matrix(matrix: Any, shape: tuple[int, int] | None = None) -> Any:
     """A finite real matrix in float64, dense or sparse as it came."""
-    whole = sparse.csr_array(matrix) if sparse.issparse(matrix) else np.asarray(matrix, dtype=float)
+    if sparse.issparse(matrix) and matrix.dtype.kind not in "fiub":
+        raise TypeError(f"matrix must be real, got {matrix.dtype}")
+    whole = sparse.csr_array(matrix) if sparse.issparse(matrix) else as_array(matrix, "matrix")
     if whole.ndim != 2 or (shape is not None and whole.shape != shape):
         raise ValueError(f"expected a matrix of shape {shape or '(m, n)'}, got {whole.shape}")
     if not bool(np.isfinite(whole.data if sparse.issparse(whole) else whole).all()):
@@ -261,7 +271,9 @@ def as_matrix(matrix: Any, shape: tuple[int, int] | None = None) -> Any:
 
 
 def _representation(matrices: Sequence[Any], name: str) -> list[sparse.csr_array]:
-    checked = [sparse.csr_array(as_matrix(m)) for m in matrices]
+    checked = [
+        sparse.csr_array(as_matrix(m)) for m in arguments.sequence(matrices, name, "matrices")
+    ]
     if not checked:
         raise ValueError(f"{name}: a group needs at least one generator, got none")
     sizes = {m.shape for m in checked}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from discretize import Grid, Samples
-from fields import checks
+from fields import arguments, checks
 from fields.evaluation import MEMORY_BOUND
 
 #: A layer on samples.
@@ -46,6 +46,8 @@ def impulse_responses(
     [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
     """
     (depth,) = checks.integers(channels, 1, "channels")
+    if dtype is not None:
+        arguments.real_dtype(dtype)
     count = depth * math.prod(periodic_grid(grid).shape)
     if 8 * count**2 > MEMORY_BOUND:
         raise ValueError(
@@ -68,6 +70,7 @@ def worked_in(layer: Layer, grid: Grid, dtype: torch.dtype | None) -> Tensor:
 
 def applied(layer: Layer, values: Tensor, grid: Grid) -> Samples:
     """The layer on values (n, c, X1, …, Xd), and no gradients."""
+    arguments.function(layer, "layer", "Samples")
     with torch.no_grad():
         out = layer(Samples(values, periodic_grid(grid)))
     if not isinstance(out, Samples):

@@ -25,7 +25,7 @@ from equivariance.theorems.responses import (
     periodic_grid,
     worked_in,
 )
-from fields import checks
+from fields import arguments, checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,11 @@ def shared_nonlinearity(layer: Layer, grid: Grid, values: Any, seed: int = 0) ->
     table = as_numpy(out.values)
     constant = biases(grid.shape, len(probes) * out.channels)
     part, residue = _nearest(constant, table.reshape(-1, 1))
-    draw = torch.Generator().manual_seed(seed)
+    draw = arguments.generator(seed)
     picked = torch.randint(len(probes), (16, *grid.shape), generator=draw).to(probes.device)
     random = probes[picked].movedim(-1, 1)
     mean = part.reshape(table.shape).reshape(len(probes), out.channels, -1)[..., 0]
-    return Shared(mean, residue, _commutator(layer, random, grid))
+    return Shared(mean, residue, commutator(layer, random, grid))
 
 
 def shared_window(
@@ -139,10 +139,10 @@ def shared_window(
             f"windows are compared point by point: expected {count} outputs, got {len(matrix)}"
         )
     part, residue = _nearest(intertwiners(grid.shape, 1, 1), matrix)
-    like, draw = worked_in(layer, grid, dtype), torch.Generator().manual_seed(seed)
+    like, draw = worked_in(layer, grid, dtype), arguments.generator(seed)
     random = torch.randn(16, 1, *grid.shape, generator=draw, dtype=like.dtype).to(like)
     window = convolution_kernel(part, grid.shape)[..., 0, 0]
-    return Shared(window, residue, _commutator(layer, random, grid))
+    return Shared(window, residue, commutator(layer, random, grid))
 
 
 def _nearest(space: Intertwiners, matrix: np.ndarray) -> tuple[np.ndarray, float]:
@@ -151,10 +151,11 @@ def _nearest(space: Intertwiners, matrix: np.ndarray) -> tuple[np.ndarray, float
     return part, space.residue(matrix) if matrix.any() else 0.0
 
 
-def _commutator(layer: Layer, values: Tensor, grid: Grid) -> float:
+def commutator(layer: Layer, values: Tensor, grid: Grid) -> float:
+    """The largest ‖Φ(t▷f) − t▷Φ(f)‖ / ‖Φ(f)‖, t one sample along each axis, for values of f, (n, c, X1, …, Xd)."""
     out = as_numpy(applied(layer, values, grid).values)
     worst, size = 0.0, np.linalg.norm(out)
     for axis in range(-grid.dim, 0):
         moved = as_numpy(applied(layer, values.roll(1, axis), grid).values)
-        worst = max(worst, float(np.linalg.norm(moved - np.roll(out, 1, axis))))
+        worst = float(np.maximum(worst, np.linalg.norm(moved - np.roll(out, 1, axis))))
     return worst / float(size) if size else worst

@@ -169,8 +169,8 @@ def test_gradients_flow_to_origins(dim: int) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Grid((), 1.0), "a grid has 1, 2 or 3 axes"),
-        (lambda: Grid((2, 2, 2, 2), 1.0), "a grid has 1, 2 or 3 axes"),
+        (lambda: Grid((), 1.0), "1, 2 or 3 axes, got 0"),
+        (lambda: Grid((2, 2, 2, 2), 1.0), "1, 2 or 3 axes, got 4 or more"),
         (lambda: Grid((0, 3), 1.0), "the shape of a grid must be integers of at least 1"),
         (lambda: Grid(-4, 1.0), "the shape of a grid must be integers of at least 1"),
         (lambda: Grid((2.5, 3), 1.0), "the shape of a grid must be integers"),

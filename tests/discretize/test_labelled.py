@@ -90,10 +90,12 @@ def test_gradients_end_and_values_are_copied() -> None:
 
 def test_selections_keep_their_place() -> None:
     """A part isn't periodic any more; every second point is twice as far from the next."""
-    f = Samples(numbers(2, 8), Grid(8, 0.25, 1.0))
+    f = Samples(numbers(2, 8), Grid(8, 0.25, 1.0), accuracy=1e-6)
     array = f.to_xarray()
+    assert Samples.from_xarray(array).accuracy == 1e-6
     part = Samples.from_xarray(array.isel(x1=slice(2, 7, 2)))
     assert (part.grid.shape, part.grid.spacing, part.grid.boundary) == ((3,), (0.5,), "none")
+    assert part.accuracy is None  # it was relative to all values
     assert part.grid.origin.tolist() == [1.5]
     assert torch.equal(part.values, f.values[:, 2:7:2])
     assert Samples.from_xarray(array.isel(x1=slice(0, 6))).grid.boundary == "none"

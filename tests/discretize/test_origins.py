@@ -102,6 +102,23 @@ def test_single_precision_agrees(predictor) -> None:
     torch.testing.assert_close(same, confidence, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("dim", [1, 2])
+@real
+def test_fields_in_single_precision(predictor, dim: int) -> None:
+    """The default tolerance, 1e-8, is below what single precision has: its rounding is what bounds them."""
+    double, confidence = predictor(waves(dim), modulus(dim))
+    single, same = predictor(waves(dim, dtype=torch.float32), modulus(dim))
+    assert apart(single, double, modulus(dim)) <= 1e-3
+    torch.testing.assert_close(same, confidence, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("predictor", [Phase(), Centroid()], ids=repr)
+def test_decaying_fields_in_single_precision(predictor) -> None:
+    blob = [[[0.3, -1.0]], [[2.0]], [0.8]]
+    single = Gaussians(*(torch.tensor(x) for x in blob))
+    assert apart(predictor(single, 4.0)[0], predictor(Gaussians(*blob), 4.0)[0], [4.0, 4.0]) <= 1e-5
+
+
 @real
 def test_origins_are_free_of_scale(predictor) -> None:
     f = sample(waves(2), grid(2))
@@ -229,6 +246,20 @@ def test_maps_with_a_symmetry_have_no_confidence(predictor) -> None:
     confidence = predictor(along, 2.0)[1]
     assert float(confidence[1].abs()) <= 1e-14
     assert float(confidence[0]) > 1e-3
+
+
+@every_dim
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_plateau_has_no_top(dim: int, side: int) -> None:
+    """The highest samples of a constant may all lie on one line, which says nothing of the other axes."""
+    for modulus in (float(side), side / 2):
+        flat = Samples(torch.ones(2, 1, *(side,) * dim).double(), Grid((side,) * dim, 1.0))
+        assert float(RefinedArgmax()(flat, modulus)[1].max()) <= 1e-14
+    wave = 2 + torch.cos(2 * math.pi * (torch.arange(side).double() - 0.3) / side)
+    along = wave.expand(1, *(side,) * dim).contiguous()
+    origin, confidence = RefinedArgmax()(Samples(along, flat.grid))
+    assert abs(float(origin[-1]) - 0.3) <= 1e-7
+    assert confidence.tolist() == pytest.approx([0.0] * (dim - 1) + [1.0], abs=1e-14)
 
 
 def test_a_constant_field() -> None:

@@ -64,6 +64,8 @@ def test_pointwise_layers_have_no_border(t):
         ("profile", (1, 1, 1), 0.0, [2]),
         ("profile", (4, 0, 0), 1e-9, [3]),
         ("profile", (5, 0, 0), np.nan, [0]),
+        ("profile", (3, 1, 4), np.nan, [1]),
+        ("profile", (0, 1, 1), np.nan, [2]),
         ("truth", (5, 0), 1e-9, [4]),
         ("truth", (2, 0), 1e-15, [5]),
     ],

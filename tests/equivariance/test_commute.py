@@ -9,9 +9,9 @@ import layers
 from discretize import Grid, Stride
 from equivariance.bad_input import BadInput
 from equivariance.experiments import CommuteSettings
-from equivariance.experiments.commute.layers import SQUARES, kinds
+from equivariance.experiments.commute.layers import SQUARES, kinds, noise
 from equivariance.experiments.commute.page import judge, sign
-from equivariance.experiments.commute.run import noise, squares
+from equivariance.experiments.commute.run import _worst, squares
 from tests.equivariance.lab import owes, quick
 
 
@@ -68,3 +68,9 @@ def test_verdicts_are_those_of_the_numbers(done, cell, value):
 def test_bad_settings(bad, message):
     with pytest.raises(BadInput, match=message):
         CommuteSettings(**bad).check()
+
+
+def test_what_is_no_number_is_the_worst():
+    translations = torch.arange(3.0)
+    errors = [torch.tensor(1e-16), torch.tensor(math.nan), torch.tensor(0.5)]
+    assert math.isnan(_worst(lambda t: errors[int(t)], translations))

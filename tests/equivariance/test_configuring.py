@@ -106,6 +106,13 @@ def test_nothing_is_run_where_one_cannot_write(tmp_path, monkeypatch):
         Everything(FEW).run(AllSettings(out=tmp_path))
 
 
+def test_nothing_is_run_where_the_index_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "index.html").mkdir()
+    monkeypatch.setattr(everything_module.Experiment, "run", lambda *_: pytest.fail("has begun"))
+    with pytest.raises(BadInput, match="there is a folder of that name"):
+        Everything(FEW).run(AllSettings(out=tmp_path))
+
+
 def test_settings_for_all_leave_what_is_not_said_to_each(tmp_path):
     own = everything_module._for(EXPERIMENTS["autoencoder"].settings, AllSettings(out=tmp_path))
     assert own == replace(EXPERIMENTS["autoencoder"].settings, out=tmp_path)

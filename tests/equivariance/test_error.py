@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from discretize import BlurPool, EquivariantSubsampling, Grid, Samples, Stride, sample
 from equivariance import equivariance_error
+from equivariance.error import compare
 from fields import (
     Box,
     Constant,
@@ -297,8 +298,40 @@ def test_strided_outputs_without_a_period(boundary: str) -> None:
     layer, g = net(1, Stride(2)), Grid(16, 1.0, boundary=boundary)
     assert float(equivariance_error(layer, field, [2.0], grid=g)) <= 1e-13
     for t in ([1.0], [0.5]):
-        with pytest.raises(ValueError, match=r"multiples of that spacing: take a periodic grid"):
+        message = (
+            rf"^outputs on a grid with boundary '{boundary}' and spacing \(2.0,\) can only be compared exactly for "
+            r"translations by multiples of that spacing: take a periodic grid, such translations, or points=…$"
+        )
+        with pytest.raises(ValueError, match=message):
             equivariance_error(layer, field, t, grid=g)
+
+
+def test_maps_are_compared_where_both_are_known() -> None:
+    """‖a − b‖/‖b‖ on the common points 1 … 4, in the l2 norm unless said otherwise; a batch on either side."""
+    left, right = (Grid(5, 1.0, origin, boundary="none") for origin in (0.0, 1.0))
+    a, b = noise(3, 2, 5), noise(2, 5, seed=1)
+    both = a[..., 1:], b[:, :-1]
+    expected = (both[0] - both[1]).flatten(1).norm(dim=1) / both[1].norm()
+    found = compare(Samples(a, left), Samples(b, right))
+    assert_close(found, expected, 10)
+    swapped = (both[0] - both[1]).flatten(1).norm(dim=1) / both[0].flatten(1).norm(dim=1)
+    assert_close(compare(Samples(b, right), Samples(a, left)), swapped, 10)
+    largest = (both[0] - both[1]).abs().amax((1, 2)) / both[1].abs().max()
+    assert_close(compare(Samples(a, left), Samples(b, right), "max"), largest, 10)
+
+
+def test_fields_are_sampled_to_the_tolerance() -> None:
+    """A quadrature is refined, for t▷F as for F, until its change is below rtol: 1e-4 unless said otherwise."""
+    field = waves(1).convolve(GaussianKernel(1.0, torch.eye(2).double()), 1, exact=False)
+    for options, rtol in [({}, 1e-4), ({"rtol": 0.5}, 0.5), ({"rtol": 1e-9}, 1e-9)]:
+        seen: list[Samples] = []
+        with torch.no_grad():
+            equivariance_error(lambda f: seen.append(f) or f, field, [0.3], grid=grid(1), **options)  # noqa: B023
+        for found, asked in zip(seen, (field.translate([0.3]), field), strict=True):
+            assert torch.equal(found.values, sample(asked, grid(1), rtol=rtol).values)
+    rough = sample(field, grid(1), rtol=0.5).values
+    assert not torch.equal(rough, sample(field, grid(1), rtol=1e-4).values)
+    assert not torch.equal(rough, sample(field, grid(1), rtol=1e-9).values)
 
 
 def test_equivariant_subsampling_without_a_period() -> None:
@@ -385,6 +418,11 @@ BAD = {
         ValueError,
         "norm must be one of l1, l2, max, got 'l3'",
     ),
+    "layer": (
+        lambda: equivariance_error(3.0, waves(1), [0.1], grid=grid(1)),
+        TypeError,
+        "^layer must be callable, got float: expected a function of feature maps$",
+    ),
     "samples": (
         lambda: equivariance_error(net(1), sample(waves(1), grid(1)), [0.1], grid=grid(1)),
         TypeError,
@@ -393,12 +431,13 @@ BAD = {
     "both": (
         lambda: equivariance_error(net(1), waves(1), [0.1], grid=grid(1), points=POINTS),
         ValueError,
-        "give a grid, .* or points, .*; not both",
+        "^give a grid, to measure the discretization, or points, to measure the function; not both$",
     ),
     "neither": (
         lambda: equivariance_error(net(1), waves(1), [0.1]),
         ValueError,
-        r"give grid=… to measure its discretization, or points=…",
+        r"^the layer's output is a \w+: give grid=… to measure its discretization, or points=… to measure it as a "
+        "function$",
     ),
     "translation": (
         lambda: equivariance_error(net(1), waves(1), [0.1, 0.2], grid=grid(1)),
@@ -413,7 +452,17 @@ BAD = {
     "points": (
         lambda: equivariance_error(net(2), waves(2), [0.1, 0.2], points=noise(4, 3)),
         ValueError,
-        r"points .* have shape \(\*points, 2\), got \(4, 3\)",
+        r"^points of a field on R\^2 have shape \(\*points, 2\), got \(4, 3\)$",
+    ),
+    "points, a number": (
+        lambda: equivariance_error(net(1), waves(1), [0.1], points=0.5),
+        ValueError,
+        r"^points of a field on R\^1 have shape \(\*points, 1\), got \(\)$",
+    ),
+    "points, not finite": (
+        lambda: equivariance_error(net(1), waves(1), [0.1], points=[[math.nan]]),
+        ValueError,
+        "^points must be finite",
     ),
     "grid of another dimension": (
         lambda: equivariance_error(net(1), waves(1), [0.1], grid=grid(2)),
@@ -433,7 +482,7 @@ BAD = {
     "zero": (
         lambda: equivariance_error(net(1), Constant([0.0, 0.0], 1), [0.1], grid=grid(1)),
         ValueError,
-        "vanishes identically, so no relative error is defined",
+        "^the output vanishes identically, so no relative error is defined: take another field, or other points$",
     ),
     "zero at points": (
         lambda: equivariance_error(Bias([0.0]), Constant([0.0], 1), [0.1], points=POINTS),

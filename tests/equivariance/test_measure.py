@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from skimage.io import imsave
 from torch import nn
 from torch.nn import functional
 
@@ -280,6 +281,26 @@ def test_a_window_into_larger_arrays_moves_its_content():
         measure(nn.ReLU(), x[..., :29], [[3.0, -7.0]], size=(16, 16), boundary="window")
 
 
+def test_chosen_translations_show_what_arrays_have_beyond_the_window():
+    x, relu = torch.rand(1, 1, 16, 16), nn.ReLU()
+    data = measure(relu, x, size=(8, 8), boundary="window", count=20)
+    assert np.abs(data["t"]).max() <= 4
+    assert np.nanmax(values(data)) == 0
+    with pytest.raises(ValueError, match=r"at least \(20, 20\) pixels for a window of \(10, 10\)"):
+        measure(relu, x, size=(10, 10), boundary="window")
+    with pytest.raises(ValueError, match="boundary='window' needs size="):
+        measure(relu, x, [[1.0, 0.0]], boundary="window")
+
+
+def test_a_folder_seen_through_a_window_goes_on_beyond_it(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)
+    imsave(tmp_path / "one.png", image, check_contrast=False)
+    data = measure(nn.ReLU(), tmp_path, size=(16, 16), boundary="window", count=8)
+    assert np.nanmax(values(data)) == 0
+    with pytest.raises(ValueError, match=r"too few for \(41, 41\)"):
+        measure(nn.ReLU(), tmp_path, size=(21, 21), boundary="window")
+
+
 def test_circular_padding_is_a_border_in_a_window():
     conv = nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular")
     F = Gaussians([[3.0, 8.0]], [[1.0]], [2.0])
@@ -439,11 +460,11 @@ class Fickle(nn.Module):
         (nn.ReLU(), {"boundary": "torus"}, "boundary must be one of periodic, window"),
         (nn.ReLU(), {"translations": [[1.0]]}, r"translations have shape \(T, 2\)"),
         (nn.ReLU(), {"translations": [[math.nan, 0]]}, "translations must be finite"),
-        (nn.ReLU(), {"size": (0, 8)}, "positive numbers of pixels"),
+        (nn.ReLU(), {"size": (0, 8)}, "size must be integers of at least 1"),
         (nn.ReLU(), {"size": None}, "give size="),
-        (nn.ReLU(), {"count": 0}, "count must be at least 1"),
-        (nn.ReLU(), {"limit": 0}, "number of inputs must be at least 1"),
-        (nn.ReLU(), {"batch": 0}, "batch must be at least 1"),
+        (nn.ReLU(), {"count": 0}, "count must be integers of at least 1"),
+        (nn.ReLU(), {"limit": 0}, "number of inputs must be integers of at least 1"),
+        (nn.ReLU(), {"batch": 0}, "batch must be integers of at least 1"),
         (nn.ReLU(), {"dtype": torch.int32}, "dtype must be a floating point one"),
         (nn.ReLU(), {"inputs": torch.zeros(1, 1, 8, 8).int()}, "must be floating point"),
         (nn.ReLU(), {"inputs": torch.full((1, 1, 8, 8), math.nan)}, "must be finite"),

@@ -48,3 +48,10 @@ def test_tolerances():
 def test_nothing_compared_is_nothing_asserted():
     with pytest.raises(ValueError, match="nothing is asserted"):
         assert_equivariant(nn.MaxPool2d(8), torch.rand(1, 1, 16, 16), [[1.0, 0.0]])
+
+
+def test_a_given_translation_that_was_not_compared_is_not_asserted():
+    windows = nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2))
+    assert_equivariant(windows, translations=[[2.0, 0.0]], size=(16, 16))
+    with pytest.raises(ValueError, match=r"compared under the translation by \(0\.5, 0\) pixels"):
+        assert_equivariant(windows, translations=[[2.0, 0.0], [0.5, 0.0]], size=(16, 16))

@@ -164,6 +164,9 @@ class TestExitCodes:
             ("torch.nn.Linear(3, 3)", ["--size", "8"], "can't be measured: the model raised"),
             (POOL, ["--size", "0"], "positive numbers"),
             (POOL, ["--translations", "0"], "--translations must be at least 1"),
+            (POOL, ["--channels", "-1"], "--channels must be at least 1"),
+            (POOL, ["--seed", str(10**24)], "--seed must lie between 0 and"),
+            (POOL, ["--threads", "0"], "--threads must lie between 1 and"),
             (POOL, ["--tolerance", "-1"], "--tolerance must be a number"),
             (POOL, ["--boundary", "window"], "--boundary window needs --inputs"),
             (POOL, ["--inputs", "nowhere"], "there is no file or folder nowhere"),
@@ -177,6 +180,20 @@ class TestExitCodes:
         code = measured(out, target.format(file=tmp_path / "models.py"), *flags)
         assert re.search(message, refused(capsys, code))
         assert not (tmp_path / "new").exists()
+
+    @pytest.mark.parametrize("shape", [(), (3,), (4, 4)])
+    def test_2_where_a_file_holds_no_maps(self, tmp_path, capsys, shape):
+        np.save(tmp_path / "x.npy", np.zeros(shape))
+        code = measured(tmp_path / "out", POOL, "--inputs", tmp_path / "x.npy")
+        assert "expected (B, c, X1, …, Xd)" in refused(capsys, code)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_tolerance_is_held_against_what_was_compared(self, tmp_path, capsys):
+        windows = "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.MaxPool2d(2))"
+        assert measured(tmp_path, windows, *TINY, "--tolerance", "1e-5") == 0
+        said = capsys.readouterr().out
+        assert re.search(r"is met at the \d of 6 translations that were compared", said)
+        assert "between pixels: nothing was compared" in said
 
     def test_results_of_another_model_are_kept(self, tmp_path, capsys):
         assert measured(tmp_path, RING, *TINY) == 0

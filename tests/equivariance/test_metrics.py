@@ -86,6 +86,31 @@ def test_the_worst_case_of_maps_has_no_classes():
     assert math.isnan(worst_case(nn.ReLU(), noise(1, 1, 8, 8), [[1.0, 0.0]]).stays)
 
 
+class Channels(nn.Module):
+    """Classes by the mean of each channel, over the left half of the map."""
+
+    def forward(self, x):
+        return x[..., : x.shape[-1] // 2].mean((2, 3))
+
+
+def test_errors_and_classes_of_the_worst_case_are_of_the_same_inputs():
+    x, t = noise(6, 3, 8, 8), [[0.0, 2.0], [0.0, 4.0]]
+    for limit in (1, 2, 6):
+        expected = worst_case(Channels(), x[:limit], t)
+        one_by_one = worst_case(Channels(), (each[None] for each in x), t, limit=limit)
+        assert one_by_one.stays == expected.stays
+        torch.testing.assert_close(one_by_one.error, expected.error)
+    drawn = worst_case(Channels(), None, t, (8, 8), limit=5, seed=7, channels=3)
+    fields = [random_bandlimited(2, 3, 0.25, 8.0, 7 + i) for i in range(5)]
+    again = worst_case(Channels(), fields, t, (8, 8))
+    assert drawn.stays == again.stays
+
+
+def test_what_is_not_compared_has_no_worst_case():
+    pool = nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2))
+    assert worst_case(pool, noise(2, 1, 8, 8), [[1.0, 0.0]]).error.isnan().all()
+
+
 # --- consistency -----------------------------------------------------------------------------------
 
 
@@ -355,3 +380,27 @@ def test_an_operation_without_a_forward_derivative_is_named():
 
     with pytest.raises(ValueError, match="the model raised"):
         lie_derivative(Net(), size=(8, 8))
+
+
+def test_models_with_several_outputs_have_lie_derivatives():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
+
+        def forward(self, x):
+            y = self.conv(x)
+            return y, y.mean((2, 3))
+
+    found = lie_derivative(Two(), size=(8, 8), dtype=torch.float64)
+    assert list(found) == ["output[0]", "output[1]"]
+    assert found["output[0]"].relative.max() < 1e-13
+
+
+def test_models_without_a_floating_point_output_have_none():
+    class Indices(nn.Module):
+        def forward(self, x):
+            return x.argmax(1)
+
+    with pytest.raises(ValueError, match="no floating point tensor"):
+        lie_derivative(Indices(), size=(8, 8))

@@ -109,3 +109,11 @@ def test_netcdf_comes_back_as_it_was(tmp_path):
             assert back["t"].encoding.get("_FillValue") is None
             xr.testing.assert_equal(back.load(), data)
     assert stored_configuration(tmp_path / "a.nc") == {"a": "ü × ▷"}
+
+
+def test_older_files_of_the_same_results_do_not_stay(tmp_path):
+    folder = OutputFolder(tmp_path, ("a.nc", "a.png", "a.html"))
+    folder.write({"a.nc": b"1", "a.png": b"2", "a.html": b"3"})
+    (tmp_path / "b.png").write_bytes(b"mine")
+    folder.write({"a.nc": b"4", "a.html": b"5"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "a.nc", "b.png"]

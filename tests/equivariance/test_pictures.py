@@ -4,11 +4,12 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from discretize import EquivariantSubsampling, Grid, Stride
 from equivariance import equivariance_error
 from equivariance.diagram import diagrams, square, strongest_channel
-from equivariance.plots import CONTINUOUS, STYLES, error_curves, png
+from equivariance.plots import CONTINUOUS, STYLES, coloured, error_curves, png
 from equivariance.verdict import tolerance
 from fields import random_bandlimited
 from tests.equivariance.synthetic import synthetic
@@ -128,3 +129,12 @@ def test_a_difference_of_zero_can_be_drawn():
     field = random_bandlimited(2, 1, bandlimit=0.4, period=12.0, seed=1)
     same = square("the identity", torch.nn.Identity(), field, (0.0, 0.0), Grid((12, 12), 1.0))
     assert png(diagrams([same]), dpi=50).startswith(b"\x89PNG\r\n")
+
+
+def test_tables_of_errors_are_drawn_whatever_is_in_them():
+    errors = np.array([[0.0, 3e-16, np.nan], [np.inf, 1.0, 2e-3]])
+    axes = Figure().subplots()
+    image = coloured(axes, errors, sign=lambda e: "<" if e < 1 else "")
+    said = [text.get_text() for text in axes.texts]
+    assert said == ["<0", "<10$^{-16}$", "?", "?", "10$^{0}$", "<10$^{-3}$"]
+    assert np.isnan(image.get_array().filled(np.nan)[0, 2])

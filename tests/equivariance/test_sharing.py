@@ -1,5 +1,7 @@
 """Site-dependent nonlinearities and windows: what commutes is shared, in numbers known beforehand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from discretize import Grid, Samples
 from equivariance import shared_nonlinearity, shared_window
+from equivariance.theorems.sharing import commutator
 from fields import Ball, Box, Mask
 from layers import AvgPool, MaxPool, Pointwise
 
@@ -189,3 +192,12 @@ def test_bad_input():
         shared_window(lambda f: f.stride(2), grid)
     with pytest.raises(ValueError, match="got boundary 'reflect'"):
         shared_window(MaxPool(Box(3.0)), Grid(6, 1.0, boundary="reflect"))
+
+
+def test_a_commutator_that_is_no_number_is_not_zero():
+    grid, values = Grid(4, 1.0), torch.tensor([[[1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64)
+
+    def layer(f):
+        return f if float(f.values[0, 0, 0]) == 1 else f.map(lambda x: x / 0 * 0)
+
+    assert math.isnan(commutator(layer, values, grid))

@@ -56,6 +56,8 @@ def test_any_reader_of_zarr_reads_it(tmp_path) -> None:
         assert data["error"].dims == ("layer", "field", "stride", "grid", "seed", "translation")
         assert int(data["error"].notnull().sum()) == 32
         assert data["error"].attrs["units"] == "1"
+        assert np.array_equal(data["t"], T)  # zeros in it are no missing values
+        assert data["seed"].dtype.kind == data["stride"].dtype.kind == "i"
 
 
 def test_status_comes_last_and_says_what_is_pending(tmp_path, monkeypatch) -> None:

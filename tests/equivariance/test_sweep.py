@@ -150,7 +150,7 @@ BAD = {
     "no fields": ((LAYERS, {}, T, GRIDS), "fields must be a dict"),
     "no grids": ((LAYERS, FIELDS, T, {}), "grids must be a dict"),
     "a grid alone": ((LAYERS, FIELDS, T, GRIDS["16"]), "grids must be a dict"),
-    "no translations": ((LAYERS, FIELDS, T[:0], GRIDS), r"shape \(T, d\), T ≥ 1: none came"),
+    "no translations": ((LAYERS, FIELDS, T[:0], GRIDS), "translations needs at least one"),
     "translations of another d": ((LAYERS, FIELDS, noise(3, 3), GRIDS), "translation in 2 dim"),
     "fields of several d": ((LAYERS, {**FIELDS, "line": LINE}, T, GRIDS), r"'line' is on R\^1"),
     "a batch": ((LAYERS, {**FIELDS, "two": BATCH}, T, GRIDS), r"'two' is .* batch \(2,\)"),
@@ -163,3 +163,9 @@ BAD = {
 def test_bad_input(arguments, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sweep(*arguments)
+
+
+def test_outputs_that_ignore_their_input_are_invariant() -> None:
+    found = sweep({"one": lambda f: torch.ones(3)}, FIELDS, T, {"16": GRIDS["16"]})
+    assert found.error.sizes["translation"] == len(T)
+    assert float(found.error.max()) == 0

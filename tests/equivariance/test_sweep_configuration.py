@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
@@ -61,6 +62,12 @@ CHANGES = {
     "unknown key of a field": ("bandlimit = 0.4", "band = 0.4", r"\[fields.z\] random.*'bandlimit'"),
     "unknown key of a layer": ('chain = ["sq', 'chian = ["sq', r"\[layers.a\].*did you mean 'chain'"),
     "unknown key of translations": ("line =", "lin =", r"\[translations\].*did you mean 'line'"),
+    "unknown key of a line": ("to = [3.0]", "too = [3.0]", r"\[translations\] line.*did you mean 'to'"),
+    "one key of a line too many": ("count = 4", "count = 4, from = [1.0]", r"line: there is no key 'from'"),
+    "unknown key of random ones": ("reach =", "raech =", r"\[translations\] random.*did you mean 'reach'"),
+    "missing count": (", count = 4", "", "line: 'count' is missing"),
+    "an image that is no name": ("[fields.a]\nrandom = { bandlimit = 0.1, period = 12.0, channels = 2 }",
+                                 "[fields.a]\nimage = 5", "image must be the name of a file, got 5"),
     "missing key": ("shape = [12]", "spacing = 1.0", "'shape' is missing"),
     "missing period": (", period = 12.0, channels = 2 }\n[fields.a]", "}\n[fields.a]", "'period' is missing"),
     "no TOML": ("seeds = 2", "seeds = = 2", "is no TOML file"),
@@ -112,3 +119,25 @@ def test_files_that_layers_name_are_part_of_the_configuration(tmp_path) -> None:
     before = read(written(tmp_path, text)).record
     (tmp_path / "layers.py").write_text("f = 2")
     assert difference(before, read(tmp_path / "sweep.toml").record) == "files"
+
+
+UNSEEDED = """
+import torch
+from layers import TorchModel
+def f(stride, seed):
+    return TorchModel(torch.nn.Conv1d(2, 1, 3, stride=stride, padding=1).double())
+"""
+
+
+def test_layers_that_draw_are_the_same_whichever_cell_makes_them(tmp_path) -> None:
+    """A resumed sweep, or another worker, makes them at another cell: with the numbers of the first."""
+    (tmp_path / "layers.py").write_text(UNSEEDED)
+    configuration = read(written(tmp_path, GOOD.replace(LAST, 'make = "layers.py:f"')))
+    one, other = (Parts(configuration, tmp_path) for _ in range(2))
+    cells = [((1, 0, 0, 0, 0), slice(0, 4)), ((1, 0, 0, 0, 0), slice(4, 8))]
+    before = torch.get_rng_state()
+    forth = [one.errors(*cell) for cell in cells]
+    back = [other.errors(*cell) for cell in reversed(cells)][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(forth, back, strict=True))
+    assert not torch.equal(one.errors((1, 0, 0, 0, 1), slice(0, 4)), forth[0])
+    assert torch.equal(torch.get_rng_state(), before)

@@ -169,7 +169,7 @@ F = Constant([1.0, 2.0], 2)
         (lambda: F.mix(torch.ones(2, 3)), ValueError, r"has shape \(c_out, 2\), got \(2, 3\)"),
         (lambda: F.mix([1.0, 2.0]), ValueError, r"got \(2,\)"),
         (lambda: F.mix(torch.ones(2, 2)), TypeError, "matrix is torch.float32"),
-        (lambda: F.map(2.0), TypeError, "map needs a callable, got float"),
+        (lambda: F.map(2.0), TypeError, "fn must be callable, got float"),
         (lambda: F.map(lambda v: v.sum(-1)), ValueError, r"takes \(\*points, c\) to"),
         (lambda: F.map(lambda v: 1.0), ValueError, "got float"),
         (lambda: F.translate([1.0]), ValueError, r"has shape \(2,\) or \(\*batch, 2\), got \(1,\)"),

@@ -8,8 +8,9 @@ import scipy.interpolate
 import scipy.signal
 import torch
 
-from fields import Field, Interpolated, PlaneWaves, random_bandlimited
+from fields import Field, Interpolated, PlaneWaves, nonuniform, random_bandlimited
 from fields.evaluation import evaluate
+from fields.fourier import commensurate
 from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
@@ -214,7 +215,7 @@ def test_period_is_a_multiple_of_the_extent() -> None:
             lambda: Interpolated(noise(1, 4), 1.0, boundary="reflect"),
             "method 'fourier' continues samples by boundary periodic or zero, got 'reflect'",
         ),
-        (lambda: Interpolated(noise(1, 4, 4, 4, 4), (1.0,) * 4), "got dim = 4"),
+        (lambda: Interpolated(noise(1, 4, 4, 4, 4), (1.0,) * 4), "1, 2 or 3 axes, got 4"),
     ],
 )
 def test_bad_input(build, message: str) -> None:
@@ -271,3 +272,32 @@ def test_scattered_points_move_no_spectra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("fields.interpolated.translated", refuse)
     field = Interpolated(torch.ones(1, 32, 32).double(), 1 / 32, [0.0, 0.0])
     assert_close(field([[0.3, 0.4]]), torch.ones(1, 1).double(), 100)
+
+
+@pytest.mark.parametrize("refine", [1, 2])
+@pytest.mark.parametrize("lead", [(), (2,), (2, 1)])
+def test_large_maps_are_moved_a_few_at_a_time(
+    lead: tuple[int, ...], refine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same values, whether all maps go through one FFT or, being large, through one buffer in turns."""
+    values = noise(*lead, 3, 6, 5)
+    origin = torch.tensor([0.3, 0.6], dtype=torch.float64)
+    lattice = Lattice(origin, (0.5, 0.5 / refine), (6, 5 * refine))
+    assert commensurate(lattice, (0.5, 0.5), (6, 5)) == ([1, refine], [1, 1])
+    whole = evaluate(Interpolated(values, (0.5, 0.5)), lattice)
+    monkeypatch.setattr("fields.fourier.CHUNK", 1)
+    assert_close(evaluate(Interpolated(values, (0.5, 0.5)), lattice), whole, 10)
+
+
+def test_a_batch_at_the_same_points_is_one_transform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All maps of a batch on one lattice are asked at once, not one after the other."""
+    calls = []
+    real = nonuniform.waves_at
+    monkeypatch.setattr(nonuniform, "pays", lambda *_: True)
+    monkeypatch.setattr(nonuniform, "waves_at", lambda *a: calls.append(a) or real(*a))
+    values = noise(3, 2, 6, 5)
+    lattice = Lattice(torch.tensor([0.3, 0.6]).double(), (0.37, 0.71), (4, 3))
+    found = evaluate(Interpolated(values, (1.0, 1.0)), lattice)
+    assert len(calls) == 1
+    for each, own in zip(found, values, strict=True):
+        assert_close(each, evaluate(Interpolated(own, (1.0, 1.0)), lattice), 1e4, 1.0)

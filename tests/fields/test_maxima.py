@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fields import Ball, Box, Field, Formula, Window, random_bandlimited
+from fields import Ball, Box, Field, Formula, Window, random_bandlimited, soft_maximum
 from fields.correlation import maximum
 from fields.evaluation import evaluate
 from fields.lattice import Lattice
@@ -105,3 +105,26 @@ def test_gradients_go_to_the_two_nodes_around_the_rim() -> None:
     highest(values, row, (1,), (1,)).sum().backward()
     assert values.grad is not None
     assert_close(values.grad, torch.tensor([[0.0, 0.0, 0.0, 0.75, 0.25]]).double(), 4)
+
+
+def test_few_nodes_off_the_lattice() -> None:
+    """One node along an axis, whose spacing fits no common lattice: the maximum over the nodes along the other."""
+    field = Formula(lambda x: x[..., 1:], dim=2, channels=1).pool(Box((1.5, 2.6)), "max", nodes=1)
+    lattice = Lattice(torch.zeros(2).double(), (math.sqrt(2) * 0.61, 1.0), (3, 3))
+    expected = torch.arange(3.0, dtype=torch.float64).expand(1, 3, 3) + 1
+    assert_close(evaluate(field, lattice), expected, 100)
+
+
+@pytest.mark.parametrize("kind", ["max", 2.0, soft_maximum(0.3)], ids=["max", "power", "soft"])
+def test_nodes_outside_a_ball_are_left_out_off_the_lattice(kind) -> None:
+    """Where no lattice holds all nodes, each is a stencil of its own; that of one outside the ball has no taps."""
+    field = random_bandlimited(2, 1, 0.9, 3.0, seed=0).pool(Ball(0.5), kind, nodes=4)
+    origin = torch.tensor([0.1, 0.2], dtype=torch.float64)
+    lattice = Lattice(origin, (math.sqrt(2) / 10, math.sqrt(3) / 10), (4, 4))
+    found, expected = evaluate(field, lattice), field(lattice.points()).movedim(-1, 0)
+    if (
+        kind == "max"
+    ):  # the rim is looked at on lattices only that hold the nodes: there are fewer candidates
+        assert bool((found <= expected + 1e-12).all())
+    else:
+        assert_close(found, expected, 1000, 1.0)

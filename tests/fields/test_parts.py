@@ -91,6 +91,16 @@ def test_batches_of_translations() -> None:
 WAVE = PlaneWaves([[0.5]], [[1.0, 2.0]])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_whole_numbers_divide_as_they_multiply(dtype: torch.dtype) -> None:
+    """Integers, in tensors or not, take the dtype of the field."""
+    field = Constant(torch.tensor([1.0, 2.0], dtype=dtype), 1)
+    for divisor in (2, [2, 2], torch.tensor(2), torch.tensor([2, 2])):
+        found = (field / divisor)([0.0])
+        assert found.dtype == dtype
+        assert found.tolist() == [0.5, 1.0]
+
+
 @pytest.mark.parametrize(
     ("run", "kind", "message"),
     [
@@ -110,6 +120,8 @@ WAVE = PlaneWaves([[0.5]], [[1.0, 2.0]])
         (lambda: WAVE[[]], IndexError, "none, or out of range"),
         (lambda: WAVE[5:], IndexError, "none, or out of range"),
         (lambda: WAVE[0.5], TypeError, "an integer, a slice or a list"),
+        (lambda: WAVE[[True, False]], TypeError, "an integer, a slice or a list"),
+        (lambda: WAVE[torch.tensor([True, False])], TypeError, "an integer, a slice or a list"),
         (lambda: list(WAVE), TypeError, "not iterable"),
         (lambda: WAVE / 0, ZeroDivisionError, "divided by 0"),
         (lambda: WAVE / [1.0, 2.0, 3.0], ValueError, r"shape \(2,\)"),

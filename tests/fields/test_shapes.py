@@ -10,6 +10,7 @@ import torch
 from fields import Balls, Boxes, Bumps, Polynomial, Sprites
 from fields.evaluation import evaluate
 from fields.lattice import Lattice
+from fields.shapes import _lens
 from fields.sprites import SHAPES
 from tests.compare import assert_close, error
 from tests.laws.registry import DIMS, points
@@ -168,3 +169,20 @@ def test_balls_of_unlike_radii_overlap_in_a_lens(dim: int, apart: float) -> None
     peak = torch.ones(1, 1).double()
     found = Balls(one, peak, [r]).inner(Balls(other, peak, [s]))
     assert float(found) == pytest.approx(sum(parts), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_lenses_of_balls_that_nearly_touch(dim: int, dtype: torch.dtype) -> None:
+    """Within rounding of a common tangent, from outside or inside, volumes and their slopes are finite, and right."""
+    generator = torch.Generator().manual_seed(0)
+    r, s = (0.1 + torch.rand(2000, generator=generator, dtype=dtype) for _ in range(2))
+    small, none = torch.minimum(r, s), torch.zeros_like(r)
+    full = math.pi * small**2 if dim == 2 else 4 / 3 * math.pi * small**3
+    for touching, expected in ((r + s, none), ((r - s).abs(), full)):
+        for towards in (0.0, math.inf):
+            apart = torch.nextafter(touching, torch.full_like(touching, towards)).requires_grad_()
+            found = _lens(r, s, apart, dim)
+            (slope,) = torch.autograd.grad(found.sum(), apart)
+            assert_close(found, expected, 100, 1.0)
+            assert bool(slope.isfinite().all())

@@ -57,6 +57,8 @@ class Draw:
         Element of the batch to build; None builds the batch.
     given : sequence of Tensor, optional
         Returned, in turn, in place of what `normal` would draw.
+    device : torch.device or str
+        Where the numbers go once they are drawn.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Draw:
         dtype: torch.dtype = torch.float64,
         element: int | None = 0,
         given: Sequence[Tensor] | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.dim, self.dtype, self.element = dim, dtype, element
+        self.dim, self.dtype, self.element, self.device = dim, dtype, element, device
         self.generator = torch.Generator().manual_seed(dim)
         self.given = None if given is None else list(given)
         self.drawn: list[Tensor] = []
@@ -76,14 +79,15 @@ class Draw:
         if self.given is not None:
             return self.given.pop(0)
         numbers = torch.randn(BATCH, *shape, generator=self.generator, dtype=torch.float64)
-        numbers = (numbers if self.element is None else numbers[self.element]).to(self.dtype)
+        numbers = numbers if self.element is None else numbers[self.element]
+        numbers = numbers.to(self.device, self.dtype)
         self.drawn.append(numbers)
         return numbers
 
     def shared(self, *shape: int) -> Tensor:
         """Uniform numbers in [-1, 1), the same for the whole batch."""
         numbers = torch.rand(shape, generator=self.generator, dtype=torch.float64)
-        return (2 * numbers - 1).to(self.dtype)
+        return (2 * numbers - 1).to(self.device, self.dtype)
 
     def seed(self) -> int:
         return int(torch.randint(1 << 30, (), generator=self.generator))
@@ -123,7 +127,7 @@ def gaussians_per_axis(draw: Draw) -> Field:
 
 def gaussians_covariance(draw: Draw) -> Field:
     root = 0.3 * draw.normal(3, draw.dim, draw.dim)
-    covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype)
+    covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype, device=draw.device)
     return Gaussians(draw.normal(3, draw.dim), draw.normal(3, 2), covariance)
 
 
@@ -135,7 +139,7 @@ def gabors(draw: Draw) -> Field:
 
 def gabors_covariance(draw: Draw) -> Field:
     root = 0.3 * draw.normal(3, draw.dim, draw.dim)
-    covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype)
+    covariance = root @ root.mT + 0.4 * torch.eye(draw.dim, dtype=draw.dtype, device=draw.device)
     frequencies = 0.4 * draw.shared(3, draw.dim)
     return Gabors(draw.normal(3, draw.dim), draw.normal(3, 2), covariance, frequencies)
 
@@ -179,7 +183,8 @@ def random_field(draw: Draw) -> Field:
         dtype=draw.dtype,
     )
     factor = draw.normal(1, 1)
-    return PlaneWaves(field.frequencies, field.amplitudes * factor, field.period)
+    amplitudes = field.amplitudes.to(draw.device) * factor
+    return PlaneWaves(field.frequencies, amplitudes, field.period)
 
 
 def plane_waves(draw: Draw) -> Field:
@@ -193,7 +198,7 @@ def waves_on_a_grid(draw: Draw) -> Field:
     kept = random_bandlimited(draw.dim, 2, [1.01 / p for p in period(draw)], period(draw), 0)
     terms = len(kept.frequencies)
     amplitudes = torch.complex(draw.normal(terms, 2), draw.normal(terms, 2))
-    return PlaneWaves(kept.frequencies, amplitudes, period=period(draw))
+    return PlaneWaves(kept.frequencies.to(draw.device), amplitudes, period=period(draw))
 
 
 def formula(draw: Draw) -> Field:
@@ -204,7 +209,7 @@ def formula(draw: Draw) -> Field:
         return torch.stack([torch.sin(turns).sum(-1), torch.cos(turns).prod(-1)], dim=-1)
 
     bandlimit = [1 / p for p in period(draw)]
-    return Formula(fn, draw.dim, 2, bandlimit, period(draw), dtype=draw.dtype)
+    return Formula(fn, draw.dim, 2, bandlimit, period(draw), draw.dtype, draw.device)
 
 
 def interpolated(method: str, boundary: str, sizes: Sequence[int]) -> Callable[[Draw], Field]:
@@ -379,7 +384,7 @@ def product_that_decays(draw: Draw) -> Field:
 
 def periodized(draw: Draw) -> Field:
     root = 0.1 * draw.normal(2, draw.dim, draw.dim)
-    covariance = root @ root.mT + 0.1 * torch.eye(draw.dim, dtype=draw.dtype)
+    covariance = root @ root.mT + 0.1 * torch.eye(draw.dim, dtype=draw.dtype, device=draw.device)
     field = Gaussians(draw.normal(2, draw.dim) / 2, draw.normal(2, 2), covariance)
     return field.convolve(atoms(draw, 2)).periodize(period(draw))
 

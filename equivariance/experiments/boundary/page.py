@@ -33,9 +33,9 @@ def judge(data: xr.Dataset) -> list[Finding]:
         small("torus: nothing enters or leaves, whole spacings commute everywhere", torus),
         small(
             "windows: no error from the network's reach on inwards, whatever the padding",
-            max(inside),
+            float(np.max(inside)),  # NaN counts, to numpy
         ),
-        large("windows: errors up to the reach, with every padding", min(outermost)),
+        large("windows: errors up to the reach, with every padding", float(np.min(outermost))),
         small("without padding no error at all, on the part of the window that is left", none),
         small("there, and on a torus, the output is that of the whole field", truth),
         large("with padding it isn't", made),

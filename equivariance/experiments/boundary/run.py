@@ -57,7 +57,8 @@ def measure(settings: BoundarySettings) -> xr.Dataset:
             difference, scale = moved(nets[j], field, size, t, kinds[i])
             found = _profile(difference / scale, t, reach)
             profile[i, j] = np.maximum(profile[i, j], found)
-            share[i, j] = max(share[i, j], float(difference.square().mean().sqrt() / scale))
+            each = float(difference.square().mean().sqrt() / scale)
+            share[i, j] = np.maximum(share[i, j], each)
         if j == len(depths) - 1:
             maps[i] = _framed((difference / scale).norm(dim=0).numpy(), size - far)
         truth[i, j] = _from_truth(nets[j], field, size, depths[j], kinds[i])

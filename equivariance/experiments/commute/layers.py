@@ -18,7 +18,8 @@ from discretize import (
     Stride,
 )
 from discretize.origins import Phase
-from fields import Ball, Box, GaussianKernel, PlaneWaves
+from equivariance.experiments.commute.settings import CommuteSettings
+from fields import Ball, Box, Field, GaussianKernel, PlaneWaves, random_bandlimited
 from layers import (
     AvgPool,
     Bias,
@@ -52,6 +53,13 @@ class Kind:
 
     layer: nn.Module
     commutes: str
+
+
+def noise(settings: CommuteSettings) -> Field:
+    """A random field of period `size` whose square the grid can tell, but not the grid that a stride leaves."""
+    return random_bandlimited(
+        2, 1, (settings.band + 0.01) / settings.size, float(settings.size), settings.seed
+    )
 
 
 def kinds(period: float, seed: int) -> dict[str, Kind]:

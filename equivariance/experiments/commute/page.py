@@ -7,23 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from discretize import Grid
 from equivariance.diagram import diagrams, square
-from equivariance.experiments.commute.layers import SQUARES, kinds
+from equivariance.experiments.commute.layers import SQUARES, kinds, noise
 from equivariance.experiments.commute.settings import CommuteSettings
 from equivariance.experiments.configuring import stored_settings
 from equivariance.experiments.finding import Finding, Table, told
+from equivariance.plots import coloured
 from equivariance.table import number
-from fields import random_bandlimited
 
 #: Relative differences up to here are rounding: a Fourier interpolant of 1024 points and sums over windows.
 ROUNDING = 1e-11
 #: Differences that theory says are there are at least so large.
 BROKEN = 1e-6
-LEAST, MOST = 1e-16, 1.0
 #: Layers whose diagrams are drawn.
 DRAWN = ("ReLU", "polynomial")
 
@@ -81,8 +79,7 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
     """All differences as colours, and two diagrams on a grid, at a real translation."""
     settings = stored_settings(CommuteSettings(), data)
     chosen = kinds(float(settings.size), settings.seed)
-    band = (settings.band + 0.01) / settings.size
-    field = random_bandlimited(2, 1, band, float(settings.size), settings.seed)
+    field = noise(settings)
     grid, t = Grid((settings.size,) * 2, 1.0), np.round(data["t"].to_numpy()[0] % 8, 2).tolist()
     drawn = [square(name, chosen[name].layer, field, t, grid) for name in DRAWN]
     return {"commute": _colours(data), "commute-diagram": diagrams(drawn)}
@@ -92,13 +89,7 @@ def _colours(data: xr.Dataset) -> Figure:
     error, names = data["error"].to_numpy(), data["layer"].to_numpy()
     figure = Figure(figsize=(9.2, 1.4 + 0.33 * len(names)), layout="constrained")
     ax = figure.subplots()
-    image = ax.imshow(
-        error.clip(LEAST, MOST), cmap="cividis", norm=LogNorm(LEAST, MOST), aspect="auto"
-    )
-    for (i, j), e in np.ndenumerate(error):
-        power = "0" if e == 0 else f"10$^{{{round(float(np.log10(e)))}}}$"
-        colour = "white" if e < 1e-8 else "black"
-        ax.text(j, i, f"{sign(e)}  {power}", ha="center", va="center", fontsize=9, color=colour)
+    image = coloured(ax, error, sign=lambda e: f"{sign(e)}  ")
     ax.set_xticks(range(error.shape[1]), data["square"].to_numpy().tolist(), fontsize=9)
     ax.xaxis.tick_top()
     ax.set_yticks(range(len(names)), names.tolist(), fontsize=9)

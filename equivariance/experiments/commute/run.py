@@ -13,14 +13,14 @@ from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
 from equivariance.error import compare, equivariance_error
-from equivariance.experiments.commute.layers import SQUARES, kinds
+from equivariance.experiments.commute.layers import SQUARES, kinds, noise
 from equivariance.experiments.commute.page import content as content
 from equivariance.experiments.commute.page import judge as judge
 from equivariance.experiments.commute.page import pictures as pictures
 from equivariance.experiments.commute.page import table as table
 from equivariance.experiments.commute.page import text as text
 from equivariance.experiments.commute.settings import CommuteSettings
-from fields import Field, random_bandlimited
+from fields import Field
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +57,6 @@ def measure(settings: CommuteSettings) -> xr.Dataset:
     )
 
 
-def noise(settings: CommuteSettings) -> Field:
-    """A random field of period `size` whose square the grid can tell, but not the grid that a stride leaves."""
-    return random_bandlimited(
-        2, 1, (settings.band + 0.01) / settings.size, float(settings.size), settings.seed
-    )
-
-
 def squares(
     layer: nn.Module, field: Field, grid: Grid, whole: Tensor, real: Tensor, points: Tensor
 ) -> list[float]:
@@ -88,4 +81,4 @@ def _sampled(layer: nn.Module, field: Field, grid: Grid) -> Samples:
 
 
 def _worst(error: Callable[[Tensor], Tensor], translations: Tensor) -> float:
-    return max(float(error(t)) for t in translations)
+    return float(torch.stack([error(t) for t in translations]).max())

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from equivariance.experiments.finding import Finding, Table, told
+from equivariance.plots import coloured
 from equivariance.table import number
 
 KINDS: dict[str, str | float] = {"mean": "mean", "root mean square": 2, "maximum": "max"}
@@ -41,7 +41,6 @@ PROMISES = {
 WITHIN = {"r": 3, "w": 2, "m": 1}
 #: Changes up to here are rounding; those that theory has are at least `BROKEN`.
 ROUNDING, BROKEN = 1e-12, 1e-7
-LEAST, MOST = 1e-16, 1.0
 
 
 def agreeing(data: xr.Dataset) -> np.ndarray:
@@ -119,13 +118,7 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
     cells = error.reshape(len(names), -1)
     figure = Figure(figsize=(9.6, 1.6 + 0.34 * len(names)), layout="constrained")
     ax = figure.subplots()
-    image = ax.imshow(
-        cells.clip(LEAST, MOST), cmap="cividis", norm=LogNorm(LEAST, MOST), aspect="auto"
-    )
-    for (row, column), e in np.ndenumerate(cells):
-        power = "0" if e == 0 else f"10$^{{{round(float(np.log10(e)))}}}$"
-        colour = "white" if e < 1e-8 else "black"
-        ax.text(column, row, power, ha="center", va="center", fontsize=9, color=colour)
+    image = coloured(ax, cells)
     ax.set_xticks(range(cells.shape[1]), list(CLASSES) * len(KINDS), fontsize=9)
     ax.xaxis.tick_top()
     for j, kind in enumerate(data["invariant"].to_numpy()):

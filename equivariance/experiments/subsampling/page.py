@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from equivariance.experiments.configuring import stored_settings
 from equivariance.experiments.finding import Finding, Table, large, small, verdicts
 from equivariance.experiments.subsampling.methods import NONE, REAL, WHOLE
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
+from equivariance.plots import coloured
 from equivariance.table import aligned, number
 
 CLASSES = ("multiples", "others", "half pixels", "real")
-#: Colours of the picture span these errors.
-LEAST, MOST = 1e-16, 1.0
 #: Errors up to here are rounding; those that theory has are at least `BROKEN` on the fullest random field.
 ROUNDING, BROKEN = 1e-12, 1e-3
 
@@ -66,7 +64,7 @@ def judge(data: xr.Dataset) -> list[Finding]:
         small(f"multiples of the stride: {len(strided)} more", _worst(multiples), ROUNDING),
         large(
             "no others, on the random field of most waves",
-            min(float(e.to_numpy().min()) for e in others),
+            float(np.min([e.to_numpy().min() for e in others])),  # NaN counts, to numpy
             BROKEN,
         ),
     ]
@@ -117,15 +115,10 @@ def pictures(data: xr.Dataset) -> dict[str, Figure]:
         figsize=(2.4 + 5.6 * len(sources), 1.8 + 0.34 * len(methods)), layout="constrained"
     )
     axes = figure.subplots(1, len(sources), sharey=True, squeeze=False)[0]
-    norm = LogNorm(LEAST, MOST)
     for ax, source in zip(axes, sources, strict=True):
         cells = errors.sel(source=source).transpose("layer", "band", "translations").to_numpy()
         grid = cells.reshape(len(methods), -1)
-        image = ax.imshow(grid.clip(LEAST, MOST), cmap="cividis", norm=norm, aspect="auto")
-        for (row, column), error in np.ndenumerate(grid):
-            colour = "white" if error < 1e-8 else "black"
-            power = "0" if error == 0 else f"10$^{{{round(float(np.log10(error)))}}}$"
-            ax.text(column, row, power, ha="center", va="center", fontsize=7, color=colour)
+        image = coloured(ax, grid, 7)
         ax.set_xticks(range(grid.shape[1]), list(CLASSES) * len(bands), rotation=90, fontsize=8)
         for i in range(1, len(bands)):
             ax.axvline(len(CLASSES) * i - 0.5, color="white", linewidth=2)

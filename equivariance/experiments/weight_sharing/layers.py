@@ -112,15 +112,3 @@ def _pointwise(layer: Map, grid: Grid) -> float:
 
 def _window(layer: Map, grid: Grid) -> float:
     return shared_window(layer, grid).residue
-
-
-def commutator(layer: Map, grid: Grid, seed: int) -> float:
-    """The largest ‖Φ(t▷f) − t▷Φ(f)‖ / ‖Φ(f)‖ over steps t along the axes, for a random f."""
-    draw = torch.Generator().manual_seed(seed)
-    f = torch.randn(1, *grid.shape, generator=draw, dtype=torch.float64)
-    out = layer(Samples(f, grid)).values
-    worst = 0.0
-    for axis in range(-grid.dim, 0):
-        moved = layer(Samples(f.roll(1, axis), grid)).values
-        worst = max(worst, float((moved - out.roll(1, axis)).norm()))
-    return worst / float(out.norm())

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 from discretize import Grid, Samples
-from equivariance.experiments.weight_sharing.layers import SIDE, commutator, probes
+from equivariance.experiments.weight_sharing.layers import SIDE, probes
 from equivariance.experiments.weight_sharing.page import content as content
 from equivariance.experiments.weight_sharing.page import judge as judge
 from equivariance.experiments.weight_sharing.page import pictures as pictures
@@ -25,6 +25,7 @@ from equivariance.theorems.intertwiners import (
     intertwiners,
     translation_matrix,
 )
+from equivariance.theorems.sharing import commutator
 from layers import Conv
 
 TITLE = "To commute with translations is to share weights"
@@ -71,6 +72,8 @@ def measure(settings: WeightSharingSettings) -> xr.Dataset:
     constants = [biases(c.shape, c.c_out, c.stride).dimension for c in tried]
     checks = [_projected(s, c, settings.seed) for s, c in zip(spaces, tried, strict=True)]
     chosen, grid = probes(settings.seed), Grid((SIDE, SIDE), 1.0)
+    draw = torch.Generator().manual_seed(settings.seed)
+    random = torch.randn(1, 1, SIDE, SIDE, generator=draw, dtype=torch.float64)
     counts = parameter_counts((settings.size,) * 2, settings.c_in, settings.c_out, settings.kernel)
     return xr.Dataset(
         {
@@ -88,7 +91,7 @@ def measure(settings: WeightSharingSettings) -> xr.Dataset:
             "residue_theory": ("layer", [p.theory for p in chosen.values()]),
             "commutator": (
                 "layer",
-                [commutator(p.layer, grid, settings.seed) for p in chosen.values()],
+                [commutator(p.layer, random, grid) for p in chosen.values()],
             ),
             "parameters": ("kind", counts["parameters"].to_numpy()),
             "matrix": (("part", "row", "column"), _parts(settings.seed)),
