@@ -50,7 +50,12 @@ def test_hears(tmp_path: Path) -> None:
     with browser() as chromium:
         page = chromium.new_page()
         heard = listen(page)
-        page.goto(file.as_uri())
+        with (  # events arrive when they like
+            page.expect_websocket(),
+            page.expect_event("pageerror"),
+            page.expect_console_message(lambda message: "ERR_" in message.text),
+        ):
+            page.goto(file.as_uri())
     assert any("absent is not defined" in said for said in heard.said)
     assert "careful" in heard.said
     assert "nothing" not in heard.said
