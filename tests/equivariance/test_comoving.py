@@ -178,7 +178,9 @@ def test_bad_input() -> None:
         layer(torch.full((1, 1, 8), float("nan")))
     with pytest.raises(ValueError, match="without empty axes"):
         layer(torch.zeros(1, 0, 8))
-    with pytest.raises(TypeError, match="module must be callable, got int: expected a function of tensors"):
+    with pytest.raises(
+        TypeError, match="module must be callable, got int: expected a function of tensors"
+    ):
         Comoving(3)
     x = inputs(3, torch.float64)[0]
     with pytest.raises(ValueError, match="doesn't divide the period 64"):
