@@ -36,9 +36,7 @@ def read_toml(path: Path, name: str | None = None) -> dict[str, Any]:
         raise BadInput(f"{name} has more than {LONGEST >> 20} MiB: settings are shorter")
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{name} is no TOML file: {error}") from error
     except RecursionError as error:
         raise BadInput(f"{name} nests its values too deeply") from error
-    except ValueError as error:  # a date or a number that Python doesn't have
+    except ValueError as error:  # bytes, syntax, or a date or a number that Python doesn't have
         raise BadInput(f"{name} is no TOML file: {error}") from error

@@ -136,10 +136,8 @@ def per_axis(value: VectorLike, dim: int, name: str) -> tuple[float, ...]:
 
 def _numbers(value: Any, dim: int | None, name: str, wanted: str) -> tuple[float, ...]:
     """Finite floats: `dim` of them, a single one repeated; or one to three, where `dim` is None."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | np.ndarray):
         value = as_tensor(value, name).detach().cpu().double().tolist()
-    elif isinstance(value, np.ndarray):
-        value = as_tensor(value, name).tolist()
     if isinstance(value, int | float | Real):
         value = [value] * (dim or 1)
     if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):

@@ -24,7 +24,7 @@ from equivariance.measuring.telling import (
 )
 from equivariance.plots import STYLES
 from equivariance.table import number
-from equivariance.verdict import CLASSES, tolerance
+from equivariance.verdict import CLASSES, classes, tolerance
 
 #: The layers that are shown where all would be too many.
 STAGES = ("conv1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "output")
@@ -97,9 +97,9 @@ def worst(data: xr.Dataset) -> xr.DataArray:
 def multiples(data: xr.Dataset) -> xr.DataArray:
     """Whether a translation is a multiple of a layer's stride, (layer, translation)."""
     t = data["t"].transpose("translation", "axis").to_numpy()
-    steps = t / np.maximum(1.0, data["stride"].transpose("layer", "axis").to_numpy()[:, None])
-    near = (np.abs(steps - steps.round()) < 1e-9).all(-1)
-    return xr.DataArray(near, {"layer": data["layer"]}, ("layer", "translation"))
+    strides = data["stride"].transpose("layer", "axis").to_numpy()
+    masks = np.stack([classes(t, stride)[0] for stride in strides])
+    return xr.DataArray(masks, {"layer": data["layer"]}, ("layer", "translation"))
 
 
 def divided(data: xr.Dataset) -> xr.DataArray:
