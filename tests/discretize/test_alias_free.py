@@ -97,7 +97,7 @@ def test_filtered_leaky_relu(up: int, down: int) -> None:
     half = max(2**0.3 * cutoff, 0.5) - cutoff
     x = noise(n)
     y = np.zeros(n * up)
-    y[::up] = x
+    y[::up] = x.numpy()
 
     def circular(values: np.ndarray, taps: int, m: int) -> np.ndarray:
         row = firwin(taps, cutoff / m, width=2 * half / m, fs=1.0)
