@@ -1,7 +1,7 @@
 """The experiments that the command line knows: a question each, with settings and a way to answer it.
 
-An experiment is a frozen dataclass of settings, a module that measures and tells (`experiment.Home`), and a template of
-its page. The modules are imported when they run, so that listing costs nothing.
+An experiment is a frozen dataclass of settings, a module that measures (`run`), one that tells (`page`), and a
+template of its page. The modules are imported when they run, so that listing costs nothing.
 """
 
 from equivariance.experiments.autoencoder.settings import (
@@ -36,67 +36,67 @@ EXPERIMENTS: dict[str, Experiment] = {
             "stride",
             "what a stride does to translation equivariance, and what mends it",
             StrideSettings(),
-            "equivariance.experiments.stride.run",
+            "equivariance.experiments.stride",
         ),
         Experiment(
             "subsampling",
             "every kind of subsampling, at translations of every kind, on fields of several bands",
             SubsamplingSettings(),
-            "equivariance.experiments.subsampling.run",
+            "equivariance.experiments.subsampling",
         ),
         Experiment(
             "autoencoder",
             "what equivariant subsampling buys an autoencoder at positions that it never saw",
             AutoencoderSettings(),
-            "equivariance.experiments.autoencoder.run",
+            "equivariance.experiments.autoencoder",
         ),
         Experiment(
             "model",
             "where a residual network breaks, whether strides or borders do it, and what would mend it",
             ModelSettings(),
-            "equivariance.experiments.model.run",
+            "equivariance.experiments.model",
         ),
         Experiment(
             "resolution",
             "how fine a grid has to be: errors against spacing, measured and foretold from the spectrum",
             ResolutionSettings(),
-            "equivariance.experiments.resolution.run",
+            "equivariance.experiments.resolution",
         ),
         Experiment(
             "weight-sharing",
             "to commute with translations is to share weights: all maps that do, found without assuming it",
             WeightSharingSettings(),
-            "equivariance.experiments.weight_sharing.run",
+            "equivariance.experiments.weight_sharing",
         ),
         Experiment(
             "commute",
             "both ways round the diagram for every layer: on fields, on samples, sampled before or after",
             CommuteSettings(),
-            "equivariance.experiments.commute.run",
+            "equivariance.experiments.commute",
         ),
         Experiment(
             "local",
             "parts that move independently: when a layer notices that there are two",
             LocalSettings(),
-            "equivariance.experiments.local.run",
+            "equivariance.experiments.local",
         ),
         Experiment(
             "nonlinearity",
             "how much of a band limit each activation breaks, and what over-sampling it buys",
             NonlinearitySettings(),
-            "equivariance.experiments.nonlinearity.run",
+            "equivariance.experiments.nonlinearity",
         ),
         Experiment(
             "invariance",
             "which invariants survive: global pooling behind every kind of subsampling",
             InvarianceSettings(),
-            "equivariance.experiments.invariance.run",
+            "equivariance.experiments.invariance",
         ),
         Experiment(
             "boundary",
             "torus against windows: what enters and leaves, and how far each padding is felt",
             BoundarySettings(),
-            "equivariance.experiments.boundary.run",
+            "equivariance.experiments.boundary",
         ),
     ]
 }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
-from equivariance.bad_input import BadInput
+from equivariance.bad_input import BadInput, check_known
 from equivariance.toml import read_toml
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def configured(default: SettingsType, values: Mapping[str, Any], source: str) ->
     names = [f.name for f in fields(default)]  # type: ignore[arg-type]
     known = {key: key.replace("-", "_") for key in values}
     for key, name in known.items():
-        check_known(key, name, names, f"{source}: there is no setting")
+        check_known(name, names, f"{source}: there is no setting {key!r}")
     made = {name: _as(kinds[name], values[key], f"{source}: {key}") for key, name in known.items()}
     return replace(default, **made)  # type: ignore[type-var]
 
@@ -81,15 +80,6 @@ def stored_settings(default: SettingsType, data: xr.Dataset) -> SettingsType:
     stored = json.loads(data.attrs["configuration"])
     del stored["experiment"]
     return configured(default, stored, "the results")
-
-
-def check_known(key: str, name: str, names: Iterable[str], refusal: str) -> None:
-    """Raise BadInput where a name isn't among those known, with the nearest of them."""
-    names = list(names)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-        raise BadInput(f"{refusal} {key!r}: {hint}")
 
 
 def _as(kind: Any, value: Any, where: str) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from equivariance.experiments.finding import Finding, Table
 from equivariance.experiments.settings import Settings
+from equivariance.flags import flags
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
 PLACES = ("out", "overwrite")
 
 
-class Home(Protocol):
-    """What the module of an experiment holds, beside the template `NAME.html`.
+class Run(Protocol):
+    """What an experiment's module `run` holds."""
+
+    def measure(self, settings: Any) -> xr.Dataset:
+        """Compute all numbers; BadInput where these settings can't be measured."""
+
+
+class Page(Protocol):
+    """What an experiment's module `page` holds, beside the template `NAME.html`.
 
     Attributes
     ----------
@@ -38,9 +46,6 @@ class Home(Protocol):
 
     TITLE: str
     PICTURES: tuple[str, ...]
-
-    def measure(self, settings: Any) -> xr.Dataset:
-        """Compute all numbers; BadInput where these settings can't be measured."""
 
     def judge(self, data: xr.Dataset) -> list[Finding]:
         """The predictions, held against the numbers alone."""
@@ -90,7 +95,7 @@ class Experiment:
     settings : Settings
         The default settings.
     home : str
-        The module, a `Home`; imported when it is needed.
+        The package with the modules `run` and `page`; imported when they are needed.
     """
 
     name: str
@@ -98,14 +103,19 @@ class Experiment:
     settings: Settings
     home: str
 
+    def measure(self, settings: Any) -> xr.Dataset:
+        """Compute all numbers, as `run.measure` does."""
+        module: Run = importlib.import_module(f"{self.home}.run")
+        return module.measure(settings)
+
     @property
-    def module(self) -> Home:
-        """The module that measures and tells."""
-        module: Any = importlib.import_module(self.home)
-        return module  # type: ignore[no-any-return]
+    def page(self) -> Page:
+        """What tells the numbers."""
+        module: Page = importlib.import_module(f"{self.home}.page")
+        return module
 
     def run(self, settings: Any) -> Outcome:
-        """Run the experiment."""
+        """Measure, tell, and write."""
         from equivariance.experiments.running import run
 
         return run(self, settings)
@@ -113,23 +123,13 @@ class Experiment:
 
 def configuration(name: str, settings: Any) -> dict[str, Any]:
     """All that the results depend on, as JSON knows it."""
-    return {"experiment": name} | {k: _plain(v) for k, v in _own(settings) if k not in PLACES}
+    own = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    return {"experiment": name} | {k: _plain(v) for k, v in own.items() if k not in PLACES}
 
 
 def command(name: str, settings: Any) -> str:
     """What to type for these settings, defaults left out."""
-    words = ["equivariance", "run", name]
-    default = {f.name: f.default for f in dataclasses.fields(settings)}
-    for key, value in _own(settings):
-        if value != default[key] and key != "overwrite":
-            flag = f"--{key.replace('_', '-')}"
-            values = value if isinstance(value, tuple) else (value,)
-            words += [flag] if value is True else [flag, *map(str, values)]
-    return shlex.join(words)
-
-
-def _own(settings: Any) -> list[tuple[str, Any]]:
-    return [(f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings)]
+    return shlex.join(["equivariance", "run", name, *flags(settings, ["overwrite"])])
 
 
 def _plain(value: Any) -> Any:

@@ -31,13 +31,13 @@ def run(experiment: Experiment, settings: Any) -> Outcome:
         Where the settings, the folder or what is in it don't allow it, before the work starts.
     """
     folder = prepared(experiment, settings)
-    name, effective, home = experiment.name, settings.effective, experiment.module
+    name, effective, told = experiment.name, settings.effective, experiment.page
     with threads(settings.threads):
-        data = home.measure(effective)
+        data = experiment.measure(effective)
         record = provenance(configuration(name, effective), command(name, settings))
-        data = data.assign_attrs(title=home.TITLE, **record)
+        data = data.assign_attrs(title=told.TITLE, **record)
         contents = {f"{name}.nc": as_bytes(data)} | shown(experiment, data)
-    return Outcome(home.text(data), folder.write(contents), tuple(home.judge(data)))
+    return Outcome(told.text(data), folder.write(contents), tuple(told.judge(data)))
 
 
 def prepared(experiment: Experiment, settings: Any) -> OutputFolder:
@@ -51,32 +51,32 @@ def prepared(experiment: Experiment, settings: Any) -> OutputFolder:
 
 def files(experiment: Experiment) -> tuple[str, ...]:
     """Names of all files of an experiment, numbers first, page last."""
-    pictures = (f"{picture}.png" for picture in experiment.module.PICTURES)
+    pictures = (f"{picture}.png" for picture in experiment.page.PICTURES)
     return (f"{experiment.name}.nc", f"{experiment.name}.csv", *pictures, f"{experiment.name}.html")
 
 
 def shown(experiment: Experiment, data: xr.Dataset) -> dict[str, bytes]:
     """Table, pictures and page of results, by file name; from the dataset alone."""
-    home, name = experiment.module, experiment.name
-    pictures = {key: png(figure) for key, figure in home.pictures(data).items()}
-    table = home.table(data)
+    told, name = experiment.page, experiment.name
+    pictures = {key: png(figure) for key, figure in told.pictures(data).items()}
+    table = told.table(data)
     contents = {f"{name}.csv": as_csv(table)} | {f"{k}.png": v for k, v in pictures.items()}
     return contents | {f"{name}.html": page(experiment, data, pictures)}
 
 
 def page(experiment: Experiment, data: xr.Dataset, pictures: dict[str, bytes]) -> bytes:
     """The page, with all pictures in it."""
-    home = experiment.module
+    told = experiment.page
     return render(
         f"{experiment.name}.html",
-        title=home.TITLE,
+        title=told.TITLE,
         file=f"{experiment.name}.nc",
         settings=stored_settings(experiment.settings, data),
-        findings=home.judge(data),
-        table=home.table(data),
+        findings=told.judge(data),
+        table=told.table(data),
         pictures=pictures,
         provenance=recorded(data.attrs),
-        **home.content(data),
+        **told.content(data),
     )
 
 

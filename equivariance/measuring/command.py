@@ -14,6 +14,7 @@ from typing import Any, Literal
 import tyro
 
 from equivariance.bad_input import BadInput, check_range
+from equivariance.flags import flags
 
 #: Sides that are tried, in turn, where no size is given.
 SIDES = (64, 32, 224, 28, 96, 128, 256)
@@ -117,15 +118,8 @@ class MeasureSettings:
     @property
     def command(self) -> str:
         """What to type for these settings, defaults left out."""
-        words = ["equivariance", "measure", self.target]
-        for f in dataclasses.fields(self)[1:]:
-            value = getattr(self, f.name)
-            if value == f.default or f.name == "overwrite":
-                continue
-            flag = f"--{f.name.replace('_', '-')}"
-            values = value if isinstance(value, tuple) else [value]
-            words += [flag] if value is True else [flag, *map(str, values)]
-        return shlex.join(words)
+        given = flags(self, ["target", "overwrite"])
+        return shlex.join(["equivariance", "measure", self.target, *given])
 
 
 _PLACES = ("out", "overwrite", "tolerance", "only_multiples")

@@ -31,14 +31,13 @@ make = "mine.py:layer"                      # called with stride and seed
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equivariance.bad_input import BadInput
+from equivariance.bad_input import BadInput, check_known
 from equivariance.error import NORMS
 from equivariance.measuring.target import LIBRARIES
 from equivariance.provenance import as_json
@@ -174,10 +173,7 @@ def _known(table: Any, names: Collection[str], where: str) -> None:
     if not isinstance(table, Mapping):
         raise BadInput(f"{where} must be a table with {', '.join(names)}, got {table!r}")
     for key in table:
-        if key not in names:
-            near = difflib.get_close_matches(key, names, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(names)}"
-            raise BadInput(f"{where}: there is no key {key!r}: {hint}")
+        check_known(key, names, f"{where}: there is no key {key!r}")
 
 
 def _has(table: Mapping[str, Any], names: Collection[str], where: str) -> None:

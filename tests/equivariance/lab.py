@@ -19,8 +19,8 @@ def quick(name: str, out: Path, *flags: str) -> SimpleNamespace:
     assert main(["run", name, "--quick", "--out", str(out), *flags]) == 0
     with xr.open_dataset(out / f"{name}.nc", engine="scipy") as stored:
         data = stored.load()
-    home = EXPERIMENTS[name].module
-    return SimpleNamespace(out=out, name=name, data=data, home=home, findings=home.judge(data))
+    told = EXPERIMENTS[name].page
+    return SimpleNamespace(out=out, name=name, data=data, told=told, findings=told.judge(data))
 
 
 def owes(done: SimpleNamespace) -> None:
@@ -29,15 +29,15 @@ def owes(done: SimpleNamespace) -> None:
     assert {p.name for p in done.out.iterdir()} == set(files(experiment))
     assert [f for f in done.findings if not f.holds] == []
     assert json.loads(done.data.attrs["configuration"])["experiment"] == done.name
-    table = done.home.table(done.data)
+    table = done.told.table(done.data)
     with (done.out / f"{done.name}.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [table.header, *table.rows]
-    text = done.home.text(done.data)
+    text = done.told.text(done.data)
     assert all(f.prediction in text and f.measured in text for f in done.findings)
     assert max(map(len, text.splitlines())) <= 140
     page = Page((done.out / f"{done.name}.html").read_text("utf-8"))
     assert not page.tags & {"script", "link", "iframe", "object", "base"}
-    assert page.pictures == len(done.home.PICTURES)
+    assert page.pictures == len(done.told.PICTURES)
     words = " ".join(" ".join(page.words).split())
     assert f"equivariance run {done.name}" in words
     assert words.count("as predicted") == len(done.findings)

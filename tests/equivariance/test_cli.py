@@ -16,6 +16,7 @@ from skimage import io
 import equivariance.sweep
 from equivariance.cli import main
 from equivariance.experiments import EXPERIMENTS, StrideSettings
+from equivariance.experiments.stride import page as stride_page
 from equivariance.experiments.stride import run as stride
 from equivariance.experiments.stride.inputs import photograph
 
@@ -32,7 +33,7 @@ def run(out, *flags):
 def _no_pictures(monkeypatch):
     """Pictures take most of the time; `test_stride` looks at them."""
     names = [name.removesuffix(".png") for name in PICTURES]
-    monkeypatch.setattr(stride, "pictures", lambda _: {name: Figure((1, 1)) for name in names})
+    monkeypatch.setattr(stride_page, "pictures", lambda _: {name: Figure((1, 1)) for name in names})
 
 
 def contents(folder):

@@ -59,7 +59,7 @@ def test_verdicts_are_those_of_the_numbers(done, cell, value):
     data["error"][cell] = value
     failing = [f.prediction for f in judge(data) if not f.holds]
     assert [f.partition(":")[0] for f in failing] == [list(SQUARES)[cell[1]]]
-    assert " !" in "".join(c for row in done.home.table(data).rows for c in row)
+    assert " !" in "".join(c for row in done.told.table(data).rows for c in row)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_good_file(tmp_path) -> None:
 LAST = 'chain = ["square", "mean"]'
 CHANGES = {
     "unknown key": ("seeds = 2", "seed = 2", r"no key 'seed': did you mean 'seeds'\?"),
-    "unknown key far off": ("seeds = 2", "xyz = 2", "no key 'xyz': expected strides, seeds"),
+    "unknown key far off": ("seeds = 2", "xyz = 2", "no key 'xyz': there are strides, seeds"),
     "unknown key of a grid": ("shape = [12]", "shpae = [12]", r"\[grids.z\].*did you mean 'shape'"),
     "unknown key of a field": ("bandlimit = 0.4", "band = 0.4", r"\[fields.z\] random.*'bandlimit'"),
     "unknown key of a layer": ('chain = ["sq', 'chian = ["sq', r"\[layers.a\].*did you mean 'chain'"),

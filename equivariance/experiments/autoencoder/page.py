@@ -14,6 +14,9 @@ from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import STYLES
 from equivariance.table import number
 
+TITLE = "Autoencoders at positions that they never saw"
+PICTURES = ("autoencoder",)
+
 #: The equivariant autoencoder's error outside is at most so many times that inside.
 ALIKE = 1.2
 #: The plain one's error outside is at least so many times the equivariant one's.

@@ -10,19 +10,12 @@ import xarray as xr
 from torch import Tensor
 
 from equivariance.experiments.autoencoder.networks import Autoencoder
-from equivariance.experiments.autoencoder.page import content as content
-from equivariance.experiments.autoencoder.page import judge as judge
-from equivariance.experiments.autoencoder.page import pictures as pictures
-from equivariance.experiments.autoencoder.page import table as table
-from equivariance.experiments.autoencoder.page import text as text
 from equivariance.experiments.autoencoder.settings import AutoencoderSettings
 from equivariance.experiments.autoencoder.sprites import INSIDE, OUTSIDE, images
 from equivariance.experiments.autoencoder.training import errors, reconstructed, trained
 
 log = logging.getLogger(__name__)
 
-TITLE = "Autoencoders at positions that they never saw"
-PICTURES = ("autoencoder",)
 #: Both autoencoders, and whether the points that they keep move along.
 NETWORKS = {"equivariant": True, "plain": False}
 POSITIONS = (INSIDE, OUTSIDE)

@@ -14,6 +14,9 @@ from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
+TITLE = "Torus against windows"
+PICTURES = ("boundary",)
+
 #: Paddings that make something up; the others don't.
 MAKING = ("zero", "reflect", "nearest", "periodic")
 

@@ -15,17 +15,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
-from equivariance.experiments.boundary.page import content as content
-from equivariance.experiments.boundary.page import judge as judge
-from equivariance.experiments.boundary.page import pictures as pictures
-from equivariance.experiments.boundary.page import table as table
-from equivariance.experiments.boundary.page import text as text
 from equivariance.experiments.boundary.settings import BoundarySettings
 from fields import Field, random_bandlimited
 from layers import Bias, Conv, Pointwise
-
-TITLE = "Torus against windows"
-PICTURES = ("boundary",)
 
 #: Paddings of a window, and the torus, on which nothing enters or leaves.
 PADDINGS = ("zero", "reflect", "nearest", "periodic", "none")

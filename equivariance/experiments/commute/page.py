@@ -18,6 +18,9 @@ from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import coloured
 from equivariance.table import number
 
+TITLE = "Both ways round the diagram"
+PICTURES = ("commute", "commute-diagram")
+
 #: Relative differences up to here are rounding: a Fourier interpolant of 1024 points and sums over windows.
 ROUNDING = 1e-11
 #: Differences that theory says are there are at least so large.

@@ -14,18 +14,10 @@ from tqdm import tqdm
 from discretize import Grid, Samples, sample
 from equivariance.error import compare, equivariance_error
 from equivariance.experiments.commute.layers import SQUARES, kinds, noise
-from equivariance.experiments.commute.page import content as content
-from equivariance.experiments.commute.page import judge as judge
-from equivariance.experiments.commute.page import pictures as pictures
-from equivariance.experiments.commute.page import table as table
-from equivariance.experiments.commute.page import text as text
 from equivariance.experiments.commute.settings import CommuteSettings
 from fields import Field
 
 log = logging.getLogger(__name__)
-
-TITLE = "Both ways round the diagram"
-PICTURES = ("commute", "commute-diagram")
 
 #: Nodes per spacing with which layers of a field are sampled: the same before and after a translation.
 REFINEMENT = 2

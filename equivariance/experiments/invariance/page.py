@@ -12,6 +12,9 @@ from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import coloured
 from equivariance.table import number
 
+TITLE = "Which invariants survive"
+PICTURES = ("invariance",)
+
 KINDS: dict[str, str | float] = {"mean": "mean", "root mean square": 2, "maximum": "max"}
 CLASSES = ("even", "odd", "real")
 #: What leaves mean, root mean square and maximum alone: r all real translations, w whole pixels, m multiples of the

@@ -13,11 +13,6 @@ from tqdm import tqdm
 from discretize import Grid
 from equivariance.error import equivariance_error
 from equivariance.experiments.invariance.page import CLASSES, KINDS, PROMISES
-from equivariance.experiments.invariance.page import content as content
-from equivariance.experiments.invariance.page import judge as judge
-from equivariance.experiments.invariance.page import pictures as pictures
-from equivariance.experiments.invariance.page import table as table
-from equivariance.experiments.invariance.page import text as text
 from equivariance.experiments.invariance.settings import InvarianceSettings
 from equivariance.experiments.subsampling.methods import methods
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
@@ -25,9 +20,6 @@ from fields import random_bandlimited
 from layers import GlobalPool
 
 log = logging.getLogger(__name__)
-
-TITLE = "Which invariants survive"
-PICTURES = ("invariance",)
 
 STRIDE = 2
 #: Added to the field, so that means of linear layers don't vanish.

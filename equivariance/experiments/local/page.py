@@ -14,6 +14,9 @@ from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
+TITLE = "Parts that move independently"
+PICTURES = ("local",)
+
 #: Parts nearer than so many receptive fields interact, in every layer that isn't linear.
 NEAR = 0.5
 

@@ -18,11 +18,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
-from equivariance.experiments.local.page import content as content
-from equivariance.experiments.local.page import judge as judge
-from equivariance.experiments.local.page import pictures as pictures
-from equivariance.experiments.local.page import table as table
-from equivariance.experiments.local.page import text as text
 from equivariance.experiments.local.settings import LocalSettings
 from fields import (
     Balls,
@@ -35,9 +30,6 @@ from fields import (
 )
 from fields.parts import Part
 from layers import Bias, Conv, MaxPool, Pointwise
-
-TITLE = "Parts that move independently"
-PICTURES = ("local",)
 
 #: Value of the background.
 BACKGROUND = 0.3

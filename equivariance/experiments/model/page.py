@@ -26,6 +26,9 @@ from equivariance.plots import STYLES
 from equivariance.table import number
 from equivariance.verdict import CLASSES, classes, tolerance
 
+TITLE = "Where a residual network stops being translation equivariant"
+PICTURES = ("model", "model-maps", "model-layers")
+
 #: The layers that are shown where all would be too many.
 STAGES = ("conv1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "output")
 #: Errors that theory has are at least so large.

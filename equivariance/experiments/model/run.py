@@ -15,11 +15,6 @@ import xarray as xr
 from torch import nn
 
 from equivariance.experiments.model.network import resnet
-from equivariance.experiments.model.page import content as content
-from equivariance.experiments.model.page import judge as judge
-from equivariance.experiments.model.page import pictures as pictures
-from equivariance.experiments.model.page import table as table
-from equivariance.experiments.model.page import text as text
 from equivariance.experiments.model.settings import ModelSettings
 from equivariance.measuring.frames import survey
 from equivariance.measuring.measure import measure as measure_model
@@ -29,8 +24,6 @@ from equivariance.measuring.subject import prepare
 
 log = logging.getLogger(__name__)
 
-TITLE = "Where a residual network stops being translation equivariant"
-PICTURES = ("model", "model-maps", "model-layers")
 #: The layer whose maps are shown, and its stride.
 SHOWN, STEP = "layer1", 4
 #: Translations at which they are: a multiple of the stride, and half a step more.

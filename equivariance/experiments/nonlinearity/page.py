@@ -14,6 +14,9 @@ from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 
+TITLE = "What nonlinearities do to a band limit"
+PICTURES = ("nonlinearity",)
+
 #: Relative energies of long sums that are rounding.
 ROUNDING = 1e-12
 #: How far a fitted order may be from the predicted one, and the foretold error from the measured, relative.

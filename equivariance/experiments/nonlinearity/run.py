@@ -18,16 +18,8 @@ import xarray as xr
 from torch import Tensor, nn
 
 from discretize import AliasFreeActivation, Grid, sample
-from equivariance.experiments.nonlinearity.page import content as content
-from equivariance.experiments.nonlinearity.page import judge as judge
-from equivariance.experiments.nonlinearity.page import pictures as pictures
-from equivariance.experiments.nonlinearity.page import table as table
-from equivariance.experiments.nonlinearity.page import text as text
 from equivariance.experiments.nonlinearity.settings import NonlinearitySettings
 from fields import Field, random_bandlimited
-
-TITLE = "What nonlinearities do to a band limit"
-PICTURES = ("nonlinearity",)
 
 Activation = Callable[[Tensor], Tensor]
 

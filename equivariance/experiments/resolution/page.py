@@ -15,6 +15,9 @@ from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import number
 from equivariance.verdict import tolerance
 
+TITLE = "How fine a grid has to be"
+PICTURES = ("resolution",)
+
 #: How far a fitted order may be from the predicted one, and the foretold error from the measured, relative.
 ORDER, FORETOLD = 0.15, 0.01
 #: Grids from so many points per axis on show the order; on coarser ones a field is hardly seen.

@@ -14,17 +14,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from discretize import Grid, aliasing, sample
-from equivariance.experiments.resolution.page import content as content
-from equivariance.experiments.resolution.page import judge as judge
-from equivariance.experiments.resolution.page import pictures as pictures
-from equivariance.experiments.resolution.page import table as table
-from equivariance.experiments.resolution.page import text as text
 from equivariance.experiments.resolution.settings import ResolutionSettings
 from fields import Box, Field, GaussianKernel, Interpolated
 from layers import AvgPool, Conv, MaxPool
-
-TITLE = "How fine a grid has to be"
-PICTURES = ("resolution",)
 
 #: Sides of boxes and of pooling windows, in periods. How near a rim comes to a sample is chance, so there are several:
 #: rough fields have a channel for each of the first `CHANNELS`.

@@ -22,6 +22,9 @@ from equivariance.table import aligned, number
 from equivariance.verdict import Row, tolerance
 from equivariance.verdict import judge as verdicts
 
+TITLE = "What a stride does to translation equivariance"
+PICTURES = ("stride-error", "stride-diagram-photograph", "stride-diagram-random")
+
 #: What is said of the two ways to run a network.
 GRIDS = {"continuous": "continuous networks", "grid": "on a grid of {0} × {0} points"}
 #: Networks whose diagrams are drawn.

@@ -12,11 +12,6 @@ from discretize import Grid
 from equivariance.bad_input import BadInput
 from equivariance.experiments.stride.inputs import inputs
 from equivariance.experiments.stride.networks import networks
-from equivariance.experiments.stride.page import content as content
-from equivariance.experiments.stride.page import judge as judge
-from equivariance.experiments.stride.page import pictures as pictures
-from equivariance.experiments.stride.page import table as table
-from equivariance.experiments.stride.page import text as text
 from equivariance.experiments.stride.settings import StrideSettings
 from equivariance.provenance import as_json
 from equivariance.sweep import sweep
@@ -25,8 +20,6 @@ from equivariance.verdict import judge as verdicts
 
 log = logging.getLogger(__name__)
 
-TITLE = "What a stride does to translation equivariance"
-PICTURES = ("stride-error", "stride-diagram-photograph", "stride-diagram-random")
 DIRECTIONS = {"x1": (1.0, 0.0), "x2": (0.0, 1.0), "diagonal": (1.0, 1.0)}
 
 

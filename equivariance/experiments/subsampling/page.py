@@ -15,6 +15,9 @@ from equivariance.experiments.subsampling.settings import SubsamplingSettings
 from equivariance.plots import coloured
 from equivariance.table import aligned, number
 
+TITLE = "Equivariance errors of subsampling layers"
+PICTURES = ("subsampling",)
+
 CLASSES = ("multiples", "others", "half pixels", "real")
 #: Errors up to here are rounding; those that theory has are at least `BROKEN` on the fullest random field.
 ROUNDING, BROKEN = 1e-12, 1e-3

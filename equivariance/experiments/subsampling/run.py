@@ -12,18 +12,10 @@ from discretize import Grid
 from equivariance.experiments.subsampling.inputs import inputs
 from equivariance.experiments.subsampling.methods import methods
 from equivariance.experiments.subsampling.page import CLASSES
-from equivariance.experiments.subsampling.page import content as content
-from equivariance.experiments.subsampling.page import judge as judge
-from equivariance.experiments.subsampling.page import pictures as pictures
-from equivariance.experiments.subsampling.page import table as table
-from equivariance.experiments.subsampling.page import text as text
 from equivariance.experiments.subsampling.settings import SubsamplingSettings
 from equivariance.sweep import sweep
 
 log = logging.getLogger(__name__)
-
-TITLE = "Equivariance errors of subsampling layers"
-PICTURES = ("subsampling",)
 
 
 @torch.no_grad()

@@ -13,6 +13,9 @@ from equivariance.experiments.finding import Finding, Table, told
 from equivariance.plots import STYLES
 from equivariance.table import aligned, number
 
+TITLE = "To commute with translations is to share weights"
+PICTURES = ("weight-sharing",)
+
 #: Relative errors of sums over whole matrices that are rounding.
 ROUNDING = 1e-12
 

@@ -11,11 +11,6 @@ import xarray as xr
 
 from discretize import Grid, Samples
 from equivariance.experiments.weight_sharing.layers import SIDE, probes
-from equivariance.experiments.weight_sharing.page import content as content
-from equivariance.experiments.weight_sharing.page import judge as judge
-from equivariance.experiments.weight_sharing.page import pictures as pictures
-from equivariance.experiments.weight_sharing.page import table as table
-from equivariance.experiments.weight_sharing.page import text as text
 from equivariance.experiments.weight_sharing.settings import WeightSharingSettings
 from equivariance.theorems.circulant import convolution_kernel, coset_kernels, is_convolution
 from equivariance.theorems.counts import parameter_counts
@@ -27,9 +22,6 @@ from equivariance.theorems.intertwiners import (
 )
 from equivariance.theorems.sharing import commutator
 from layers import Conv
-
-TITLE = "To commute with translations is to share weights"
-PICTURES = ("weight-sharing",)
 
 #: Points of the grid whose matrices are drawn.
 DRAWN = 12
