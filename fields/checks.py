@@ -196,7 +196,7 @@ def integers(value: Any, dim: int, name: str, least: int = 1, most: int = MOST) 
 def counts(value: Any, name: str, least: int = 1, most: int = MOST) -> int | tuple[int, ...]:
     """Return integers whose number of axes is not known yet: a single one, or one per axis."""
     numbers = _numbers(value, None, name, "an integer, or one for each of 1, 2 or 3 axes")
-    whole = integers(numbers, len(numbers), name, least, most)
+    whole = integers(value, len(numbers), name, least, most)
     return whole[0] if _single(value) else whole
 
 

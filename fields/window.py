@@ -259,6 +259,10 @@ class Mask(Window):
             raise ValueError("a mask needs one to three axes, entries ≥ 0, and one entry > 0")
         self.spacing = checks.positive(spacing, self.mask.ndim, "spacing")
 
+    def __repr__(self) -> str:
+        shape = " × ".join(str(n) for n in self.mask.shape)
+        return f"Mask(<{shape} shares>, spacing={self.spacing})"
+
     @property
     def is_region(self) -> bool:
         """A mask is a set of points."""

@@ -332,6 +332,23 @@ def test_chunks_that_no_memory_holds(store: Path) -> None:
     both(store, "more than 4 GiB")
 
 
+@pytest.mark.parametrize("codec", ["blosc", None])
+def test_chunks_that_swell(store: Path, codec: str | None) -> None:
+    """A chunk of a few kB from which a hundred MiB would come; or one that is longer than declared."""
+    array = json.loads((store / "error" / ".zarray").read_text())
+    chunk = next(f for f in (store / "error").iterdir() if not f.name.startswith("."))
+    if codec is None:
+        changed(store, "error", compressor=None)
+        chunk.write_bytes(bytes(1 << 20))
+    else:
+        blosc = pytest.importorskip("numcodecs").Blosc(
+            **{k: v for k, v in array["compressor"].items() if k != "id"}
+        )
+        chunk.write_bytes(blosc.encode(bytes(100 << 20)))
+        assert chunk.stat().st_size < 1 << 20
+    both(store, f"chunk .* of error holds {'104857600' if codec else '1048576'} bytes")
+
+
 def test_links_out_of_a_store(store: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (store / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)

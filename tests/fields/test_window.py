@@ -121,6 +121,10 @@ def test_maxima_over_masks() -> None:
     assert_close(field.pool(Mask(mask, (0.3, 0.2)))(x), each.mean(0), 100)
 
 
+def test_masks_are_told_by_their_shape() -> None:
+    assert repr(Mask([[1, 2], [0, 1]], 0.5)) == "Mask(<2 × 2 shares>, spacing=(0.5, 0.5))"
+
+
 @pytest.mark.parametrize(("sides", "count"), [(3.0, 3), (2.0, 2), (1.0, 1)])
 def test_a_box_of_n_spacings_has_n_nodes(sides: float, count: int) -> None:
     """At (i − (n − 1)/2) spacings, with equal weights: the usual pooling of n samples."""
