@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from filelock import FileLock, Timeout
 
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
@@ -162,16 +163,14 @@ class SweepStore:
     def alone(self) -> Iterator[None]:
         """Hold the store against a second sweep, and clear what a killed one left half-written.
 
-        The lock is the system's own, and goes with the process however that ends.
+        The lock is the system's own, and goes with the process however that ends. Its file lies in an array's folder: in the
+        group's, Zarr warns of it.
         """
-        import fcntl
-
         with contextlib.ExitStack() as stack:
             with explained(self.path):
-                lock = stack.enter_context(open(self.path / ".zattrs", "rb"))
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
+                    stack.enter_context(FileLock(self.path / "status" / ".lock", blocking=False))
+                except Timeout as error:
                     raise StoreTrouble(f"another sweep is writing to {self.path}") from error
                 self._clear()
             yield
