@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "versions.md"
+WHICH = ("oldest", "newest")
 #: Extras whose packages the suite imports.
 EXTRAS = ("explore", "netcdf", "sweep", "test")
 #: Packages that the table shows.
@@ -35,18 +36,24 @@ last.
 
 
 def main() -> int:
-    """Build one of the environments, run the suite in it, and write the page."""
+    """Run the suite on each, the second also where the first fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", choices=("oldest", "newest"))
+    parser.add_argument("--only", choices=WHICH, help="one of the two")
     parser.add_argument("arguments", nargs="*", help="for pytest, after --")
     options = parser.parse_args()
-    python = environment(options.which)
-    print(f"==> the suite on the {options.which} versions", flush=True)
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options.arguments]
+    chosen = WHICH if options.only is None else (options.only,)
+    return max([run(which, options.arguments) for which in chosen])
+
+
+def run(which: str, arguments: list[str]) -> int:
+    """Build one of the environments, run the suite in it, and write the page."""
+    python = environment(which)
+    print(f"==> the suite on the {which} versions", flush=True)
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout)
     last = (done.stdout.strip().splitlines() or ["no output"])[-1].strip("= ")
-    write(options.which, installed(python), last, " ".join(options.arguments))
+    write(which, installed(python), last, " ".join(arguments))
     return done.returncode
 
 
@@ -90,7 +97,7 @@ def installed(python: Path) -> dict[str, str]:
 
 def write(which: str, versions: dict[str, str], last: str, arguments: str) -> None:
     """Replace one section of the page, and keep the other."""
-    sections = {"oldest": "", "newest": ""}
+    sections = dict.fromkeys(WHICH, "")
     if PAGE.exists():
         for name in sections:
             match = re.search(rf"^## The {name}\n.*?(?=^## |\Z)", PAGE.read_text(), re.M | re.S)
