@@ -54,6 +54,7 @@ class Peak:
     sigma: float | None = None
 
     def __post_init__(self) -> None:
+        arguments.flag(self.centred, "centred")
         (box,) = checks.integers(self.box, 1, "box", most=arguments.MOST_FILTER)
         if box % 2 == 0:
             raise ValueError(f"box must be odd, got {box}")

@@ -86,10 +86,11 @@ class Intertwiners:
     def residue(self, matrix: Any) -> float:
         """‖M − project(M)‖/‖M‖ in the Frobenius norm: 0 where M commutes, 1 where none of it does."""
         whole = as_matrix(matrix, self.matrix_shape)
-        size = _norm(whole)
-        if size == 0:
+        largest = float(abs(whole).max())
+        if largest == 0:
             raise ValueError("the zero matrix has no relative residue: it lies in every space")
-        return _norm(whole - self.project(whole)) / size
+        scaled = whole / largest  # of which no square overflows or underflows
+        return _norm(scaled - self.project(scaled)) / _norm(scaled)
 
 
 def intertwiners(

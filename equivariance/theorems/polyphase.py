@@ -79,7 +79,7 @@ def polyphase_action(s: Any, t: Any) -> dict[Phase, tuple[Phase, tuple[int, ...]
     >>> polyphase_action(2, 3)
     {(0,): ((1,), (2,)), (1,): ((0,), (1,))}
     """
-    dim = len(tuple(t)) if hasattr(t, "__len__") else 1
+    dim = max(1, len(t)) if hasattr(t, "__len__") else 1
     strides = checks.integers(s, dim, "stride")
     steps = checks.per_axis(t, dim, "translation t")
     if any(step != round(step) for step in steps):

@@ -223,6 +223,8 @@ def test_bad_input() -> None:
         EquivariantSubsampling(2, lambda f: torch.zeros(1).double())(f)
     with pytest.raises(ValueError, match="got int"):
         EquivariantSubsampling(2, lambda f: 1)(f)
+    with pytest.raises(TypeError, match="centred must be True or False"):
+        Peak(centred=torch.ones(1))
     with pytest.raises(ValueError, match="box must be odd"):
         Peak(box=4)
     with pytest.raises(ValueError, match="sigma must be positive"):

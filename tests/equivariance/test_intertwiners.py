@@ -260,3 +260,12 @@ def test_bad_representations():
         intertwiner_space([np.eye(2)], [np.ones((2, 3))])
     with pytest.raises(ValueError, match="made of integers"):
         translation_matrix(4, 1, 0.5)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_residues_are_free_of_scale(scale: float) -> None:
+    """Also where squares of the entries overflow; of 1 + 0.5·E₀₁ on 4 points: ‖0.5·E₀₁ − 0.125·T₁‖/‖M‖."""
+    matrix = np.eye(4)
+    matrix[0, 1] = 0.5
+    expected = math.sqrt((0.375**2 + 3 * 0.125**2) / 4.25)
+    assert intertwiners(4, 1, 1).residue(scale * matrix) == pytest.approx(expected, rel=1e-12)

@@ -127,3 +127,5 @@ def test_bad_input():
         polyphase_action(2, float("nan"))
     with pytest.raises(ValueError, match="stride must be a number or 1 numbers"):
         polyphase_action((2, 2), 1)
+    with pytest.raises(ValueError, match="translation t must be a number or 1 numbers, got 0"):
+        polyphase_action(2, [])
