@@ -163,8 +163,8 @@ class SweepStore:
     def alone(self) -> Iterator[None]:
         """Hold the store against a second sweep, and clear what a killed one left half-written.
 
-        The lock is the system's own, and goes with the process however that ends. Its file lies in an array's folder: in the
-        group's, Zarr warns of it.
+        The lock is the system's own, and goes with the process however that ends. Its file lies in an array's folder:
+        in the group's, Zarr warns of it.
         """
         with contextlib.ExitStack() as stack:
             with explained(self.path):
