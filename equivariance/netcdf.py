@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+
+#: How a file begins, and what reads it. C libraries are left out where Python does: damaged files have crashed them.
+SIGNATURES = {b"CDF": "scipy", b"\x89HDF\r\n\x1a\n": "netcdf4"}
+
+
+def engine(path: Path) -> str:
+    """What xarray should read a file with; ValueError where it begins like no NetCDF file, or that isn't installed."""
+    with path.open("rb") as file:
+        head = file.read(max(map(len, SIGNATURES)))
+    for signature, name in SIGNATURES.items():
+        if head.startswith(signature):
+            if name == "netcdf4" and importlib.util.find_spec("netCDF4") is None:
+                raise ValueError(
+                    "NetCDF 4 needs the netCDF4 package: pip install 'feature-fields[netcdf]'"
+                )
+            return name
+    raise ValueError(f"it begins with {head!r}, neither as NetCDF 3 nor as NetCDF 4")
 
 
 def as_bytes(dataset: xr.Dataset) -> bytes:

@@ -64,6 +64,7 @@ def opened(path: Path) -> xr.Dataset:
     """The dataset in a store or a NetCDF file, in memory."""
     import xarray as xr
 
+    from equivariance.netcdf import engine
     from equivariance.untrusted import check_dataset
 
     if not path.exists():
@@ -77,7 +78,7 @@ def opened(path: Path) -> xr.Dataset:
             ) from error
         return read_dataset(path)
     try:
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine=engine(path)) as data:
             check_dataset(data)
             loaded: xr.Dataset = data.load()
     except Exception as error:  # any file may be there

@@ -25,7 +25,7 @@ from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.experiments.configuring import configured
 from equivariance.explorer.picture import decoded
-from equivariance.netcdf import as_bytes, stored_configuration
+from equivariance.netcdf import as_bytes, engine, stored_configuration
 from equivariance.reporting.command import opened
 from equivariance.sweeping import configuration
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
@@ -246,6 +246,26 @@ def test_damaged_netcdf(tmp_path: Path, netcdf: bytes, data) -> None:
     stored_configuration(path)
     found, said = outcome(lambda: opened(path), BadInput)
     assert found is not None or "is no NetCDF file that can be read" in said
+
+
+def test_files_are_read_by_what_they_begin_with(tmp_path: Path, netcdf: bytes, monkeypatch) -> None:
+    """A compressed file isn't unpacked, whatever its name; NetCDF 3 needs no C library, NetCDF 4 does."""
+    import gzip
+
+    classic, packed = tmp_path / "a.nc", tmp_path / "b.nc.gz"
+    classic.write_bytes(netcdf)
+    packed.write_bytes(gzip.compress(netcdf))
+    assert opened(classic).sizes == results().sizes
+    assert engine(classic) == "scipy"
+    with pytest.raises(BadInput, match="neither as NetCDF 3 nor as NetCDF 4"):
+        opened(packed)
+    large = declared(tmp_path, 1 << 12)
+    assert engine(large) == "netcdf4"
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(
+        BadInput, match=r"needs the netCDF4 package: pip install 'feature-fields\[netcdf\]'"
+    ):
+        opened(large)
 
 
 def declared(folder: Path, size: int) -> Path:
