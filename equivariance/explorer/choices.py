@@ -36,6 +36,8 @@ NETWORKS = {
     "maxpool": "CNN, 3 × 3 maxima",
     "unshared": "CNN, unshared bias",
 }
+#: Networks that have a nonlinearity to choose.
+ACTIVATED = ("cnn", "residual", "unshared")
 NONLINEARITIES = {
     "relu": "ReLU",
     "gelu": "GELU",
@@ -127,6 +129,7 @@ def menus() -> dict[str, Any]:
         "kernel": {str(k): f"{k} × {k}" for k in KERNELS},
         "depth": {str(n): str(n) for n in DEPTHS},
         "method": {name: m.label for name, m in METHODS.items()},
+        "activated": ACTIVATED,
         "promises": {name: m.promise for name, m in METHODS.items()},
         "places": {name: m.place for name, m in METHODS.items()},
     }

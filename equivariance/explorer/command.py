@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import webbrowser
@@ -89,14 +90,10 @@ def _url(listener: socket.socket) -> str:
 def _listening(port: int) -> socket.socket:
     if not 0 <= port < 2**16:
         raise BadInput(f"a port is a number from 0 to 65535, got {port}")
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((ADDRESS, port))
-        listener.listen(128)
+    try:  # with SO_REUSEADDR, but not on Windows, where that lets two programs share a port
+        return socket.create_server((ADDRESS, port), backlog=128)
     except OSError as error:
-        listener.close()
+        reason = os.strerror(error.errno or 0)
         raise BadInput(
-            f"port {port} can't be used ({error.strerror}): choose another one, or 0 for a free one"
+            f"port {port} can't be used ({reason}): choose another one, or 0 for a free one"
         ) from error
-    return listener

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -77,12 +77,9 @@ async def body(request: Request, bound: int) -> bytes:
     if not said.isdecimal() or int(said) > bound:
         raise TooLong
     parts, length = [], 0
-    try:
-        async for part in request.stream():
-            length += len(part)
-            if length > bound:
-                raise TooLong
-            parts.append(part)
-    except ClientDisconnect as error:
-        raise TooLong from error
+    async for part in request.stream():
+        length += len(part)
+        if length > bound:
+            raise TooLong
+        parts.append(part)
     return b"".join(parts)

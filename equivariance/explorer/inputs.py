@@ -37,7 +37,7 @@ def field(state: State) -> Field:
 
 @functools.lru_cache(16)
 def _field(kind: str, size: int, seed: int, picture: bytes) -> Field:
-    with torch.inference_mode(False):
+    with torch.inference_mode(False):  # it is kept, and serves outside of it as well
         if kind == "noise":
             band = max(1, math.floor(BAND * size)) / size
             noise = random_bandlimited(2, 1, band, float(size), seed)

@@ -74,7 +74,7 @@ def _network(
     spacing: float,
     period: float,
 ) -> nn.Module:
-    with torch.inference_mode(False):
+    with torch.inference_mode(False):  # it is kept, and serves outside of it as well
         generator = torch.Generator().manual_seed(seed)
         if kind == "identity":
             return nn.Identity()

@@ -16,8 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -26,7 +25,7 @@ from equivariance.explorer.choices import menus
 from equivariance.explorer.guard import Guard, TooLong, body
 from equivariance.explorer.picture import FILE_BOUND, decoded
 from equivariance.explorer.state import State, parse
-from equivariance.explorer.views import curve, curve_of, errors_at, parts, view
+from equivariance.explorer.views import Curve, curve_of, errors_at, parts, view
 from equivariance.explorer.wire import commit, curve_as_json, netcdf, packed
 
 #: Bytes of a state: a picture in base64 and some words.
@@ -101,7 +100,7 @@ class Workers:
             self.free.release()
 
 
-def application(port: int, stopping: Callable[[], bool] = lambda: False) -> Starlette:
+def application(port: int, stopping: Callable[[], bool] = lambda: False) -> Guard:
     """The explorer at a port of the loopback interface.
 
     Parameters
@@ -130,55 +129,57 @@ def application(port: int, stopping: Callable[[], bool] = lambda: False) -> Star
     async def choices(request: Request) -> Response:
         return JSONResponse({"menus": menus(), "state": State().as_json()})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", file),
             Route("/page/{name}", file),
             Route("/api/choices", choices),
             Route("/api/view", _about_state(_view), methods=["POST"]),
-            Route("/api/curve", _curve, methods=["POST"]),
+            Route("/api/curve", _about_state(_curve), methods=["POST"]),
             Route("/api/netcdf", _about_state(_netcdf), methods=["POST"]),
             Route("/api/upload", _upload, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, port=port)],
         lifespan=lifespan,
     )
+    return Guard(app, port)  # around all of it, so that answers to errors pass it as well
 
 
-def _view(state: State) -> Response:
-    return Response(packed(view(state)), media_type="application/octet-stream")
+async def _view(request: Request, state: State) -> Response:
+    content = await _work(request, lambda: packed(view(state)))
+    return Response(content, media_type="application/octet-stream")
 
 
-def _netcdf(state: State) -> Response:
+async def _curve(request: Request, state: State) -> Response:
+    return JSONResponse(curve_as_json(await _in_parts(request, state)))
+
+
+async def _netcdf(request: Request, state: State) -> Response:
+    curve = await _in_parts(request, state)
     return Response(
-        netcdf(view(state), curve(state)),
+        await _work(request, lambda: netcdf(view(state), curve)),
         media_type="application/x-netcdf",
         headers={"Content-Disposition": 'attachment; filename="equivariance.nc"'},
     )
 
 
-def _about_state(answer: Callable[[State], Response]) -> Callable[[Request], Awaitable[Response]]:
+async def _in_parts(request: Request, state: State) -> Curve:
+    """A curve, part by part: between them others take their turn, and the server can stop."""
+    errors = [
+        await _work(request, functools.partial(errors_at, state, part)) for part in parts(state)
+    ]
+    return curve_of(state, errors)
+
+
+def _about_state(
+    answer: Callable[[Request, State], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         async def work(data: bytes) -> Response:
-            state = _state(request, data)
-            return await _work(request, lambda: answer(state))
+            return await answer(request, _state(request, data))
 
         return await _answered(request, STATE_BOUND, work)
 
     return endpoint
-
-
-async def _curve(request: Request) -> Response:
-    """A curve, part by part: what others ask for takes its turn between them."""
-
-    async def work(data: bytes) -> Response:
-        state = _state(request, data)
-        errors = [
-            await _work(request, functools.partial(errors_at, state, part)) for part in parts(state)
-        ]
-        return JSONResponse(curve_as_json(curve_of(state, errors)))
-
-    return await _answered(request, STATE_BOUND, work)
 
 
 async def _upload(request: Request) -> Response:
@@ -200,7 +201,7 @@ async def _answered(
     """The answer to a body, or the reason why there is none."""
     try:
         return await work(await body(request, bound))
-    except Gone:
+    except (Gone, ClientDisconnect):
         return Response(status_code=499)
     except (Stopping, asyncio.CancelledError):  # the latter where its grace is over
         return _refused("the server is stopping", 503)

@@ -12,6 +12,7 @@ from typing import Any
 
 from equivariance.bad_input import BadInput
 from equivariance.explorer.choices import (
+    ACTIVATED,
     BOUNDARIES,
     DEPTHS,
     FIELDS,
@@ -41,7 +42,7 @@ class State:
         Of `choices`.
     size, stride, kernel, depth, seed : int
     t : tuple of float
-        The translation (down, across), in pixels, at most one period either way.
+        The translation (down, across), in pixels, at most `max(SIZES)` either way.
     picture : bytes
         128 × 128 grey values for the field "upload", else empty.
     """
@@ -163,7 +164,7 @@ def _picture(value: Any) -> bytes:
 def _check_fit(state: State) -> None:
     method = METHODS[state.method]
     if state.field == "upload" and not state.picture:
-        raise BadInput("choose an image file first: the field is your image")
+        raise BadInput("choose an image file first, PNG, JPEG or WebP: the field is your image")
     if state.field != "upload" and state.picture:
         raise BadInput("a picture belongs to the field “upload” only")
     if state.boundary == "periodic":
@@ -172,7 +173,7 @@ def _check_fit(state: State) -> None:
         raise BadInput(
             f"{method.label} needs a periodic boundary: choose it, or another subsampling"
         )
-    if state.nonlinearity == "polynomial" and state.network in ("cnn", "residual", "unshared"):
+    if state.nonlinearity == "polynomial" and state.network in ACTIVATED:
         raise BadInput("the alias-free polynomial needs a periodic boundary: choose it, or ReLU")
 
 

@@ -40,8 +40,7 @@ def render() -> bytes:
 
     folder = resources.files(__package__) / "page"
     colours = resources.files("equivariance.explorer") / "page" / "colours.js"
-    script = colours.read_text("utf-8").replace("export function", "function")
-    script += (folder / "lesson.js").read_text("utf-8")
+    script = colours.read_text("utf-8") + (folder / "lesson.js").read_text("utf-8")
     with threads(1):  # the tensors are small, and threads wait for each other
         computed = frames()
     data = json.dumps(computed).replace("<", "\\u003c")

@@ -1,22 +1,15 @@
-"""The explorer over HTTP: what it answers, what it refuses, that users don't mix, that it stops."""
+"""The explorer over HTTP: what it answers, what it refuses, that users don't mix."""
 
+import asyncio
 import base64
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import io
 import json
 import os
-import queue
-import signal
-import socket
-import subprocess
 import sys
-import urllib.error
-import urllib.request
-import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,14 +17,14 @@ import pytest
 import xarray as xr
 from PIL import Image
 from starlette.testclient import TestClient
+from starlette.types import Message
 
-from equivariance.bad_input import BadInput
-from equivariance.explorer import command, server
-from equivariance.explorer.command import ExploreSettings
+from equivariance.explorer import server
 from equivariance.explorer.picture import FILE_BOUND
 from equivariance.explorer.server import PAGE, STATE_BOUND, application
 from equivariance.explorer.state import State
-from equivariance.explorer.views import curve, view
+from equivariance.explorer.views import curve, parts, view
+from equivariance.explorer.views import errors_at as errors
 from equivariance.explorer.wire import packed
 from tests.equivariance.test_explorer import bomb
 
@@ -263,94 +256,63 @@ def test_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "too many requests" in answer.json()["error"]
 
 
-# --- the command ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("what", ["curve", "netcdf"])
+def test_stopping_between_parts(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is computed in parts: a server that is to stop begins no further one."""
+    begun: list[object] = []
+
+    def errors_at(state: State, part: Sequence[tuple[float, float]]) -> list[float | None]:
+        begun.append(part)
+        return errors(state, part)
+
+    monkeypatch.setattr(server, "errors_at", errors_at)
+    state = dataclasses.replace(SMALL, size=96)
+    stopping = application(PORT, lambda: len(begun) > 0)
+    with TestClient(stopping, base_url=BASE) as client:
+        answer = client.post(f"/api/{what}", json=state.as_json())
+    assert answer.status_code == 503
+    assert "stopping" in answer.json()["error"]
+    assert len(begun) == 1 < len(parts(state))
 
 
-@contextlib.contextmanager
-def running(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The command in a process of its own, and its URL."""
-    command = [sys.executable, "-m", "equivariance", "explore", "--no-open", *words]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as run:
-        try:
-            assert run.stdout is not None
-            assert run.stderr is not None
-            said = run.stdout.readline()
-            assert said, run.stderr.read()
-            yield said.split()[4], run
-        finally:
-            run.kill()
+@pytest.mark.parametrize("sent", [b"", json.dumps(SMALL.as_json()).encode()])
+def test_who_has_gone(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is computed for who has closed the connection, amid the body or behind it."""
+    monkeypatch.setattr(server, "errors_at", lambda *_: pytest.fail("computed"))
+    app = application(PORT)
+    headers = {"host": f"127.0.0.1:{PORT}", "content-type": "application/json"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/curve",
+        "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+    }
+    incoming: list[Message] = [
+        {"type": "http.request", "body": sent, "more_body": not sent},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop(0) if len(incoming) > 1 else incoming[0]
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    async def ask() -> None:
+        workers = server.Workers(lambda: False)
+        app.app.state.workers = workers  # type: ignore[attr-defined]
+        await app(scope, receive, send)
+        workers.pool.shutdown()
+
+    asyncio.run(ask())
+    assert answered[0]["status"] == 499
 
 
-def test_command() -> None:
-    """It answers at the port that was chosen, on the loopback interface only, and ends on Ctrl-C with 0."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-    with running("--port", str(port)) as (url, run):
-        assert url == f"http://127.0.0.1:{port}/"
-        with urllib.request.urlopen(f"{url}api/choices", timeout=30) as answer:
-            assert "noise" in json.load(answer)["menus"]["field"]
-        asked = urllib.request.Request(url, headers={"Host": "evil.example"})
-        with pytest.raises(urllib.error.HTTPError, match="421"):
-            urllib.request.urlopen(asked, timeout=30)
-        run.send_signal(signal.SIGINT)
-        out, errors = run.communicate(timeout=30)
-    assert run.returncode == 0
-    assert "has stopped" in out
-    assert errors == ""
-
-
-def test_stopped_at_work() -> None:
-    """Ctrl-C while requests are under way, and with a connection that idles: it ends as cleanly."""
-    body = json.dumps({"size": 128, "depth": 3, "kernel": 7, "network": "residual"}).encode()
-    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with running() as (url, run), contextlib.ExitStack() as stack:
-        host, port = url.removeprefix("http://").strip("/").split(":")
-        for path in ("curve", "view", "curve", None):
-            line = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
-            if path is not None:
-                asked = f"POST /api/{path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-                line.sendall(asked.encode() + head + body)
-        with urllib.request.urlopen(f"{url}api/choices", timeout=30):
-            run.send_signal(signal.SIGINT)
-        out, errors = run.communicate(timeout=60)
-    assert run.returncode == 0
-    assert "has stopped" in out
-    assert "Traceback" not in errors
-
-
-class Idle:
-    """A server that has nothing to do."""
-
-    def run(self, sockets: list[socket.socket]) -> None:
-        """Nothing."""
-        assert len(sockets) == 1
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_opened_in_a_browser(
-    wanted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    opened: queue.Queue[str] = queue.Queue()
-    monkeypatch.setattr(webbrowser, "open", opened.put)
-    monkeypatch.setattr(command, "_server", lambda listener: Idle())
-    command.run(ExploreSettings(open=wanted))
-    url = capsys.readouterr().out.split()[4]
-    if wanted:
-        assert opened.get(timeout=30) == url
-    assert opened.empty()
-
-
-def test_taken_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(BadInput, match=f"port {port} can't be used"):
-            command.run(ExploreSettings(port=port, open=False))
-    with pytest.raises(BadInput, match="from 0 to 65535, got 70000"):
-        command.run(ExploreSettings(port=70000, open=False))
-
-
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(BadInput, match=r"pip install 'feature-fields\[explore\]'"):
-        command.run(ExploreSettings(open=False))
+def test_own_errors(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the program itself says nothing of its inside, and is as guarded as all answers."""
+    monkeypatch.setattr(server, "packed", lambda _: [][99])
+    answer = client.post("/api/view", json=SMALL.as_json())
+    assert answer.status_code == 500
+    assert answer.text == "Internal Server Error"
+    assert "content-security-policy" in answer.headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from equivariance.explorer.views import view
 from equivariance.lesson import frames as lesson
 from equivariance.lesson.command import LessonSettings, render, run
 from tests.equivariance.browser import browser, listen, reason_to_skip
+from tests.equivariance.painted import canvas, check_painted
 
 #: Frames at fewer translations and strides than in the page that users get: these are many.
 FEW = {"STEP": 1.5, "REACH": 4.5, "STRIDES": (2,)}
@@ -75,6 +77,19 @@ def drag(page: Page, pixels: float) -> None:
     page.mouse.up()
 
 
+def check_frame(page: Page, name: str, t: float) -> None:
+    """The page shows the values of a frame where they lie."""
+    data = json.loads(page.evaluate("document.getElementById('frames').textContent"))
+    frame = data["outputs"][name][data["positions"].index(t)]
+    rows, columns = frame["shape"]
+    points = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1)
+    points = np.array(frame["origin"]) + points * data["size"] / rows
+    for one in ("one", "other", "difference"):
+        levels = np.frombuffer(base64.b64decode(frame[one]), np.uint8).reshape(rows, columns)
+        values = (levels.astype(float) - 128) / 127
+        check_painted(canvas(page, one), points, values, 1.0, data["size"])
+
+
 @pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "")
 def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class predicts, drags, guesses and swaps; the file opens without a server, and asks for nothing."""
@@ -109,6 +124,16 @@ def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         page.focus("#t")
         page.keyboard.press("ArrowLeft")
         assert page.inner_text("#error").startswith("Error 0")
+        check_frame(page, "comoving 2", 3.5)
+        assert page.is_visible("#judged")  # though little has been tried with this method
+        page.click(".stride[value='4']")
+        assert page.inner_text("#judged").startswith("Not 4")
+        assert page.is_visible("#swap")  # what has been guessed stays so
+        page.hover("#picture")
+        page.mouse.down(button="right")
+        page.mouse.move(0, 300)
+        assert page.inner_text("#t-out") == "3.5 pixels"
+        page.mouse.up(button="right")
         for width in (1280, 400):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -7,7 +7,7 @@ import { unpacked } from "./panels.js";
 import { ask } from "./requests.js";
 import { session } from "./session.js";
 import { showTranslation } from "./settings.js";
-import { curveKey, settingsKey } from "./state.js";
+import { curveKey, lineKey, settingsKey } from "./state.js";
 
 const CURVE_DELAY = 150; // milliseconds of rest before the curve is asked for
 const TRAIL = 400; // points that are remembered
@@ -15,8 +15,8 @@ const TRAIL = 400; // points that are remembered
 let wanted = false; // whether the state has changed since it was last asked about
 let asking = false;
 let curveTimer = 0;
-let curveAsked = "";
-let curvesAsked = 0; // that aren't answered yet
+let curveState = null; // whose curve was asked for last; null where it has to be asked for anew
+let curveRequest = null; // that isn't answered yet, as its AbortController
 
 /** Ask for the newest state, one request at a time: what was passed over in between is never asked for. */
 export async function update() {
@@ -46,6 +46,7 @@ function accept(asked, answer, milliseconds) {
   Object.assign(session, { shown: asked, view: answer });
   session.trail.push([asked.t, answer.error]);
   if (session.trail.length > TRAIL) session.trail.shift();
+  if (curveState !== null && lineKey(curveState) !== lineKey(asked)) forgetCurve();
   problem(null);
   draw();
   count(asked, milliseconds);
@@ -64,30 +65,42 @@ function count(asked, milliseconds) {
 
 /** Screen readers speak when the page is no longer busy. */
 function tellWhetherBusy() {
-  document.querySelector("main").setAttribute("aria-busy", String(asking || curveTimer !== 0 || curvesAsked > 0));
+  document.querySelector("main").setAttribute("aria-busy", String(asking || curveTimer !== 0 || curveRequest !== null));
+}
+
+/** What a curve said no longer holds: it belongs to other settings. */
+function forgetCurve() {
+  curveRequest?.abort();
+  curveState = session.curve = null;
+  element("zeros").textContent = "…";
+  delete document.body.dataset.curve;
 }
 
 async function updateCurve() {
-  const asked = structuredClone(session.state);
-  const key = curveKey(asked);
-  if (key === curveAsked) {
-    tellWhetherBusy();
-    return;
-  }
-  curveAsked = key;
-  curvesAsked += 1;
+  if (asking) return; // the answer that comes brings its own curve
+  const asked = session.shown;
+  if (curveState === null || curveKey(asked) !== curveKey(curveState)) await askForCurve(asked);
+  tellWhetherBusy();
+}
+
+async function askForCurve(asked) {
+  curveRequest?.abort(); // the server leaves the rest of it
+  const request = new AbortController();
+  curveRequest = request;
+  curveState = asked;
   try {
-    const answer = await (await ask("curve", asked)).json();
-    if (key !== curveAsked) return; // another one has been asked for
+    const answer = await (await ask("curve", asked, request.signal)).json();
+    if (request.signal.aborted) return;
     session.curve = { ...answer, line: asked.line, through: asked.t };
     element("zeros").textContent = zerosInWords(session.curve);
-    document.body.dataset.curve = key;
+    document.body.dataset.curve = curveKey(asked);
     drawErrors();
   } catch (error) {
-    curveAsked = "";
+    if (request.signal.aborted) return;
+    forgetCurve();
+    drawErrors();
     problem(error);
   } finally {
-    curvesAsked -= 1;
-    tellWhetherBusy();
+    if (curveRequest === request) curveRequest = null;
   }
 }

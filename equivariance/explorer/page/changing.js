@@ -1,7 +1,6 @@
 // Every change of the state goes through here.
 
 import { update } from "./asking.js";
-import { problem } from "./elements.js";
 import { writeLinkSoon } from "./link.js";
 import { session } from "./session.js";
 import { showSettings } from "./settings.js";
@@ -11,10 +10,6 @@ export function change(entries) {
   session.state = { ...session.state, ...entries };
   showSettings();
   writeLinkSoon();
-  if (session.state.field === "upload" && !session.state.picture) {
-    problem(new Error("Choose an image file: PNG, JPEG or WebP, at most 8 MiB"));
-    return;
-  }
   update();
 }
 
@@ -30,5 +25,5 @@ export function moveTo(t) {
 
 /** The same translation modulo the window, at most half of it either way. */
 function inside(x, size) {
-  return x > size / 2 ? x - size : x < -size / 2 ? x + size : x;
+  return Math.abs(x) <= size / 2 ? x : x - size * Math.round(x / size);
 }

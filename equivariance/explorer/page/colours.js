@@ -1,3 +1,5 @@
+// The colours of values.
+
 // ColorBrewer's RdBu, reversed: two hues that all kinds of colour vision tell apart, white at 0.
 const STOPS = [
   [5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240], [247, 247, 247],

@@ -31,19 +31,27 @@ export function listenToControls() {
   window.addEventListener("resize", draw);
 }
 
+let picture = ""; // the last one that was uploaded, for who comes back to it
+
 function chosen(name, value) {
   if (name === "method") return { method: value, place: session.menus.places[value] };
-  if (name === "field" && value !== "upload") return { field: value, picture: "" };
+  if (name === "field") {
+    picture = session.state.picture || picture;
+    return { field: value, picture: value === "upload" ? picture : "" };
+  }
   return { [name]: NUMBERS.includes(name) ? Number(value) : value };
 }
 
 async function upload() {
   const [file] = element("file").files;
   if (!file) return;
+  const wanted = () => element("file").files[0] === file;
   try {
-    const answer = await send("upload", file);
-    change({ field: "upload", picture: (await answer.json()).picture });
+    const answer = await (await send("upload", file)).json();
+    if (!wanted()) return;
+    ({ picture } = answer);
+    if (session.state.field === "upload") change({ picture });
   } catch (error) {
-    problem(error);
+    if (wanted()) problem(error);
   }
 }

@@ -1,3 +1,5 @@
+// The error along a line of translations: drawn, and in words.
+
 import { prepared } from "./panels.js";
 
 const MARGIN = { left: 44, right: 12, top: 12, bottom: 38 };
@@ -120,7 +122,8 @@ export function zeros(curve) {
 /** The zeros in words. */
 export function zerosInWords(curve) {
   const found = zeros(curve).map(([p]) => p);
-  if (found.length === 0) return "No zeros along this line.";
+  if (curve.errors.every((e) => e === null)) return "No relative errors along this line.";
+  if (found.length === 0) return `Not zero at any of ${curve.positions.length} translations tried.`;
   if (found.length === curve.positions.length) return `Zero at all ${curve.positions.length} translations tried.`;
   if (found.length > NAMED) return `Zero at ${found.length} of ${curve.positions.length} translations tried.`;
   const shown = found.map((p) => String(p).replace("-", "−")).join(", ");

@@ -21,6 +21,7 @@ export function listenToDrags() {
   const panel = element("field-panel");
   let from = null;
   panel.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     panel.setPointerCapture(event.pointerId);
     panel.classList.add("held");
     from = { x: event.clientX, y: event.clientY, t: session.state.t };
@@ -32,12 +33,12 @@ export function listenToDrags() {
     moveTo(from.t.map((t, axis) => snapped(t + moved[axis] / unit)));
   });
   const release = () => { from = null; panel.classList.remove("held"); };
-  panel.addEventListener("pointerup", release);
-  panel.addEventListener("pointercancel", release);
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) panel.addEventListener(name, release);
   panel.addEventListener("keydown", moveByKey);
 }
 
 function moveByKey(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own keys
   const ways = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   if (event.key === "Home") moveTo([0, 0]);
   else if (event.key in ways) {

@@ -2,7 +2,7 @@
 
 import { alongLine, drawCurve } from "./curve.js";
 import { element, setText } from "./elements.js";
-import { drawBar, drawPanel, drawPoints } from "./panels.js";
+import { drawBar, drawPanel, drawPoints, prepared } from "./panels.js";
 import { session } from "./session.js";
 import { errorInWords, hint, isZero, verdict } from "./words.js";
 
@@ -27,10 +27,13 @@ export function draw() {
   drawErrors();
 }
 
-/** Draw the curve, and where the field is on it. */
+/** Draw the curve, and where the field is on it; nothing while the curve isn't known. */
 export function drawErrors() {
   const { curve, shown, trail, view } = session;
-  if (curve === null || view === null) return;
+  if (curve === null) {
+    prepared(element("curve"));
+    return;
+  }
   const place = (t, error) => {
     const [position, on] = alongLine(t, curve.line, curve.through);
     return [position, error, on];

@@ -10,7 +10,7 @@ let written = "";
 
 /** The state of the page's link; entries that it lacks have their defaults. */
 export function linked() {
-  const known = Object.entries(fromFragment(location.hash)).filter(([name]) => name in session.defaults);
+  const known = Object.entries(fromFragment(location.hash)).filter(([name]) => Object.hasOwn(session.defaults, name));
   return { ...session.defaults, ...Object.fromEntries(known) };
 }
 

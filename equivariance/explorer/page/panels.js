@@ -1,3 +1,5 @@
+// Maps of values as pictures: unpacked from the server's answer, painted where their points lie.
+
 import { colour } from "./colours.js";
 
 /** What the server sends: length of the header, header, one array after the other. */

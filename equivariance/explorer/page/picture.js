@@ -1,11 +1,15 @@
+// The page as one picture to take away.
+
 const SIDE = 300;
 const GAP = 22;
 const TITLE = 24;
 
-/** All panels, the error and the curve as one PNG. */
-export function pageAsPng(panels, curve, lines) {
+const CURVE = 220; // the curve's height
+
+/** All panels, the error, the curve and the colour scale as one PNG. */
+export function pageAsPng(panels, curve, bar, lines) {
   const width = 3 * SIDE + 4 * GAP;
-  const height = GAP + 2 * (TITLE + SIDE + GAP) + 240;
+  const height = GAP + 2 * (TITLE + SIDE + GAP) + CURVE + GAP;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
   context.fillStyle = "#fff";
@@ -25,7 +29,11 @@ export function pageAsPng(panels, curve, lines) {
   });
   context.imageSmoothingEnabled = true;
   const top = GAP + 2 * (TITLE + SIDE + GAP);
-  context.drawImage(curve, GAP, top, width - 2 * GAP, 220);
+  const wide = Math.min(2 * SIDE, (CURVE * curve.width) / curve.height);
+  context.drawImage(curve, GAP, top, wide, (wide * curve.height) / curve.width);
+  const left = GAP + wide + GAP;
+  const scale = Math.min(width - GAP - left, bar.clientWidth);
+  context.drawImage(bar, left, top, scale, (scale * bar.height) / bar.width);
   return canvas.convertToBlob({ type: "image/png" });
 }
 

@@ -11,9 +11,9 @@ async function answered(path, options) {
   throw new Error(reason);
 }
 
-/** Ask for the view, the curve or the file of a state. */
-export function ask(what, state) {
-  return post(what, JSON.stringify(state), "application/json");
+/** Ask for the view, the curve or the file of a state; with a signal the request can be given up. */
+export function ask(what, state, signal = null) {
+  return post(what, JSON.stringify(state), "application/json", signal);
 }
 
 /** Send a file. */
@@ -26,6 +26,6 @@ export async function choices() {
   return (await answered("/api/choices")).json();
 }
 
-function post(what, body, type) {
-  return answered(`/api/${what}`, { method: "POST", body, headers: { "Content-Type": type } });
+function post(what, body, type, signal = null) {
+  return answered(`/api/${what}`, { method: "POST", body, signal, headers: { "Content-Type": type } });
 }

@@ -6,7 +6,7 @@ import { pageAsPng } from "./picture.js";
 import { ask } from "./requests.js";
 import { session } from "./session.js";
 import { short } from "./settings.js";
-import { errorInWords } from "./words.js";
+import { errorInWords, networkInWords } from "./words.js";
 
 export async function copyLink() {
   writeLink();
@@ -19,9 +19,11 @@ export async function copyLink() {
 }
 
 export async function saveNetcdf() {
+  setText("said", "The file is being computed …");
   try {
     save(await (await ask("netcdf", session.state)).blob(), "equivariance.nc");
   } catch (error) {
+    setText("said", "");
     problem(error);
   }
 }
@@ -39,9 +41,11 @@ export async function savePng() {
     element("verdict").textContent,
     `t = (${shown.t.map(short).join(", ")}) pixels`,
     `${label("field")}, ${shown.size} × ${shown.size}, ${label("boundary").toLowerCase()}`,
-    label("network"), `${label("method")}, stride ${shown.stride}`,
+    ...networkInWords(shown, menus),
+    `${label("method")}, stride ${shown.stride}, ${label("place").toLowerCase()}`,
+    `Seed ${shown.seed}; the curve: ${label("line").toLowerCase()}`,
   ];
-  save(await pageAsPng(panels, element("curve"), lines), "equivariance.png");
+  save(await pageAsPng(panels, element("curve"), element("bar"), lines), "equivariance.png");
 }
 
 function save(blob, name) {

@@ -20,10 +20,9 @@ export function showSettings() {
   element("seed").value = String(state.seed);
   showTranslation();
   const none = state.network === "identity";
-  const bends = ["cnn", "residual", "unshared"].includes(state.network);
   element("kernel").disabled = none;
   element("depth").disabled = none;
-  element("nonlinearity").disabled = !bends;
+  element("nonlinearity").disabled = !menus.activated.includes(state.network);
   element("upload-row").hidden = state.field !== "upload";
   element("promise").textContent = `Promise: ${menus.promises[state.method] ?? ""}`;
 }

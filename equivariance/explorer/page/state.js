@@ -30,6 +30,11 @@ export function curveKey(state) {
 }
 
 /** The state without the translation. */
+export function lineKey(state) {
+  return JSON.stringify({ ...state, t: 0 });
+}
+
+/** The state without the translation, and the line that the curve follows. */
 export function settingsKey(state) {
   return JSON.stringify({ ...state, t: 0, line: 0 });
 }

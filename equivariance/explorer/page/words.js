@@ -18,8 +18,19 @@ export function errorInWords(view) {
   return [error >= 1e-5 ? `${percent} %` : exact, "of the output's norm"];
 }
 
+/** The network of a state, and what it is made of. */
+export function networkInWords({ network, kernel, depth, nonlinearity }, menus) {
+  if (network === "identity") return ["No network"];
+  const parts = [`${menus.kernel[kernel]}`, `depth ${depth}`];
+  if (menus.activated.includes(network)) parts.push(menus.nonlinearity[nonlinearity]);
+  return [menus.network[network], parts.join(", ")];
+}
+
 export function verdict(view) {
-  if (view.error === null) return "The output vanishes: no relative error.";
+  if (view.error === null) {
+    const unknown = view.panels.difference.values.every(Number.isNaN);
+    return unknown ? "So far out, no point is known both ways." : "The output vanishes: no relative error.";
+  }
   return isZero(view) ? "The diagram commutes." : "The diagram does not commute.";
 }
 
@@ -30,7 +41,9 @@ export function hint(shown, view) {
   }
   const bends = !["identity", "convolution"].includes(shown.network);
   if (shown.network === "unshared") return "The bias depends on the place: no subsampling can mend that.";
-  if (shown.boundary !== "periodic") return "At the border the network sees values that are made up.";
+  if (shown.boundary !== "periodic" && shown.network !== "identity") {
+    return "At the border the network sees values that are made up.";
+  }
   const real = ["comoving", "lowpass"].includes(shown.method);
   const clean = shown.nonlinearity === "polynomial" && shown.network !== "maxpool";
   if (real && bends && !clean && shown.place === "behind") {

@@ -1,4 +1,4 @@
-"use strict";
+// The lesson. It is put behind colours.js of the explorer, in one module.
 const data = JSON.parse(document.getElementById("frames").textContent);
 const byId = (id) => document.getElementById(id);
 const ABOUT = {
@@ -13,6 +13,10 @@ const VERDICTS = {
   multiples: "As you predicted.",
   never: "There are zeros: after s pixels the kept points fall on the same spots of the picture again.",
 };
+
+const { positions } = data;
+const [first, last] = [positions[0], positions[positions.length - 1]];
+const step = positions[1] - first;
 
 let puzzle = draw();
 let method = "stride";
@@ -30,7 +34,7 @@ function bytes(text) {
 }
 
 function now() {
-  return data.outputs[`${method} ${puzzle}`][data.positions.indexOf(t)];
+  return data.outputs[`${method} ${puzzle}`][positions.indexOf(t)];
 }
 
 function prepared(canvas) {
@@ -66,11 +70,11 @@ function paint(id, text, shape, origin, spacing) {
 function show() {
   const frame = now();
   const fine = data.picture.shape[0];
-  const { context, unit } = paint("picture", data.picture.frames[data.positions.indexOf(t)], data.picture.shape,
+  const { context, unit } = paint("picture", data.picture.frames[positions.indexOf(t)], data.picture.shape,
     [0, 0], data.size / fine);
   if (solved) rings(context, unit, frame);
   for (const id of ["one", "other", "difference"]) {
-    paint(id, frame[id], frame.shape, frame.origin, puzzle_spacing(frame));
+    paint(id, frame[id], frame.shape, frame.origin, spacing(frame));
   }
   seen.set(t, frame.error);
   const zero = frame.error <= data.rounding;
@@ -78,17 +82,18 @@ function show() {
   byId("error").textContent = zero ? "Error 0: both ways agree." : `Error ${percent(frame.error)}: both ways differ.`;
   byId("t").value = String(t);
   byId("t-out").textContent = `${words(t)} pixels`;
-  byId("seen").textContent = `Tried: ${seen.size} of ${data.positions.length} translations. Zero at: ${zeros()}.`;
-  byId("guess").hidden = seen.size < 6;
+  byId("seen").textContent = `Tried: ${seen.size} of ${positions.length} translations. Zero at: ${zeros()}.`;
+  byId("guess").hidden = !solved && seen.size < 6;
   chart();
 }
 
-function puzzle_spacing(frame) {
+/** How far apart kept points lie, in pixels. */
+function spacing(frame) {
   return data.size / frame.shape[0];
 }
 
 function rings(context, unit, frame) {
-  const h = puzzle_spacing(frame);
+  const h = spacing(frame);
   context.fillStyle = "#fff";
   context.strokeStyle = "#000";
   context.lineWidth = 1;
@@ -119,14 +124,15 @@ function zeros() {
 function chart() {
   const { context, width, height } = prepared(byId("chart"));
   const [left, right, top, bottom] = [52, 16, 14, 40];
-  const highest = Math.max(...data.outputs[`stride ${puzzle}`].map((f) => f.error));
-  const x = (p) => left + ((p + 8) / 16) * (width - left - right);
-  const y = (e) => height - bottom - (Math.min(e, highest) / highest) * (height - top - bottom);
+  const all = Object.keys(data.methods).flatMap((name) => data.outputs[`${name} ${puzzle}`]);
+  const highest = Math.max(...all.map((f) => f.error)); // one axis for all methods
+  const x = (p) => left + ((p - first) / (last - first)) * (width - left - right);
+  const y = (e) => height - bottom - (e / highest) * (height - top - bottom);
   context.font = "13px system-ui, sans-serif";
   context.fillStyle = "#1a1c1f";
   context.strokeStyle = "#e3e5e1";
   context.textAlign = "center";
-  for (let p = -8; p <= 8; p++) {
+  for (let p = Math.ceil(first); p <= last; p++) {
     line(context, x(p), top, x(p), height - bottom);
     if (p % 2 === 0) context.fillText(words(p), x(p), height - bottom + 16);
   }
@@ -166,13 +172,14 @@ function diamond(context, x, y) {
 }
 
 function moveTo(value) {
-  t = Math.max(-8, Math.min(8, Math.round(2 * value) / 2)) + 0;
+  t = Math.max(first, Math.min(last, Math.round(value / step) * step)) + 0; // no −0
   show();
 }
 
 function judge(guess) {
-  solved = guess === puzzle;
-  byId("judged").textContent = solved
+  const right = guess === puzzle;
+  solved ||= right;
+  byId("judged").textContent = right
     ? `Yes: the zeros lie ${puzzle} pixels apart. ${VERDICTS[predicted]}`
     : `Not ${guess}: look where the error is zero, and how far apart these places are. Try more translations.`;
   byId("swap").hidden = !solved;
@@ -192,12 +199,14 @@ function begin() {
 
 function listen() {
   for (const choice of document.querySelectorAll("input[name=guess]")) {
+    choice.checked = false; // some browsers keep it when the page is loaded again
     choice.addEventListener("change", () => {
       predicted = choice.value;
       byId("drag").hidden = false;
       show();
     });
   }
+  Object.assign(byId("t"), { min: first, max: last, step });
   byId("t").addEventListener("input", (event) => moveTo(Number(event.target.value)));
   for (const button of document.querySelectorAll(".stride")) {
     button.addEventListener("click", () => judge(Number(button.value)));
@@ -213,13 +222,16 @@ function listen() {
   let from = null;
   const picture = byId("picture");
   picture.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     picture.setPointerCapture(event.pointerId);
     from = { x: event.clientX, t };
   });
   picture.addEventListener("pointermove", (event) => {
     if (from) moveTo(from.t + ((event.clientX - from.x) * data.size) / picture.clientWidth);
   });
-  for (const name of ["pointerup", "pointercancel"]) picture.addEventListener(name, () => { from = null; });
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    picture.addEventListener(name, () => { from = null; });
+  }
   window.addEventListener("resize", () => byId("drag").hidden || show());
   byId("about").textContent = ABOUT[method];
 }
