@@ -102,7 +102,8 @@ class FilteredLeakyReLU(Subsampling):
         up, down = checks.integers(self.up, dim, "up"), checks.integers(self.s, dim, "down")
         if any(d % u for d, u in zip(down, up, strict=True)):
             raise ValueError(
-                f"an output {self.s}/{self.up} times as coarse has no upsampling partner"
+                f"an output {self.s}/{self.up} times as coarse has no upsampling partner: "
+                "`down` would have to be a multiple of `up`"
             )
         ratios = [d // u for d, u in zip(down, up, strict=True)]
         return Upsampling(ratios if several else ratios[0], "fourier")
@@ -150,7 +151,8 @@ def _correlated(f: Samples, weights: Tensor, axes: tuple[int, ...]) -> Samples:
         move[..., axis] = ((taps - 1) / 2 - before) * grid.spacing[axis]
         if last[axis] - first[axis] + 1 < taps:
             raise ValueError(
-                f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape}"
+                f"a filter of {taps} taps doesn't fit into a grid of shape {grid.shape} of which nothing is known "
+                "outside: take fewer taps, a larger grid, or another boundary than 'none'"
             )
     values = extend(f.values, first, last, grid.boundary)
     weights = weights.to(values)
@@ -247,7 +249,9 @@ class CNOActivation(Subsampling):
     def _subsampled(self, f: Samples) -> Samples:
         up, down = checks.integers(self.up, f.dim, "up"), checks.integers(self.s, f.dim, "stride")
         if any(n % s for n, s in zip(f.grid.shape, down, strict=True)):
-            raise ValueError(f"a stride of {down} doesn't divide the shape {f.grid.shape}")
+            raise ValueError(
+                f"a stride of {down} doesn't divide the shape {f.grid.shape}: f.crop(first, count) makes it fit"
+            )
         fine = [n * u for n, u in zip(f.grid.shape, up, strict=True)]
         coarse = [n // s for n, s in zip(f.grid.shape, down, strict=True)]
         values = map_values(self.fn, _resized(f.values, fine), f.dim)

@@ -7,7 +7,6 @@ knows; coordinates win over attributes where a selection has made them differ.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import torch
 from discretize.grid import Grid
 from discretize.samples import Samples
 from fields import arguments, checks
+from fields.coordinates import real_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,19 +108,15 @@ def from_xarray(
     if channel not in array.dims:
         array = array.expand_dims(channel, axis=-1)
     batch = [d for d in array.dims if d not in (*axes, channel)]
-    ordered = array.transpose(*batch, channel, *axes)
-    data = np.array(ordered.values)
-    if data.dtype.kind not in "fiub":
-        raise TypeError(f"values must be real numbers, got {data.dtype}")
-    if data.dtype.kind != "f" or data.dtype.itemsize not in (4, 8):
-        data = data.astype(np.float64)
-    values = torch.from_numpy(data.astype(data.dtype.newbyteorder("="), copy=False))
+    values = torch.from_numpy(real_values(array.transpose(*batch, channel, *axes)))
     stored = _Stored(array, axes)
     starts, spacing = zip(*(stored.axis(i) for i in range(len(axes))), strict=True)
     chosen = stored.boundary if boundary is None else boundary
     moved = [str(a) for a in axes if f"origin_{a}" in array.coords]
     if moved and len(moved) < len(axes):
-        raise ValueError(f"only {moved} of {list(axes)} have a coordinate origin_…")
+        raise ValueError(
+            f"only {moved} of {list(axes)} have a coordinate origin_…: give one for every axis, or leave all out"
+        )
     origin = torch.tensor(starts, dtype=torch.float64)
     if moved:
         own = [_element_origin(array, axis, batch) for axis in axes]
@@ -182,12 +178,12 @@ class _Stored:
         return str(self.array.attrs.get("boundary", "none")) if self.whole else "none"
 
     def _as_stored(self, i: int) -> bool:
-        """Whether the coordinate is origin + spacing·i of the attributes, bit for bit, or there is none."""
+        """Whether the coordinate is origin + spacing·i of the attributes, bit for bit, or no point seems cut off."""
         if self.spacing is None:
             return False
         axis = self.axes[i]
         if axis not in self.array.coords:
-            return True
+            return self.shape is None or self.shape[i] == self.counts[i]
         start = 0.0 if self.origin is None else self.origin[i]
         expected = start + self.spacing[i] * np.arange(self.counts[i])
         return bool(np.array_equal(self.array.coords[axis].values, expected))
@@ -199,7 +195,8 @@ class _Stored:
             return (0.0 if self.origin is None else self.origin[i]), self.spacing[i]
         if axis not in self.array.coords:
             raise ValueError(
-                f"dimension {axis!r} has no coordinates, so that its spacing isn't known: "
+                f"dimension {axis!r} has no coordinates, so that its spacing isn't known, nor do attributes tell that "
+                f"of {n} points: "
                 f"array.assign_coords({axis}=spacing * np.arange({n}))"
             )
         label = self.array.coords[axis].values
@@ -219,7 +216,7 @@ class _Stored:
             raise ValueError(f"coordinate {axis!r} must increase: array.sortby({axis!r})")
         off = np.abs(points - (points[0] + step * np.arange(n)))
         worst = int(off.argmax())
-        if off[worst] > UNEVEN * step or math.isclose(step, 0.0):
+        if off[worst] > UNEVEN * step:
             gaps = np.diff(points)
             raise ValueError(
                 f"coordinate {axis!r} isn't even: its steps go from {gaps.min():g} to {gaps.max():g}, and point "

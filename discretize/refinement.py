@@ -123,7 +123,9 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
     known: list[tuple[int, Tensor]] = []
     error, unit, enough = math.inf, 0.0, 2 if is_smooth(field, rtol) else 3
-    for m in refinements(field, lattice, first_refinement(field, lattice, rtol)):
+    steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
+    while True:
+        m = next(steps)
         try:
             values = at_refinement(field, lattice, m, memory)
         except LatticeTooLarge as why:
@@ -137,7 +139,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
             changes = [relative_change(values, old, lattice.dim) for _, old in known[:-1]]
             error = estimated_error([n for n, _ in known], changes)
             if error <= rtol:
-                break
+                return Refined(values, error, m)
             if math.isnan(error):
                 raise ValueError("the field isn't finite on this grid: it can't be sampled")
             needed = m * (error / rtol) ** (1 / HOPE)
@@ -148,7 +150,6 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
                     f"more than {EFFORT} times the bound on memory, {_size(memory)}"
                 )
                 raise NotResolved(_advice(rtol, known, error, far), error)
-    return Refined(values, error, m)
 
 
 def is_smooth(field: Field, rtol: float) -> bool:

@@ -139,19 +139,19 @@ class Samples(FeatureMap):
         return self._with(take(self.values, (slice(None, None, q) for q in steps)), grid)
 
     def _plus(self, other: Any, sign: float) -> Samples:
-        if not isinstance(other, FeatureMap):
+        if not isinstance(other, Field | Samples):
             return self._affine(
                 1.0, sign * checks.channel_vector(other, self.channels, self.values)
             )
-        left, right = self._aligned(other)
+        left, right = aligned(self, other)
         return left._with(
             left.values + sign * right.values if sign < 0 else left.values + right.values
         )
 
     def _times(self, other: Any) -> Samples:
-        if not isinstance(other, FeatureMap):
+        if not isinstance(other, Field | Samples):
             return self._affine(checks.channel_vector(other, self.channels, self.values), 0.0)
-        left, right = self._aligned(other)
+        left, right = aligned(self, other)
         return left._with(left.values * right.values)
 
     def _affine(self, scale: Tensor | float, shift: Tensor | float) -> Samples:
@@ -174,11 +174,6 @@ class Samples(FeatureMap):
     ) -> Samples:
         views, grid = seen_by(stencils, self.values, self.grid)
         return self._with(combine(views), grid)
-
-    def _aligned(self, other: FeatureMap) -> tuple[Samples, Samples]:
-        if not isinstance(other, Field | Samples):
-            raise TypeError(f"expected a Field or Samples, got {type(other).__name__}")
-        return aligned(self, other)
 
     def known(self) -> Samples:
         """The same samples with nothing assumed outside of them (boundary "none")."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -64,8 +64,8 @@ class Aliasing:
 
     grid: Grid
     share: Tensor
-    spectrum: Tensor
-    folded: Tensor
+    spectrum: Tensor = field(repr=False)
+    folded: Tensor = field(repr=False)
     defect: Tensor
     norm: Tensor
     tail: float

@@ -25,6 +25,9 @@ from fields.evaluation import evaluate_points
 #: A layer: a FeatureMap goes in; a FeatureMap, or a tensor of invariants, comes out.
 Layer = Callable[[Any], Any]
 
+#: Outputs of so many eps of the largest sample are rounding.
+ROUNDING = 16
+
 NORMS = {"l1": 1.0, "l2": 2.0, "max": math.inf}
 
 
@@ -66,8 +69,8 @@ def equivariance_error(
     Raises
     ------
     ValueError
-        Where the denominator vanishes; where neither grid nor points are given for an output with space; where two
-        lattices can't be compared exactly.
+        Where the denominator vanishes, on a grid also where it is but rounding of the samples; where neither grid nor
+        points are given for an output with space; where two lattices can't be compared exactly.
 
     Examples
     --------
@@ -96,7 +99,9 @@ def equivariance_error(
         left, right = layer(moved_field), layer(field)
     else:
         left = layer(sample(moved_field, grid, rtol=rtol))
-        right = layer(sample(field, grid, rtol=rtol))
+        given = sample(field, grid, rtol=rtol)
+        right = layer(given)
+        _check_is_more_than_rounding(layer, right, given)
     if isinstance(left, Tensor):
         return relative(left - right, right, 1, norm)
     if isinstance(left, Samples):
@@ -142,6 +147,33 @@ def compare(left: Samples, right: Samples, norm: str = "l2") -> Tensor:
 def _on_common_points(left: Samples, right: Samples) -> tuple[Tensor, Tensor]:
     difference = left - right
     return difference.values, right.resample(difference.grid).values
+
+
+def _check_is_more_than_rounding(layer: Layer, output: Any, given: Samples) -> None:
+    """Raise where an output is nothing but rounding of its input: the mean of waves, a wave that is filtered away.
+
+    An output that is small beside its input may also be that of small weights. It is rounding where it changes by as
+    much as it is when the input changes by eps.
+    """
+    values = output.values if isinstance(output, Samples) else output
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        return
+    axes = (-1,) if values is output else tuple(range(-given.dim - 1, 0))
+    largest = given.values.detach().abs().amax(tuple(range(-given.dim - 1, 0)))
+    size, eps = values.detach().abs().amax(axes), torch.finfo(values.dtype).eps
+    small = (size > 0) & (size <= ROUNDING * eps * largest)
+    if not bool(small.any()):
+        return
+    draw = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, given.values.shape, generator=draw).to(given.values) * 2 - 1
+    with torch.no_grad():
+        again = layer(given._with(given.values * (1 + eps * signs)))
+    change = (again.values if isinstance(again, Samples) else again) - values
+    if bool((small & (change.abs().amax(axes) > size / 10)).any()):
+        raise ValueError(
+            f"the output vanishes up to rounding, {float(size.min()):.1e} for samples up to "
+            f"{float(largest.max()):.1e}, so no relative error is defined: take another field"
+        )
 
 
 def elements(f: Samples, batch: tuple[int, ...]) -> list[Samples]:

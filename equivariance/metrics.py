@@ -156,8 +156,9 @@ def crop_consistency(
     >>> crop_consistency(mean, torch.ones(4, 3, 40, 40) * torch.arange(3.0)[:, None, None], (32, 32))
     100.0
     """
-    room = [n - m for n, m in zip(images.shape[2:], crop, strict=True)]
-    if min(room) < 0 or min(crop) < 1:
+    _check_images(images, pairs)
+    room = [n - m for n, m in zip(images.shape[2:], crop, strict=False)]
+    if len(crop) != images.ndim - 2 or min(room) < 0 or min(crop) < 1:
         raise ValueError(f"crops of {tuple(crop)} don't fit images of {tuple(images.shape[2:])}")
     draw = torch.Generator().manual_seed(seed)
 
@@ -180,6 +181,7 @@ def roll_consistency(
     reach : int, optional
         Rolls are drawn from 0 … reach − 1 on every axis; the whole period unless given.
     """
+    _check_images(images, pairs)
     draw = torch.Generator().manual_seed(seed)
 
     def at_random(x: Tensor) -> Tensor:
@@ -196,6 +198,7 @@ def fractional_consistency(
 
     Each translate is compared with the untranslated image. Arguments as for `crop_consistency`.
     """
+    _check_images(images, pairs)
     subject = prepare(module, images, None)
     draw = torch.Generator().manual_seed(seed)
     t = torch.rand(pairs, subject.dim, generator=draw, dtype=torch.float64)
@@ -222,12 +225,15 @@ def _expect_classes(out: Tensor) -> None:
         raise ValueError(f"expected outputs (batch, classes), got {('batch', *out.shape[2:])}")
 
 
-def _agreement(module: nn.Module, images: Tensor, vary: Any, pairs: int) -> float:
-    """Per cent of pairs of variants, of every image, whose strongest outputs are the same."""
+def _check_images(images: Tensor, pairs: int) -> None:
     if images.ndim < 3 or len(images) == 0 or pairs < 1:
         raise ValueError(
             f"expected images (B, c, X1, …, Xd) and one pair at least, got {tuple(images.shape)} and {pairs}"
         )
+
+
+def _agreement(module: nn.Module, images: Tensor, vary: Any, pairs: int) -> float:
+    """Per cent of pairs of variants, of every image, whose strongest outputs are the same."""
     copied, same = watchable(module), []
     with torch.no_grad():
         for _ in range(pairs):

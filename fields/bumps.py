@@ -96,8 +96,7 @@ class Bumps(Terms):
         pairs = torch.stack([v[meet] for v in (r, s, apart)], dim=-1).double()
         parts = [_overlap(part, self.dim) for part in pairs.split(PAIRS)]
         common = torch.zeros(apart.shape, dtype=self.dtype, device=self.device)
-        if parts:
-            common = common.masked_scatter(meet, torch.cat(parts).to(common))
+        common = common.masked_scatter(meet, torch.cat(parts).to(common))
         return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
 
 

@@ -224,6 +224,14 @@ def translation(t: Any, dim: int) -> Tensor:
     return vector
 
 
+def owned(value: Tensor) -> Tensor:
+    """A copy, with its gradient, which later changes of `value` in place don't reach.
+
+    A leaf that asks for gradients is returned itself: an optimiser changes it in place, and is meant to.
+    """
+    return value if value.requires_grad and value.is_leaf else value.clone()
+
+
 def matrix(value: Any, in_channels: int, like: Tensor) -> Tensor:
     """Return a channel matrix (c_out, c_in) that fits `in_channels` and the dtype of `like`."""
     value = as_tensor(value, "matrix", like)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fields.composed import Affine, Product, Sum, Translated
 from fields.field import Field
-from fields.integrals import TAIL, Corner, Region, integral
+from fields.integrals import integral
 
 
 def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
@@ -16,10 +16,7 @@ def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
         closed = _closed(left, right)
         if closed is not None:
             return closed.expand(product.batch)
-    region = _common(left, right) if product.period is None else None
-    if region is not None and min(region[1]) <= 0:
-        return left._like.new_zeros(product.batch)
-    return integral(product, rtol, memory, region).sum(-1)
+    return integral(product, rtol, memory).sum(-1)
 
 
 def _closed(left: Field, right: Field) -> Tensor | None:
@@ -33,7 +30,7 @@ def _closed(left: Field, right: Field) -> Tensor | None:
         if factor is not None:
             part = _closed(one.parents[0], other)
             return None if part is None else factor * part
-    if isinstance(left, Translated) and isinstance(right, Translated) and left.t is right.t:
+    if isinstance(left, Translated) and isinstance(right, Translated) and left.moves_like(right):
         found = _closed(left.parent, right.parent)
         return None if found is None else found.expand(Product(left, right).batch)
     one, other = _leaf(left), _leaf(right)
@@ -56,13 +53,3 @@ def _leaf(field: Field) -> Field:
     if not isinstance(field, Translated):
         return field
     return _leaf(field.parent)._moved(field.t) or field
-
-
-def _common(left: Field, right: Field) -> Region | None:
-    """Corner and extent of what the supports of two fields have in common; of one where that of the other is open."""
-    supports = [s for s in (left.support(TAIL), right.support(TAIL)) if s is not None]
-    if not supports:
-        return None
-    low: Corner = tuple(max(x) for x in zip(*(s[0] for s in supports), strict=True))
-    high: Corner = tuple(min(x) for x in zip(*(s[1] for s in supports), strict=True))
-    return low, tuple(b - a for a, b in zip(low, high, strict=True))

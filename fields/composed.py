@@ -15,6 +15,7 @@ from torch import Tensor
 from fields import arguments, checks
 from fields.broadcasting import broadcast
 from fields.correlation import mix
+from fields.decay import NOTHING, faint
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Box
@@ -50,15 +51,29 @@ class Composed(Field):
 
 
 class Translated(Composed):
-    """x ↦ F(x − t)."""
+    """x ↦ F(x − t).
 
-    def __init__(self, parent: Field, t: Tensor) -> None:
+    Translations by one tensor are one, so that branches which meet share their points: `given` is that tensor and its
+    version, which counts how often it was changed in place, or None where that isn't counted.
+    """
+
+    def __init__(self, parent: Field, t: Tensor, given: tuple[Tensor, int] | None = None) -> None:
         super().__init__(parent, channels=parent.channels, batch=t.shape[:-1])
-        self.t = t
+        counted = not torch.compiler.is_compiling() and not t.is_inference()
+        self.t = t if given else checks.owned(t)
+        self.given = given or ((t, t._version) if counted else None)
         self.bandlimit = parent.bandlimit
 
+    def moves_like(self, other: Translated) -> bool:
+        """Whether another one is known to move by the same translation."""
+        if self.t is other.t:
+            return True
+        if self.given is None or other.given is None:
+            return False
+        return self.given[0] is other.given[0] and self.given[1] == other.given[1]
+
     def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
-        return [Need(self.parent, plan.moved(frame, self.t), box)]
+        return [Need(self.parent, plan.moved(frame, self), box)]
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0]
@@ -87,7 +102,7 @@ class Translated(Composed):
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         closed = self.parent._convolved(kernel)
-        return None if closed is None else Translated(closed, self.t)
+        return None if closed is None else Translated(closed, self.t, self.given)
 
 
 class Mapped(Composed):
@@ -109,7 +124,10 @@ class Mapped(Composed):
         return None
 
     def support(self, rtol: float) -> Corners | None:
-        return self.parent.support(rtol) if not bool(self._zero.any()) else None
+        if bool(self._zero.any()):
+            return None
+        like = torch.empty(self.parent.channels, dtype=self.parent.dtype, device=self.device)
+        return self.parent.support(faint(self.fn, like, rtol))
 
 
 def map_channels(values: Tensor, points: Sequence[int]) -> int:
@@ -229,8 +247,21 @@ class Product(Composed):
         return _each(_plus, *(p.bandwidth(rtol) for p in self.parents))
 
     def support(self, rtol: float) -> Corners | None:
-        left, right = (p.support(rtol) for p in self.parents)
-        return left or right
+        left, right = self.parents
+        one, other = left.support(rtol), right.support(rtol)
+        if one is None or other is None:
+            return one or other
+        both = common(one, other)
+        if both is not None and _half(both, one, other):
+            return both
+        # They meet far from where they are large: what there is of the product may reach as far as both together.
+        level = math.sqrt(rtol)
+        while level > NOTHING:
+            if common(left.support(level), right.support(level)) is not None:
+                level = max(level**2, NOTHING)
+                return common(left.support(level), right.support(level))
+            level = level**2
+        return one[0], one[0]
 
 
 def _each(fn: Callable[[float, float], float], *bands: PerAxis | None) -> PerAxis | None:
@@ -244,6 +275,20 @@ def _plus(a: float, b: float) -> float:
 
 def _add(a: Sequence[float], b: Sequence[float]) -> PerAxis:
     return tuple(map(_plus, a, b))
+
+
+def common(left: Corners | None, right: Corners | None) -> Corners | None:
+    """What two boxes have in common; None where it is empty."""
+    if left is None or right is None:
+        return None
+    low, high = tuple(map(max, left[0], right[0])), tuple(map(min, left[1], right[1]))
+    return (low, high) if all(a < b for a, b in zip(low, high, strict=True)) else None
+
+
+def _half(part: Corners, *boxes: Corners) -> bool:
+    """Whether a box is at least half as long, on every axis, as the shortest of others."""
+    lengths = [[b - a for a, b in zip(*box, strict=True)] for box in (part, *boxes)]
+    return all(2 * own >= min(others) for own, *others in zip(*lengths, strict=True))
 
 
 def grown(corners: Corners | None, reach: PerAxis) -> Corners | None:

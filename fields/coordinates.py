@@ -45,9 +45,22 @@ def read(
     if turned:
         array = array.isel({name: slice(None, None, -1) for name in turned})
         steps = [_step(array, name) for name in space]
-    values = array.transpose(*([channel] if channel else []), *space).values
-    values = np.ascontiguousarray(values if channel else values[None])
+    values = real_values(array.transpose(*([channel] if channel else []), *space))
+    values = values if channel else values[None]
     return values, [step for _, step in steps], [first for first, _ in steps]
+
+
+def real_values(array: Any) -> Any:
+    """A copy of an array's values that torch takes: in single or double precision, in this machine's byte order."""
+    kind = array.dtype
+    if kind.kind not in "fiub":
+        raise TypeError(
+            f"values must be real numbers, got {kind}: array.astype(float) converts other numbers, array.real and "
+            "array.imag are the parts of complex ones"
+        )
+    if kind.kind != "f" or kind.itemsize not in (4, 8):
+        kind = np.dtype(np.float64)
+    return np.array(array.values, dtype=kind.newbyteorder("="), order="C")
 
 
 def _step(array: Any, name: str) -> tuple[float, float]:
@@ -61,7 +74,10 @@ def _step(array: Any, name: str) -> tuple[float, float]:
     if not np.isfinite(x).all():
         raise ValueError(f"coordinates of {name!r} must be finite")
     if len(x) < 2:
-        raise ValueError(f"{name!r} has {len(x)} coordinate: two are needed to tell the spacing")
+        raise ValueError(
+            f"{name!r} has {len(x)} coordinate, two are needed to tell the spacing: "
+            f"leave the dimension out (array.squeeze({name!r})), or its coordinate (array.drop_vars({name!r}))"
+        )
     step = float(x[-1] - x[0]) / (len(x) - 1)
     off = np.abs(x - (x[0] + step * np.arange(len(x))))
     slack = 4 * np.finfo(raw.dtype).eps * np.abs(x).max() if raw.dtype.kind == "f" else 0.0

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from fields.broadcasting import broadcast
 from fields.lattice import Lattice, take
+from fields.plan import MEMORY_BOUND as MEMORY_BOUND
 from fields.plan import LatticeTooLarge, Plan
 
 if TYPE_CHECKING:
     from fields.field import Field
 
-#: Default bound, in bytes, on the values alive at once.
-MEMORY_BOUND = 1 << 30
 #: Default bound for scattered points, of which there is no need to hold many at once.
 POINTS_BOUND = 1 << 28
 #: Tiles may compute this many times the bytes that fit into memory, halos included; more is refused.
@@ -37,7 +36,8 @@ def evaluate(
 ) -> Tensor:
     """Values (*batch, c, X1, …, Xd) of a field on a lattice.
 
-    In tiles, where the values alive at once would exceed `memory` bytes: the same to rounding error.
+    In tiles, where the values alive at once would exceed `memory` bytes: the same to rounding error. Of lattices that
+    the field's own batch doesn't count, some at a time.
 
     Raises
     ------
@@ -47,7 +47,9 @@ def evaluate(
     """
     origin = lattice.origin.to(root.device)
     elements = math.prod(broadcast(origin.shape[:-1], root.batch))
-    planned = functools.cache(lambda shape: Plan(root, lattice.spacing, shape, node_spacing))
+    planned = functools.cache(
+        lambda shape: Plan(root, lattice.spacing, shape, node_spacing, memory)
+    )
     needed = planned(lattice.shape).peak(elements)
     if needed <= memory:
         return planned(lattice.shape).run(origin)
@@ -56,6 +58,9 @@ def evaluate(
     tile = _largest(lattice.shape, lambda shape: planned(shape).peak(elements) <= left)
     bound = f"the bound is {memory / 2**20:.0f} MiB"
     if tile is None:
+        if left > 0 and len(origin) > 1 and origin.ndim - 1 > len(root.batch):
+            parts = (Lattice(o, lattice.spacing, lattice.shape) for o in origin.chunk(2))
+            return torch.cat([evaluate(root, part, node_spacing, memory) for part in parts])
         raise LatticeTooLarge(f"this needs {needed / 2**20:.0f} MiB, {bound}")
     plan = planned(tile)
     work = plan.work(elements) * math.prod(map(_parts, lattice.shape, tile))
@@ -97,7 +102,7 @@ def evaluate_points(root: Field, points: Tensor, memory: int = POINTS_BOUND) -> 
         sizes: tuple[int, ...] = (len(flat), *root.batch)
     else:
         flat, sizes = points, (len(points), *batch)
-    plan = Plan(root, (1.0,) * root.dim, (1,) * root.dim)
+    plan = Plan(root, (1.0,) * root.dim, (1,) * root.dim, memory=memory)
     elements = _largest(sizes[1:], lambda part: _each(plan, part, sizes[1:]) <= 4 * memory)
     if elements is None:
         needed = _each(plan, (1,) * len(batch), sizes[1:])

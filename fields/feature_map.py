@@ -146,8 +146,12 @@ class FeatureMap(ABC):
     def __torch_function__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Leave torch's operators on (tensor, feature map) to the reflected operators."""
-        return NotImplemented
+        """Leave torch's operators on (tensor, feature map) to the reflected ones, which come next after a TypeError."""
+        raise TypeError(
+            f"torch's {getattr(func, '__name__', func)} takes tensors, no feature maps: a function of the values at a "
+            "point becomes a layer by Pointwise(fn), a convolution by Conv.from_torch(module, spacing), any torch "
+            "model by TorchModel(module), on Samples"
+        )
 
 
 def _is_flag(index: Any) -> bool:

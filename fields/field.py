@@ -35,7 +35,8 @@ class Field(Node):
 
     A new kind of field implements `_values` and sets `dim`, `channels`, `dtype`, `device`, `batch`; what it knows of
     its period, band limit and support it tells through the methods of these names. Tensors that a field is made of are
-    kept, not copied, so that gradients reach them: changed in place, values and translations change the field.
+    kept, not copied, so that gradients reach them: changed in place, they change the field. Translations and origins
+    are copied, but for leaves that ask for gradients, which an optimiser changes.
 
     Attributes
     ----------
@@ -136,7 +137,8 @@ class Field(Node):
         Parameters
         ----------
         rtol : float
-            Where no closed form is known: estimated error of the quadrature, relative to ∫|F|, for every element.
+            Where no closed form is known: estimated error of the quadrature, relative to ∫|F|, for every element; no
+            less than what rounding leaves, 64 eps of the field's dtype (8e-6 in float32), which smaller ones stand for.
         memory : int
             Bound on the values alive at once, in bytes; summed in tiles, up to twice as many. Gradients keep them all.
 
@@ -150,7 +152,9 @@ class Field(Node):
         Notes
         -----
         Along axes where a field is constant (period 0) the period is taken to be 1: the integral is a mean there.
-        Closed: Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, unsmoothed Sprites, and their translates.
+        Closed: Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, unsmoothed Sprites, periodic Interpolated,
+        and their translates. By quadrature fields with jumps converge to first order only, and what jumps may hide
+        counts in full: in one dimension some 1/rtol points for each, and 1/rtol^d for faces along the axes.
         """
         known = self._integral()
         return integrals.integral(self, rtol, memory) if known is None else known
@@ -166,8 +170,13 @@ class Field(Node):
         return closed.inner(self, other, rtol, memory)
 
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
-        """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`."""
-        return self.inner(self, rtol, memory).clamp(min=0).sqrt()
+        """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`.
+
+        Its gradient at F = 0, where it has none, is the subgradient 0.
+        """
+        square = self.inner(self, rtol, memory)
+        some = square > 0
+        return torch.where(some, square, 1.0).sqrt() * some
 
     def transform(self, frequencies: Any, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """Fourier transform ∫F(x) exp(−2πi f·x) dx; of a periodic field its Fourier coefficients.

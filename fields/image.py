@@ -27,10 +27,16 @@ PLAIN = {
 }
 #: Modes of wide numbers, whose white depends on the format: scikit-image knows.
 WIDE = ("I", "F")
+#: Cameras' JPEG files with previews and depth maps behind the picture.
+CAMERA = "MPO"
+#: TIFF's tag of that name.
+BITS_PER_SAMPLE = 258
 
 
 def read(path: str | Path | BinaryIO, memory: int = MEMORY_BOUND) -> Tensor:
     """An image file, or the bytes of one, as values (c, rows, columns) in [0, 1], float64, one channel or three.
+
+    Turned and mirrored as its EXIF data say, of a camera's file with several pictures the first.
 
     Raises
     ------
@@ -80,8 +86,9 @@ def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list
             return _by_skimage(source), []
     with header:
         _check_header(header, name, memory)
-        wide = header.mode in WIDE or (header.format == "TIFF" and _rounded(header))
-        return (_by_skimage(source), []) if wide else _by_pillow(header)
+        tiff = header.format == "TIFF"
+        wide = header.mode in WIDE or (tiff and _deep(header))
+        return (_by_skimage(source, tiff), []) if wide else _by_pillow(header)
 
 
 def _check_header(header: Any, name: str, memory: int) -> None:
@@ -94,12 +101,16 @@ def _check_header(header: Any, name: str, memory: int) -> None:
             "crop or shrink it, or give a larger `memory`"
         )
     frames = getattr(header, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and header.format != CAMERA:
         raise Refused(f"{name} has {frames} frames, a field is made of one: save it on its own")
 
 
 def _by_pillow(image: Any) -> tuple[Any, list[str]]:
+    from PIL import ImageOps
+
     said = []
+    if getattr(image, "n_frames", 1) > 1:
+        said.append("holds further pictures beside the first: they were left out")
     raw = _raw_mode(image)
     if _rounded(image):
         said.append("has 16 bits per colour: they were cut to 8")
@@ -112,6 +123,9 @@ def _by_pillow(image: Any) -> tuple[Any, list[str]]:
     elif image.mode not in PLAIN:
         said.append(f"has colours of the kind {image.mode}: they were converted to RGB")
         image = image.convert("RGB")
+    image = ImageOps.exif_transpose(
+        image
+    )  # cameras say which side is up instead of turning the pixels
     values = np.asarray(image).astype(np.float64)
     key = image.info.get("transparency")
     if key is not None and image.mode not in ("LA", "RGBA"):
@@ -123,6 +137,12 @@ def _raw_mode(image: Any) -> str:
     """How the file holds its colours, as far as Pillow says."""
     tiles = getattr(image, "tile", None) or []
     return str(tiles[0][3] if isinstance(tiles[0][3], str) else tiles[0][3][0]) if tiles else ""
+
+
+def _deep(tiff: Any) -> bool:
+    """Whether Pillow makes 8 bits, or nonsense of separate planes, of a TIFF that has more."""
+    bits = np.atleast_1d(tiff.tag_v2.get(BITS_PER_SAMPLE, 1))
+    return bool(bits.max() > 8) and not tiff.mode.startswith("I;16")
 
 
 def _rounded(image: Any) -> bool:
@@ -137,9 +157,19 @@ def _with_key(values: Any, key: Any, white: float) -> Any:
     return np.concatenate([layers, white * opaque], axis=-1)
 
 
-def _by_skimage(source: Path | BinaryIO) -> Any:
+def _by_skimage(source: Path | BinaryIO, tiff: bool = False) -> Any:
     from skimage import io, util
 
     if not isinstance(source, Path):
         source.seek(0)
-    return util.img_as_float64(io.imread(source))  # type: ignore[no-untyped-call]
+    raw = _by_tifffile(source) if tiff else io.imread(source)
+    return util.img_as_float64(raw)  # type: ignore[no-untyped-call]
+
+
+def _by_tifffile(source: Path | BinaryIO) -> Any:
+    """What scikit-image does with a file whose name ends in .tif; others it leaves to Pillow, which keeps 8 bits."""
+    import tifffile  # which scikit-image needs
+
+    with tifffile.TiffFile(source) as file:
+        first = file.series[0]
+        return np.moveaxis(first.asarray(), 0, -1) if first.axes == "SYX" else first.asarray()

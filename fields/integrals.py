@@ -2,8 +2,9 @@
 
 Over one period of a periodic field, or over the support of a decaying one, equal weights on a lattice are the
 trapezoidal rule: spectrally accurate for smooth fields, first order for fields with jumps. The number of points is
-doubled until the result settles, and, unless the band is known, agrees with that between the points. Values are summed
-tile by tile, so that memory stays bounded whatever their number.
+doubled until the result settles, and, unless the band is known, agrees with that between the points, and what jumps
+between them may hide (`fields.roughness`) is small. Values are summed tile by tile, so that memory stays bounded
+whatever their number.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fields.bands import finest
 from fields.evaluation import evaluate
 from fields.lattice import BETWEEN, Lattice, split
 from fields.plan import LatticeTooLarge, Plan, graph
+from fields.roughness import Roughness
 
 if TYPE_CHECKING:
     from fields.field import Field
@@ -78,13 +80,13 @@ def lattice_count(
     return tuple(counts)
 
 
-def integral(field: Field, rtol: float, memory: int, region: Region | None = None) -> Tensor:
-    """∫F over its domain, or a region (corner, extent) that holds its support, shape (*batch, c), to `rtol` of ∫|F|."""
+def integral(field: Field, rtol: float, memory: int) -> Tensor:
+    """∫F over its domain, shape (*batch, c), to `rtol` of ∫|F|."""
 
     def total(values: Tensor, lattice: Lattice) -> Tensor:
         return values.flatten(-field.dim).sum(-1) * math.prod(lattice.spacing)
 
-    return _settled(field, total, rtol, memory, region=region)
+    return _settled(field, total, rtol, memory)
 
 
 def transform(field: Field, frequencies: Tensor, rtol: float, memory: int) -> Tensor:
@@ -134,20 +136,24 @@ def _settled(
     rtol: float,
     memory: int,
     weight: float = 1.0,
-    region: Region | None = None,
 ) -> Tensor:
     """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little.
 
-    Supports are those of the fields that one is composed of: a factor that grows, or a root, carries the tail further
-    out. So the region is widened until little is found on its faces.
+    Supports are those of the fields that one is composed of: a factor that grows carries the tail further out. So the
+    region is widened until little is found on its faces. What rounding leaves is no change, so that `rtol` is no less.
     """
-    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
-    region = region or domain(field)
+    rtol = max(arguments.fraction(rtol, "rtol"), ROUNDING * torch.finfo(field.dtype).eps)
+    memory, region = arguments.size(memory), domain(field)
     if region is None:
         raise ValueError(
             "an integral needs a field of known period, or one that is known to decay on R^d: this "
             f"{type(field).__name__} is neither; use field.periodize(period), or multiply it by a decaying field"
         )
+    if min(region[1]) <= 0:  # factors that are nowhere both other than zero
+        one = (1,) * field.dim
+        nothing = field._like.new_zeros(*field.batch, field.channels, *one)
+        at = Lattice(torch.tensor(region[0], dtype=torch.float64), (1.0,) * field.dim, one)
+        return reduce(nothing, at)
     for _ in range(WIDENINGS):
         found, size, lattice = _converged(field, reduce, rtol, memory, weight, region)
         if field.period is not None:
@@ -194,13 +200,14 @@ def _converged(
             if math.isnan(change):
                 raise ValueError("the field isn't finite: it has no integral")
             changes = [*changes[1:], change]
+            if not smooth and _remaining(changes, smooth) <= rtol:
+                rough = Roughness(lattice, field.period is not None)
+                with torch.no_grad():
+                    between, _ = _by_tiles(field, _between(lattice), reduce, memory, rough)
+                moved = _change(now, between, size * weight, field.dtype)
+                changes[-1] = max(change, moved, _relative(rough.bound(), size, field.dtype))
             if _remaining(changes, smooth) <= rtol:
-                if not smooth:
-                    with torch.no_grad():
-                        between, _ = _by_tiles(field, _between(lattice), reduce, memory)
-                    changes[-1] = max(change, _change(now, between, size * weight, field.dtype))
-                if changes[-1] <= rtol:
-                    return now, size, lattice
+                return now, size, lattice
         last, count = now, tuple(2 * n for n in count)
 
 
@@ -211,11 +218,16 @@ def _between(lattice: Lattice) -> Lattice:
 
 
 def _change(now: Tensor, last: Tensor, size: Tensor, dtype: torch.dtype) -> float:
-    """Largest change of an element's sums (*batch, …), relative to its size (*batch,).
-
-    What rounding may leave of the largest element is no change of the others: some may be zero but for it.
-    """
+    """Largest change of an element's sums (*batch, …), relative to its size (*batch,)."""
     difference = (now - last).detach().abs().reshape(*size.shape, -1).amax(-1)
+    return _relative(difference, size, dtype)
+
+
+def _relative(difference: Tensor, size: Tensor, dtype: torch.dtype) -> float:
+    """The largest of differences (*batch,), relative to sizes (*batch,).
+
+    What rounding may leave of the largest element is no difference of the others: some may be zero but for it.
+    """
     difference = (difference - ROUNDING * torch.finfo(dtype).eps * size.amax()).clamp(min=0)
     return float((difference / torch.where(difference > 0, size, 1.0)).amax())
 
@@ -242,6 +254,7 @@ def _by_tiles(
     lattice: Lattice,
     reduce: Callable[[Tensor, Lattice], Tensor],
     memory: int,
+    rough: Roughness | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The sum that `reduce` stands for over all points, and ∫|F| of the largest channel, shape (*batch,)."""
     values = math.prod(lattice.shape) * field.channels * field.batch_size * field.itemsize
@@ -259,6 +272,8 @@ def _by_tiles(
         moved = [a * h for a, h in zip(start, lattice.spacing, strict=True)]
         tile = Lattice(lattice.origin + lattice.origin.new_tensor(moved), lattice.spacing, shape)
         found = evaluate(field, tile, lattice.spacing, memory)
+        if rough is not None:
+            rough.add(found, start)
         part, sizes = reduce(found, tile), found.detach().abs().flatten(-field.dim).sum(-1)
         total = part if total is None else total + part
         size = sizes if size is None else size + sizes

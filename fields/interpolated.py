@@ -82,7 +82,8 @@ class Interpolated(Field):
         self.values = checks.as_tensor(values, "values", complex_too=True)
         if self.values.is_complex():
             raise TypeError("values must be real: give real and imaginary parts as two channels")
-        where = checks.as_tensor(origin, "origin").to(self.values.device, torch.float64)
+        where = checks.owned(checks.as_tensor(origin, "origin"))
+        where = where.to(self.values.device, torch.float64)
         self.dim = checks.dimension(_dimension_of(self.values, spacing, where))
         self.spacing = checks.positive(spacing, self.dim, "spacing")
         self.origin = _first_sample(where, self.dim)
@@ -164,11 +165,8 @@ class Interpolated(Field):
             `method`, `boundary`, `eps`, as for the class.
         """
         values, spacing, origin = coordinates.read(array, dims, channel, memory)
-        if values.dtype.kind in "iub" or values.dtype.itemsize not in (4, 8):
-            values = values.astype("float64")
-        data = torch.from_numpy(values.copy())
         where = torch.tensor(origin, dtype=torch.float64)
-        return cls(data, spacing, origin=where, **options)
+        return cls(torch.from_numpy(values), spacing, origin=where, **options)
 
     @property
     def period(self) -> PerAxis | None:
@@ -207,6 +205,13 @@ class Interpolated(Field):
         if nonuniform.pays(lattices, lattice.shape, self.shape, self.device):
             return by_points(lattice, self._maps, self._by_nufft)
         return summed(self.values, self._maps.positions(lattice))
+
+    def _integral(self) -> Tensor | None:
+        if self.boundary != "periodic":
+            return None
+        # The samples' weights sum to 1 everywhere, so that those of one sample have the volume of a cell.
+        mass = self.values.flatten(-self.dim).sum(-1) * math.prod(self.spacing)
+        return mass.expand(*self.batch, self.channels)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:

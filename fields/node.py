@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fields.field import Field
     from fields.kernel import MatrixKernel
     from fields.plan import Task
-    from fields.stencil import Stencil
 
 #: Frequencies or lengths, one per axis.
 PerAxis = tuple[float, ...]
@@ -33,6 +32,12 @@ class Node(FeatureMap):
     source: Field | None = None
     batch: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        kind, batch = type(self).__name__, self.batch
+        return (
+            f"{kind}(dim={self.dim}, channels={self.channels}, batch={batch}, dtype={self.dtype})"
+        )
+
     def _values(self, lattice: Lattice) -> Tensor:
         """Values (*batch, c, X1, …, Xd) on a lattice whose origin broadcasts against `batch`."""
         raise NotImplementedError(f"{type(self).__name__} doesn't say its values on a lattice")
@@ -48,10 +53,6 @@ class Node(FeatureMap):
     def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
         """Spacing of this node's taps per axis, where it has any."""
         return (None,) * self.dim
-
-    def _stencils(self, plan: Plan) -> list[Stencil]:
-        """Taps of the node on the plan's lattice."""
-        return []
 
     @property
     def is_quadrature(self) -> bool:

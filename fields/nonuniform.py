@@ -59,8 +59,6 @@ def _call(kind: int, points: Tensor, data: Tensor, *sizes: Any, sign: int, eps: 
     dim, count = len(columns), data.shape[0]
     strengths = data.detach().resolve_conj().resolve_neg().contiguous()
     made_for = tuple(sizes[0]) if kind == 1 else (len(points),)
-    if not len(points) or not count:
-        return strengths.new_zeros((count, *made_for))
     if data.device.type == "cuda":
         import cufinufft
 
@@ -96,6 +94,13 @@ def _slopes(modes: Tensor, points: Tensor, sign: int, eps: float) -> Tensor:
     return out.reshape(dim, count, len(points))
 
 
+def _keep(ctx: Any, *tensors: Tensor) -> None:
+    """For derivatives of either kind; those that aren't asked for come as None, and cost no transform of zeros."""
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
+
+
 class _Type2(torch.autograd.Function):
     @staticmethod
     def forward(modes: Tensor, points: Tensor, sign: int, eps: float) -> Tensor:
@@ -104,11 +109,12 @@ class _Type2(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         modes, points, ctx.sign, ctx.eps = inputs
-        ctx.save_for_backward(modes, points)
-        ctx.save_for_forward(modes, points)
+        _keep(ctx, modes, points)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
+    def backward(ctx: Any, g: Tensor | None) -> Any:
+        if g is None:
+            return (None,) * 4
         modes, points = ctx.saved_tensors
         sizes = tuple(modes.shape[1:])
         to_modes = to_points = None
@@ -141,11 +147,12 @@ class _Type1(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         strengths, points, ctx.sizes, ctx.sign, ctx.eps = inputs
-        ctx.save_for_backward(strengths, points)
-        ctx.save_for_forward(strengths, points)
+        _keep(ctx, strengths, points)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
+    def backward(ctx: Any, g: Tensor | None) -> Any:
+        if g is None:
+            return (None,) * 5
         strengths, points = ctx.saved_tensors
         to_strengths = to_points = None
         if ctx.needs_input_grad[0]:

@@ -128,9 +128,8 @@ def _mixed_spectra(transfer: Tensor, spectrum: Tensor) -> Tensor:
     if groups > 1:
         pairs = zip(transfer.chunk(groups), spectrum.chunk(groups, 1), strict=True)
         return torch.cat([_mixed_spectra(t, s) for t, s in pairs], dim=1)
-    if (
-        outs * ins > 64
-    ):  # from here on a matrix product per frequency pays for its transposed copies
+    # From here on a matrix product per frequency pays for its transposed copies.
+    if outs * ins > 64:
         return torch.einsum("oi...,ni...->no...", transfer, spectrum)
     rows = []
     for o in range(outs):

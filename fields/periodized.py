@@ -69,10 +69,15 @@ class Periodized(Field):
                 self.source,
                 Lattice(origin - period * origin.new_tensor(n), lattice.spacing, lattice.shape),
                 task.plan.node_spacing,
+                task.plan.memory,
             )
             for n in itertools.product(*images)
         )
         return functools.reduce(torch.add, parts)
+
+    @property
+    def _workspace(self) -> int:
+        return 3  # the sum so far, an image and their sum, of which one is the output; an image in tiles takes it twice
 
     def bandwidth(self, rtol: float) -> PerAxis | None:
         return self.source.bandwidth(rtol)

@@ -13,7 +13,7 @@ the evaluation commutes with every real translation, however coarse it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,12 @@ from torch import Tensor
 from fields.lattice import Box, Lattice, common_spacing, split, take
 
 if TYPE_CHECKING:
+    from fields.composed import Translated
     from fields.field import Field
     from fields.stencil import Stencil
 
+#: Default bound, in bytes, on the values alive at once.
+MEMORY_BOUND = 1 << 30
 #: More frames than this mean that incommensurable spacings multiply each other.
 MAX_FRAMES = 20_000
 
@@ -76,6 +79,8 @@ class Plan:
         The query's lattice; its origin is only needed to run.
     node_spacing : tuple of float, optional
         Spacing of the quadrature nodes of every density in the graph. Without it each density has its own.
+    memory : int
+        Bound on the values alive at once, in bytes, that leaves keep to which evaluate graphs of their own.
     """
 
     def __init__(
@@ -84,9 +89,10 @@ class Plan:
         spacing: tuple[float, ...],
         shape: tuple[int, ...],
         node_spacing: tuple[float, ...] | None = None,
+        memory: int = MEMORY_BOUND,
     ) -> None:
-        self.root, self.shape, self.node_spacing = root, shape, node_spacing
-        self.translations: list[Tensor] = []
+        self.root, self.shape, self.node_spacing, self.memory = root, shape, node_spacing, memory
+        self.translations: list[Translated] = []
         self._fractions: dict[float, float] = {}
         self._stencils: dict[Field, list[Stencil]] = {}
         self.order = graph(root)
@@ -128,17 +134,17 @@ class Plan:
                     "give atoms offsets that are simple fractions of each other, or sample on a grid"
                 )
 
-    def stencils(self, node: Field) -> list[Stencil]:
+    def stencils(self, node: Field, made: Callable[[Plan], list[Stencil]]) -> list[Stencil]:
         """The node's stencils on this plan's lattice, made once."""
         if node not in self._stencils:
-            self._stencils[node] = node._stencils(self)
+            self._stencils[node] = made(self)
         return self._stencils[node]
 
-    def moved(self, frame: Frame, t: Tensor) -> Frame:
+    def moved(self, frame: Frame, by: Translated) -> Frame:
         """The frame of x − t."""
-        known = [i for i, other in enumerate(self.translations) if other is t]
+        known = [i for i, other in enumerate(self.translations) if other.moves_like(by)]
         if not known:
-            self.translations.append(t)
+            self.translations.append(by)
         index = known[0] if known else len(self.translations) - 1
         moves = dict(frame.moves)
         moves[index] = moves.get(index, 0) + 1
@@ -161,7 +167,7 @@ class Plan:
         if any(static):
             origin = origin + pitch * torch.tensor(static, dtype=origin.dtype, device=origin.device)
         for index, times in frame.moves:
-            t = cut_batch(self.translations[index].to(origin.device), part, 1)
+            t = cut_batch(self.translations[index].t.to(origin.device), part, 1)
             origin = origin - (t if times == 1 else times * t)
         spacing = tuple(p * s for p, s in zip(self.pitch, box.step, strict=True))
         return Lattice(origin, spacing, box.count)

@@ -148,7 +148,8 @@ class _Sampling:
             values = self.values(Lattice(origin, spacing, tuple(counts)))
         except LatticeTooLarge as error:
             raise NotResolved(
-                f"this field can't be resolved: {error}", tail if tail > 0 else None
+                f"this field can't be resolved: {error}. What helps: layers with fewer nodes, a larger memory=…",
+                tail if tail > 0 else None,
             ) from error
         if not checks.all_finite(values):
             raise ValueError("the field isn't finite everywhere: it has no spectrum")

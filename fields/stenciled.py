@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,9 +24,16 @@ from fields.window import Window
 class _Stenciled(Composed):
     """A node that asks its parent for a halo: one need per stencil."""
 
+    @abstractmethod
+    def _stencils(self, plan: Plan) -> list[Stencil]:
+        """Taps of the node on the plan's lattice."""
+
+    def _taps(self, plan: Plan) -> list[Stencil]:
+        return plan.stencils(self, self._stencils)
+
     def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
         needs = []
-        for stencil in plan.stencils(self):
+        for stencil in self._taps(plan):
             moved, centre = plan.shifted(frame, box, [-r for r in stencil.remainder])
             halo = centre.widened([-n for n in stencil.last], stencil.step, stencil.size)
             needs.append(Need(self.parent, moved, halo))
@@ -33,14 +41,14 @@ class _Stenciled(Composed):
 
     def _views(self, task: Task, inputs: list[Tensor]) -> list[View]:
         views = []
-        for stencil, need, values in zip(task.plan.stencils(self), task.needs, inputs, strict=True):
+        for stencil, need, values in zip(self._taps(task.plan), task.needs, inputs, strict=True):
             dilation = _ratios(stencil.step, need.box.step)
             views.append(View(values, stencil, dilation, _ratios(task.box.step, need.box.step)))
         return views
 
     def _temporaries(self, box: Box, needs: Sequence[Need], plan: Plan) -> int:
         most = 0
-        for stencil, need in zip(plan.stencils(self), needs, strict=True):
+        for stencil, need in zip(self._taps(plan), needs, strict=True):
             taps, (outs, ins) = stencil.taps, (1, 1)
             if isinstance(taps, tuple) or max(_ratios(stencil.step, need.box.step)) > 1:
                 continue

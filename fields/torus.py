@@ -17,7 +17,8 @@ from fields.kernel import MatrixKernel
 from fields.lattice import split
 from fields.product_kernels import ProfileKernel
 
-#: Numbers that a kernel's transform may take; kernels that need more are left to their nodes.
+#: Numbers that a kernel's transform may take; kernels that need more are left to their nodes, but for those on a whole
+#: period, which have no more modes than numbers of their own.
 LARGEST = 1 << 25
 #: What a kernel's transform may be, relative to its maximum, where it is taken to be 0.
 NEGLIGIBLE = 1e-18
@@ -83,7 +84,8 @@ def _product(
     if isinstance(kernel, ProfileKernel):
         factor = kernel.profile_transform(_points(frequencies))
         return spectrum * factor.reshape([len(f) for f in frequencies]).to(spectrum.real)
-    if math.prod(map(len, frequencies)) * kernel.out_channels * kernel.in_channels > LARGEST:
+    count = math.prod(map(len, frequencies)) * kernel.out_channels * kernel.in_channels
+    if kernel.period is None and count > LARGEST:
         return None
     nyquist = [0.5 / h if n % 2 == 0 else None for n, h in zip(sizes, spacing, strict=True)]
     transfer = _transfer(kernel, frequencies, nyquist)

@@ -17,7 +17,7 @@ from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice, common_spacing
 from fields.periods import common_period
-from fields.separable import contract, separable_sum
+from fields.separable import WORKSPACE, contract, separable_sum
 
 
 class PlaneWaves(Field):
@@ -194,6 +194,14 @@ class PlaneWaves(Field):
             index = tuple(where for _, where in self._grid)
             cells = _scatter(cells, index, self.amplitudes, self.dim)
             return contract(cells.movedim(-1, -self.dim - 1), bases)
+        if self.dim == 1:  # waves at all points would take m/c times the memory of the result
+            points = max(1, WORKSPACE // (64 * len(self.frequencies) * axes[0][..., 0].numel()))
+            parts = [self._sum([x], kind) for x in axes[0].split(points, -1)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        return self._sum(axes, kind)
+
+    def _sum(self, axes: Sequence[Tensor], kind: torch.dtype) -> Tensor:
+        """Values on the product of coordinates (*batch, X_i) per axis."""
         factors = [
             _waves(x, f.double()).to(kind) for x, f in zip(axes, self.frequencies.T, strict=True)
         ]

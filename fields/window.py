@@ -20,6 +20,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from fields import checks
 from fields.kernel import dyadic_nodes
 from fields.lattice import SNAP, split
+from fields.rims import as_points, in_a_ball, to_the_rim
 from fields.stencil import Stencil, cell_overlap, centred, chord, few, nodes, on_lattice, on_nodes
 
 Kind = Literal["mean", "max"]
@@ -142,9 +143,12 @@ class Box(Window):
 
     def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """One row of taps per axis, up to the rim."""
+        reach = self.reach(len(pitch))
         if not on_lattice(node, pitch):
-            return self.stencils(pitch, node, "max")
-        rows = tuple(chord(r / q) for r, q in zip(self.reach(len(pitch)), node, strict=True))
+            lines = [to_the_rim(r, q) for r, q in zip(reach, node, strict=True)]
+            few(math.prod(map(len, lines)), reach)
+            return as_points(torch.cartesian_prod(*lines).reshape(-1, len(lines)), pitch)
+        rows = tuple(chord(r / q) for r, q in zip(reach, node, strict=True))
         axes = [centred(len(row), q) for row, q in zip(rows, node, strict=True)]
         return on_nodes(axes, pitch, rows)
 
@@ -193,8 +197,6 @@ class Ball(Window):
 
     def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """A dense array of taps, and how far the ball reaches along the lattice's lines."""
-        if not on_lattice(node, pitch):
-            return self.stencils(pitch, node, "max")
         few(math.prod(2 * self.radius / q + 1 for q in node), self.radius)
         axes = [centred(2 * math.ceil(self.radius / q - SNAP) + 1, q) for q in node]
         squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
@@ -205,6 +207,8 @@ class Ball(Window):
             left = self.radius**2 - sum(others, torch.zeros(())).double()
             half = torch.where(left >= 0, left.clamp(min=0).sqrt() / q, -1.0)
             chords.append(half.squeeze(axis) if half.ndim == len(axes) else half)
+        if not on_lattice(node, pitch):
+            return as_points(in_a_ball(axes, node, inside, chords), pitch)
         (stencil,) = on_nodes(axes, pitch, inside.double())
         return [replace(stencil, chords=tuple(chords))]
 

@@ -202,6 +202,11 @@ class Conv(nn.Module):
             )  # not `out + bias`: torch.compile would ask the tensor first
         return out
 
+    def extra_repr(self) -> str:
+        """Kind of kernel, and channels."""
+        kernel = self._kernel
+        return f"{type(kernel).__name__}, {kernel.in_channels} → {kernel.out_channels} channels"
+
 
 def _parameter(value: Tensor) -> nn.Parameter:
     """A parameter as it is, shared; a copy of any other tensor."""

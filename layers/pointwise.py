@@ -50,6 +50,10 @@ class Bias(nn.Module):
         out: Map = f.__add__(self.bias)  # not `f + bias`: torch.compile would ask the tensor first
         return out
 
+    def extra_repr(self) -> str:
+        """How many channels."""
+        return f"{len(self.bias)} channels"
+
 
 class Pointwise(nn.Module):
     """x ↦ σ(F(x)), one function σ of the channel vector for all points.

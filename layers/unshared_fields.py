@@ -63,10 +63,6 @@ def integrated(
     parts = []
     for part in flat.split(max(1, PAIRS // len(y))):
         matrix = operator_matrix(kappa, part, y, values.dtype)
-        if matrix.shape[-1] != values.shape[-2]:
-            raise ValueError(
-                f"kappa takes {matrix.shape[-1]} channels, the feature map has {values.shape[-2]}"
-            )
         parts.append(torch.einsum("qmoi,...im->...qo", matrix, values))
     out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
     return out.reshape(*values.shape[:-2], *lead, out.shape[-1])
@@ -118,9 +114,13 @@ class Integrated(Field):
         first = [c + shift * h for c, h in zip(self.corner, step, strict=True)]
         return Lattice(torch.tensor(first, dtype=torch.float64), step, counts)
 
+    def _temporaries(self, box: Any, needs: Any, plan: Any) -> int:
+        nodes = self.node_lattice(plan.node_spacing).shape
+        return 2 * math.prod(nodes) * self.source.channels * self.batch_size * self.itemsize
+
     def _compute(self, task: Any, inputs: list[Tensor]) -> Tensor:
         lattice = self.node_lattice(task.plan.node_spacing)
-        values = evaluate(self.source, lattice, task.plan.node_spacing)
+        values = evaluate(self.source, lattice, task.plan.node_spacing, task.plan.memory)
         values = values.flatten(-self.dim) * math.prod(lattice.spacing)
         y = lattice.points().reshape(-1, self.dim).to(self.device)
         period = self.extent if self.torus else None
@@ -195,10 +195,6 @@ class Positioned(Field):
             p == 0 or split(w / p)[1] == 0
             for w, p in zip(positive(period, self.dim, "period"), own, strict=True)
         )
-
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        """Unknown."""
-        return None
 
     def _compute(self, task: Any, inputs: list[Tensor]) -> Tensor:
         return positioned(self.fn, task.lattice.points(), inputs[0], self._period)

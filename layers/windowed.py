@@ -19,6 +19,7 @@ from fields.feature_map import NODES
 from fields.field import PerAxis
 from fields.lattice import Lattice
 from fields.periods import common_period
+from fields.plan import Plan
 from fields.stenciled import check_window
 from layers.inputs import check_feature_map
 from layers.unshared import Unshared
@@ -98,37 +99,40 @@ class Windowed(Field):
         return True
 
     def _compute(self, task: Any, inputs: list[Tensor]) -> Tensor:
-        lattice, node = task.lattice, task.plan.node_spacing
+        lattice, plan = task.lattice, task.plan
         x = lattice.points()
         groups = by_window(self.window, wrapped(x, self._period))
         lead, rest = split_batch(x.shape[: -self.dim - 1], self.batch)
         if math.prod(rest) > 1:  # every element has points of its own
-            parts = []
-            for window, mask in groups:
-                chosen = mask.to(self.device).unsqueeze(-self.dim - 1)
-                parts.append(torch.where(chosen, self._pooled(window, lattice, node), 0.0))
+            chosen = ((w, mask.to(self.device).unsqueeze(-self.dim - 1)) for w, mask in groups)
+            parts = (torch.where(m, self._pooled(w, lattice, plan), 0.0) for w, m in chosen)
             return functools.reduce(torch.add, parts)
         points = x.reshape(-1, self.dim)
         flat = points.new_zeros(*self.batch, self.channels, len(points), dtype=self.dtype)
         for window, mask in groups:
             index = mask.flatten().nonzero()[:, 0].to(self.device)
             if lead or len(index) < COMMON * len(points):
-                part = self._pooled_at(window, points[index], node)
+                part = self._pooled_at(window, points[index], plan)
             else:
-                part = self._pooled(window, lattice, node).flatten(-self.dim)[..., index]
+                part = self._pooled(window, lattice, plan).flatten(-self.dim)[..., index]
             flat = flat.index_copy(-1, index, part.expand(*flat.shape[:-1], -1))
         out = flat.reshape(*self.batch, self.channels, *lead, *lattice.shape)
         out = out.movedim(len(self.batch), len(self.batch) + len(lead))
         return lead_first(out, len(lead), self.dim)
 
-    def _pooled(self, window: Window, lattice: Lattice, node: PerAxis | None) -> Tensor:
-        return evaluate(self.source.pool(window, self.kind, self.nodes), lattice, node)
+    @property
+    def _workspace(self) -> int:
+        return 4  # a pooling, in tiles twice, the part of it that is chosen, and the result in another order
 
-    def _pooled_at(self, window: Window, x: Tensor, node: PerAxis | None) -> Tensor:
+    def _pooled(self, window: Window, lattice: Lattice, plan: Plan) -> Tensor:
+        pooled = self.source.pool(window, self.kind, self.nodes)
+        return evaluate(pooled, lattice, plan.node_spacing, plan.memory)
+
+    def _pooled_at(self, window: Window, x: Tensor, plan: Plan) -> Tensor:
         """Values (*batch, c, points) at scattered points."""
         origin = x.reshape(-1, *(1,) * len(self.batch), self.dim)
         lattice = Lattice(origin, (1.0,) * self.dim, (1,) * self.dim)
-        values = self._pooled(window, lattice, node)
+        values = self._pooled(window, lattice, plan)
         values = values.reshape(values.shape[: -self.dim])
         return values.expand(len(x), *self.batch, self.channels).movedim(0, -1)
 

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from equivariance.bad_input import BadInput, check_known
 from equivariance.toml import read_toml
@@ -57,7 +57,7 @@ def configured(default: SettingsType, values: Mapping[str, Any], source: str) ->
     ----------
     default : dataclass instance
     values : mapping
-        By name, with "_" or "-"; numbers, texts, lists and booleans.
+        By name, with "_" or "-"; numbers, texts and booleans.
     source : str
         Where they come from, for messages.
 
@@ -88,13 +88,6 @@ def _as(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         (kind,) = (k for k in get_args(kind) if k is not type(None))
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise BadInput(f"{where} must be one of {', '.join(get_args(kind))}, got {value!r}")
-        return value
-    if get_origin(kind) is tuple:
-        items = value if isinstance(value, list | tuple) else [value]
-        return tuple(_as(get_args(kind)[0], item, where) for item in items)
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

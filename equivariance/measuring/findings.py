@@ -158,9 +158,9 @@ class Share:
     aliasing : float
         Largest error between the multiples, with circular padding.
     border_share : float
-        The mean share of the border in the squared error over all translations: 1 − Σe²(circular) / Σe²(as is), at
-        least 0; NaN where there are none. Circular padding makes another function: a diagnostic, no decomposition of
-        one error.
+        The share of the border in the squared error, summed over all translations: 1 − Σe²(circular) / Σe²(as is), at
+        least 0; NaN where one of them wasn't compared. Circular padding makes another function: a diagnostic, no
+        decomposition of one error.
     """
 
     layer: str
@@ -185,10 +185,9 @@ def shares(data: xr.Dataset) -> list[Share]:
     for j, (a, c) in enumerate(
         zip(findings(data, "as is"), findings(data, "circular"), strict=True)
     ):
-        known = ~np.isnan(own[j]) & ~np.isnan(ring[j])
-        whole, rest = (float(np.square(e[j][known]).sum()) for e in (own, ring))
+        whole, rest = (float(np.square(e[j]).sum()) for e in (own, ring))
         share = max(0.0, 1 - rest / whole) if whole else 0.0
-        if not known.any():
+        if math.isnan(whole + rest):  # multiples alone, where nothing aliases, would be all border
             share = math.nan
         excess = math.sqrt(np.maximum(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))  # keeps NaN
         rows.append(Share(a.layer, excess, _largest(np.array(c.worst[1:])), share))

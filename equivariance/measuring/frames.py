@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from equivariance.measuring.strides import LARGEST, Shapes, confirmed, size_along, stride_of
 from equivariance.measuring.watching import ModelFailed, Told, run, watching
@@ -152,7 +153,7 @@ def _declared(
     if not fits:
         raise Told(
             f"tokens: {name} puts out {('batch', *shape)}, which isn't (batch, tokens, channels) or (batch, Y1, …, "
-            f"channels) for a map of {sizes}"
+            f"channels) for a map of {sizes}: give None for outputs that are no maps, by a pattern further on"
         )
     return sizes, True
 
@@ -165,7 +166,7 @@ def _settled(
 
     def shapes(more: int) -> Mapping[str, tuple[int, ...]]:
         if more not in seen:
-            larger = x.new_zeros(*x.shape[:2], *(n + more for n in size))
+            larger = functional.pad(x, [0, more] * len(size))
             found = _shapes(module, larger, layers, whole=False)
             seen[more] = {name: shape[1:] for name, (_, shape) in found.items()}
         return seen[more]

@@ -25,10 +25,12 @@ from equivariance.measuring.labelling import dataset
 from equivariance.measuring.moving import moved
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
-from equivariance.measuring.subject import Subject, prepare
+from equivariance.measuring.subject import Subject, check_precision, prepare
 from equivariance.measuring.watching import (
     ModelFailed,
     Told,
+    chosen,
+    owner,
     run,
     watching,
 )
@@ -139,15 +141,17 @@ def measure(
     subject = prepare(
         module, inputs, size, layers, boundary, channels, limit, batch, dtype, reach, seed
     )
+    check_precision(subject)
     source = subject.source
     if boundary == "window":
         padding = "as is"
     with torch.no_grad():
-        frames, alone = _frames(subject, tokens)
-        if translations is None:
-            t = _default(source, list(frames.values()), count)
-        else:
-            t = given_translations(translations, subject.dim)
+        frames, alone, strided = _frames(subject, tokens)
+        t = (
+            _default(source, strided, count)
+            if translations is None
+            else given_translations(translations, subject.dim)
+        )
         kinds = ["as is", "circular"] if padding == "both" else [padding]
         bar = _bar(progress, len(kinds), len(t))
         seen = {k: compared(subject, frames, t, k, bar.update) for k in kinds}
@@ -204,17 +208,24 @@ def _mode(subject: Subject, padding: str) -> Rewriting | None:
     return Rewriting(subject.dim, "circular") if padding == "circular" else None
 
 
-def _frames(subject: Subject, tokens: Tokens | None) -> tuple[dict[str, Frame], dict[str, Tensor]]:
-    """All outputs, and the model's own for the first input alone."""
+def _frames(
+    subject: Subject, tokens: Tokens | None
+) -> tuple[dict[str, Frame], dict[str, Tensor], list[Frame]]:
+    """The watched outputs, the model's own for the first input alone, and all outputs, watched or not.
+
+    What isn't watched has strides, too: an invariant's is that of the maps before it.
+    """
     zero = torch.zeros(1, subject.dim, dtype=torch.float64)
     alone: dict[str, Tensor] = {}
     x = subject.at(zero)[:1]
-    frames = survey(subject.module, x, subject.layers, tokens, alone)
-    if not {f.name for f in frames} & set(alone):
+    everything = survey(subject.module, x, "all", tokens, alone)
+    if not {f.name for f in everything} & set(alone):
         raise Told(NO_OUTPUT)
     if subject.source.boundary == "window":
-        frames = [replace(f, wraps=False) for f in frames]
-    return {f.name: f for f in frames}, alone
+        everything = [replace(f, wraps=False) for f in everything]
+    names = chosen(subject.module, subject.layers)
+    watched = {f.name: f for f in everything if f.name in names or owner(f.name) in names}
+    return watched, alone, everything
 
 
 def _check_alone(comparison: Comparison, alone: dict[str, Tensor]) -> None:

@@ -80,12 +80,17 @@ def remedies(module: nn.Module, dim: int) -> dict[str, nn.Module]:
 def remeasured(
     module: nn.Module, inputs: Any, translations: Any, size: Sequence[int], **options: Any
 ) -> xr.Dataset:
-    """Errors (remedy, translation, input) of the model's output with every remedy; those it can't take are NaN.
+    """Errors (remedy, translation, input) of the model's output with every remedy that it can take.
 
     Parameters
     ----------
     module, inputs, translations, size, **options
         As for `measure`. Inputs are periodic.
+
+    Raises
+    ------
+    ModelFailed, Told
+        Of the model as it is.
     """
     parts = []
     for name, changed in remedies(module, len(size)).items():

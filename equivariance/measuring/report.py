@@ -27,6 +27,7 @@ from equivariance.measuring.plots import (
 from equivariance.measuring.remedies import proposed_sizes, remeasured
 from equivariance.measuring.subject import input_channels, prepare
 from equivariance.measuring.telling import (
+    BORDER,
     TITLES,
     Remedy,
     firsts,
@@ -171,7 +172,7 @@ def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, 
         parts.append(f"{TITLES[str(padding)]}\n{table(data, str(padding))}")
         parts.append("\n".join(firsts(data, str(padding))))
     if data.sizes["padding"] == 2:
-        parts.append(f"Border and aliasing\n{shares_table(shares(data))}")
+        parts.append(f"{BORDER}\n{shares_table(shares(data))}")
     if mended:
         parts.append(
             "What would mend it: the output's error with the same weights, not trained for the change\n"

@@ -78,6 +78,16 @@ def prepare(
     return Subject(copied, source, device, dtype or own, layers, batch)
 
 
+def check_precision(subject: Subject) -> None:
+    """Raise where rounding is as large as what is measured."""
+    if subject.dtype not in (torch.float32, torch.float64):
+        name = str(subject.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"in {name} rounding hides whether a model is equivariant: give dtype=torch.float32 (--dtype float32), or "
+            "torch.float64"
+        )
+
+
 def input_channels(module: nn.Module) -> int | None:
     """Channels that the first layer with such a number takes."""
     for layer in module.modules():

@@ -52,12 +52,27 @@ def read_target(text: str, seed: int = 0) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if "(" in text:
+        if _is_call(text):
             return _layer(text)
-        place, _, name = text.rpartition(":")
-        if place in LIBRARIES and name:
-            return _from_library(place, name)
+        if library := _library(text):
+            return _from_library(library, text.removeprefix(f"{library}:"))
         return _made(read_name(text), text)
+
+
+def runs_code(text: str) -> bool:
+    """Whether `read_target` runs code that a text names: it means neither torch.nn's layers nor a library's model."""
+    return not (_is_call(text) or _library(text))
+
+
+def _is_call(text: str) -> bool:
+    """Whether there are arguments; the name of a file may have brackets, too."""
+    return "(" in text and not text.rpartition(":")[0].endswith(".py")
+
+
+def _library(text: str) -> str | None:
+    """The library that a text names a model of."""
+    place, _, name = text.rpartition(":")
+    return place if place in LIBRARIES and name else None
 
 
 def read_name(text: str) -> Any:
@@ -108,8 +123,8 @@ def _file(place: str) -> Any:
     if not path.is_file():
         raise BadInput(f"there is no file {place}")
     spec = importlib.util.spec_from_file_location(f"_target_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise BadInput(f"{place} can't be imported")
+    assert spec is not None, "the name of the file ends in .py"
+    assert spec.loader is not None, "it is no folder"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pickles look it up
     folder = str(path.resolve().parent)

@@ -25,6 +25,10 @@ PLACES = {
     "others": "at whole pixels",
     "between": "between pixels",
 }
+BORDER = (
+    "Border and aliasing: the largest errors at multiples of the stride, as is in excess of circular padding, and at\n"
+    "other translations with circular padding; the border's share of all squared errors."
+)
 
 
 @dataclass(frozen=True)

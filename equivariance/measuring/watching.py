@@ -160,6 +160,11 @@ def chosen(module: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Modul
     return {**named, OUTPUT: module}
 
 
+def owner(label: str) -> str:
+    """The name of the layer that a watched output is of: the label without the call and the place."""
+    return label.partition("#")[0].partition("[")[0]
+
+
 def tensors(value: Any, key: str = "") -> Iterator[tuple[str, Tensor]]:
     """All tensors in nested tuples, lists and dicts, each with its place as text."""
     if isinstance(value, Tensor):

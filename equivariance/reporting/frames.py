@@ -20,10 +20,16 @@ from PIL import Image
 from torch import Tensor
 
 from discretize import Samples
+from equivariance.bad_input import BadInput
 from equivariance.diagram import COLOURS, Square, square, strongest_channel
 from equivariance.report import inline
-from equivariance.sweeping.configuration import SweepConfiguration, difference, runs_code
-from equivariance.sweeping.configuration import digests as digests_of
+from equivariance.sweeping.configuration import (
+    TOP,
+    SweepConfiguration,
+    checked,
+    difference,
+    runs_code,
+)
 from equivariance.sweeping.parts import Parts
 from equivariance.table import number, vector
 
@@ -71,18 +77,12 @@ def diagrams(attributes: Mapping[str, Any], code: bool = False) -> tuple[list[Di
         Run the code that these name, which anybody may have written.
     """
     try:
-        record = json.loads(attributes["configuration"])
-        configuration = SweepConfiguration.of_record(record)
-        folder = Path(attributes["folder"])
-    except (KeyError, TypeError, ValueError):
-        return [], ["the results don't say how to make their layers and fields"]
-    try:
-        changed = difference(configuration.files, digests_of(list(configuration.files), folder))
-        parts = Parts(configuration, folder)
-    except ValueError as error:
+        parts = _parts(attributes)
+    except BadInput as error:
         return [], [str(error)]
-    if changed:
-        return [], [f"{changed} changed since the sweep was made"]
+    except Exception:  # anybody may have written them
+        return [], ["the results don't say how to make their layers and fields"]
+    configuration = parts.configuration
     layers, fields, strides, grids, _ = parts.labels
     if not code and runs_code(configuration.fields[fields[0]]):
         return [], [f"{fields[0]} is made by code, which --code runs"]
@@ -104,6 +104,17 @@ def diagrams(attributes: Mapping[str, Any], code: bool = False) -> tuple[list[Di
             except Exception as error:  # layers raise what they like
                 missing.append(f"{name}: {error}")
     return made, missing
+
+
+def _parts(attributes: Mapping[str, Any]) -> Parts:
+    """What the results name, if their files are those of the sweep."""
+    record, folder = json.loads(attributes["configuration"]), Path(attributes["folder"])
+    found = checked({key: record[key] for key in TOP}, folder, "the results")
+    if changed := difference(record["files"], found.files):
+        raise BadInput(f"{changed} changed since the sweep was made")
+    parts = Parts(SweepConfiguration.of_record(record), folder)
+    assert 0 not in parts.shape, "every table is in the order of its names"
+    return parts
 
 
 def _diagram(name: str, parts: Parts, index: tuple[int, ...]) -> Diagram:

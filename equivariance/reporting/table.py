@@ -111,7 +111,7 @@ def _row(
     each = np.where(known, flat, -math.inf).max(1)  # -inf: no error at this translation
     where = int(each.argmax())
     worst = float(each[where])
-    step = _step(part, attributes)
+    step = _step(part, attributes, t.shape[1])
     return Row(
         labels,
         count,
@@ -124,7 +124,9 @@ def _row(
     )
 
 
-def _step(part: xr.DataArray, attributes: Mapping[str, Any]) -> tuple[int, np.ndarray] | None:
+def _step(
+    part: xr.DataArray, attributes: Mapping[str, Any], dim: int
+) -> tuple[int, np.ndarray] | None:
     """The stride, and the spacing of the grid, of a sweep's part on one grid at one stride."""
     if "stride" not in part.coords or "grid" not in part.coords:
         return None
@@ -132,10 +134,12 @@ def _step(part: xr.DataArray, attributes: Mapping[str, Any]) -> tuple[int, np.nd
         part = part.isel({d: 0 for d in ("stride", "grid") if part.sizes.get(d) == 1})
     try:
         table = json.loads(attributes["configuration"])["grids"][str(part["grid"].item())]
-        spacing = np.asarray(table.get("spacing", 1.0), dtype=float)
-        return int(part["stride"].item()), spacing
-    except (KeyError, TypeError, ValueError):
+        spacing = np.broadcast_to(np.asarray(table.get("spacing", 1.0), dtype=float), dim)
+        stride = int(part["stride"].item())
+    except (AttributeError, KeyError, TypeError, ValueError):  # anybody may have written it
         return None
+    usable = stride >= 1 and bool((np.isfinite(spacing) & (spacing > 0)).all())
+    return (stride, spacing) if usable else None
 
 
 def _by_class(

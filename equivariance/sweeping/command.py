@@ -88,6 +88,8 @@ class SweepSettings:
             raise BadInput("give --workers or --scheduler, not both")
         if self.scheduler is None and not self.workers and self.tls:
             raise BadInput("TLS needs --workers or --scheduler")
+        if self.scheduler and self.tls and not self.scheduler.startswith("tls://"):
+            raise BadInput(f"TLS needs a --scheduler at tls://…, got {self.scheduler}")
 
 
 def run(settings: SweepSettings) -> tuple[str, int]:
@@ -258,7 +260,6 @@ def _outcome(store: SweepStore, trouble: Any) -> tuple[str, int]:
         text += f", {count[RAISED]:,} raised (why is in `message`)"
     if count[NOT_FINITE]:
         text += f", {count[NOT_FINITE]:,} not finite"
-    if not count[0]:
-        return text, 0
-    text += f", {count[0]:,} left: the same command goes on"
-    return text, INCOMPLETE
+    if count[0]:
+        text += f", {count[0]:,} left: the same command goes on"
+    return text, INCOMPLETE if count[0] or trouble else 0

@@ -39,7 +39,7 @@ from typing import Any
 
 from equivariance.bad_input import BadInput, check_known
 from equivariance.error import NORMS
-from equivariance.measuring.target import LIBRARIES
+from equivariance.measuring import target
 from equivariance.provenance import as_json
 from equivariance.toml import read_toml
 
@@ -52,6 +52,11 @@ CONTINUOUS = ("points", "extent", "spacing")
 FIELD = ("random", "image", "make")
 RANDOM = ("bandlimit", "period", "channels")
 LAYER = ("chain", "model", "make")
+TEXTS = {
+    "image": "the name of a file",
+    "make": "file.py:name or package.module:name",
+    "model": target.KINDS,
+}
 ORDERED = ("layers", "fields", "grids")
 
 
@@ -122,8 +127,10 @@ def checked(table: Mapping[str, Any], folder: Path, where: str) -> SweepConfigur
         _has(grid, needed, f"{where}: [grids.{name}]")
     for name, field in _tables(table, "fields", where):
         _check_field(field, f"{where}: [fields.{name}]")
+        _check_texts(field, f"{where}: [fields.{name}]")
     for name, layer in _tables(table, "layers", where):
         _one_of(layer, LAYER, f"{where}: [layers.{name}]")
+        _check_texts(layer, f"{where}: [layers.{name}]")
     norm, rtol = table.get("norm", "l2"), table.get("rtol", 1e-4)
     if norm not in NORMS:
         raise BadInput(f"{where}: norm must be one of {', '.join(NORMS)}, got {norm!r}")
@@ -165,8 +172,12 @@ def _check_field(field: Any, where: str) -> None:
     if "random" in field:
         _known(field["random"], RANDOM, f"{where} random")
         _has(field["random"], ("bandlimit", "period"), f"{where} random")
-    if not isinstance(field.get("image", ""), str):
-        raise BadInput(f"{where}: image must be the name of a file, got {field['image']!r}")
+
+
+def _check_texts(table: Mapping[str, Any], where: str) -> None:
+    for key, what in TEXTS.items():
+        if not isinstance(table.get(key, ""), str):
+            raise BadInput(f"{where}: {key} must be {what}, got {table[key]!r}")
 
 
 def _known(table: Any, names: Collection[str], where: str) -> None:
@@ -212,6 +223,8 @@ def digests(names: Iterable[str], folder: Path) -> dict[str, str]:
     """
     found = {}
     for name in names:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise BadInput(f"{folder / name} is no file")  # a device may have no end
         try:
             content = (folder / name).read_bytes()
         except OSError as error:
@@ -222,8 +235,7 @@ def digests(names: Iterable[str], folder: Path) -> dict[str, str]:
 
 def runs_code(table: Mapping[str, Any]) -> bool:
     """Whether a field or layer is made by code that its table names: a function, or a model that is no literal."""
-    model = str(table.get("model", "("))
-    return "make" in table or ("(" not in model and model.partition(":")[0] not in LIBRARIES)
+    return "make" in table or ("model" in table and target.runs_code(str(table["model"])))
 
 
 def _named_files(table: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import signal
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
 AHEAD = 3
 #: How often a task is given to a cluster that says it killed its workers, each time several of them.
 ATTEMPTS = 2
+#: How long a scheduler is waited for.
 TIMEOUT = "20s"
+#: A wait that no sweep outlasts.
+NEVER = "1000d"
+GONE = "the scheduler is gone: the same command goes on"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,10 @@ def on_cluster(work: Work, tasks: Iterable[Index], client: Client) -> Iterator[D
     running = as_completed()
 
     def give(task: Index, attempt: int = 1) -> None:
-        future = client.submit(work, task, pure=False)
+        try:
+            future = client.submit(work, task, pure=False)
+        except Exception as error:  # which, depends on Dask's version
+            raise StoreTrouble(GONE) from error
         given[future.key] = task, attempt
         running.add(future)
 
@@ -181,7 +191,7 @@ def on_cluster(work: Work, tasks: Iterable[Index], client: Client) -> Iterator[D
                 continue
             yield task
         except (CancelledError, CommClosedError) as error:
-            raise StoreTrouble("the scheduler is gone: the same command goes on") from error
+            raise StoreTrouble(GONE) from error
         finally:
             future.release()
         for task in itertools.islice(left, 1):
@@ -202,17 +212,28 @@ def connected(
         Address of a running scheduler, tcp://… or tls://…, instead.
     tls : dict of path, optional
         "ca", "cert" and "key": all that is sent is encrypted, and both ends are verified.
+
+    Raises
+    ------
+    BadInput
+        Without Dask, without such files, and where the scheduler can't be reached.
+    StoreTrouble
+        Where workers on this machine don't start.
     """
     try:
+        import dask
         from distributed import Client, Security
     except ImportError as error:
         raise BadInput(
             f"workers need Dask: pip install 'feature-fields[sweep]' ({error})"
         ) from error
     security = Security(**_tls(tls)) if tls else None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # lost workers are made up for
+    for name in ("distributed", "distributed.client"):  # those whose level Dask sets
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is made up for, or told
     with contextlib.ExitStack() as stack:
         if scheduler is None:
+            # Where a dead worker isn't back in time, Dask ends what restarts it, and starts no other.
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
             cluster = stack.enter_context(_loopback_cluster(workers, security))
             client = stack.enter_context(Client(cluster, security=security))
             _leave_interrupts(client)
@@ -220,9 +241,14 @@ def connected(
             return
         try:
             client = Client(scheduler, security=security, timeout=TIMEOUT)
-        except (OSError, TimeoutError, ValueError, TypeError) as error:
-            raise BadInput(f"there is no scheduler at {scheduler}: {error}") from error
-        yield stack.enter_context(client)
+        except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+            keys = "" if tls else "; tls://… needs --tls-ca, --tls-cert and --tls-key"
+            hint = keys if scheduler.startswith("tls:") else ""
+            raise BadInput(f"can't reach a scheduler at {scheduler}: {error}{hint}") from error
+        stack.enter_context(client)
+        if not client.nthreads():
+            log.warning("there is no worker at %s yet: waiting for one", scheduler)
+        yield client
 
 
 def _leave_interrupts(client: Client) -> None:
@@ -253,11 +279,23 @@ def _loopback_cluster(workers: int, security: Any) -> LocalCluster:
 
 
 def _tls(tls: Mapping[str, Path]) -> dict[str, Any]:
+    """Options of `Security` for files that are certificates and a key."""
     if set(tls) != {"ca", "cert", "key"}:
         raise BadInput("TLS needs all of --tls-ca, --tls-cert and --tls-key")
     for path in tls.values():
         if not path.is_file():
             raise BadInput(f"there is no file {path}")
+    try:
+        context = ssl.create_default_context(cafile=tls["ca"])
+    except OSError as error:
+        raise BadInput(f"--tls-ca {tls['ca']} isn't a certificate (PEM): {error}") from error
+    try:
+        context.load_cert_chain(tls["cert"], tls["key"], password="")
+    except OSError as error:
+        raise BadInput(
+            f"--tls-cert {tls['cert']} and --tls-key {tls['key']} aren't a certificate and its key (PEM, no password): "
+            f"{error}"
+        ) from error
     ends = {
         f"tls_{end}_{what}": str(tls[what])
         for end in ("client", "worker", "scheduler")

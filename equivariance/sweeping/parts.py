@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from equivariance.error import Layer, equivariance_error
 from equivariance.sweeping.cells import AXES, Index, cell_seed, generator
 from equivariance.sweeping.configuration import SweepConfiguration
 from equivariance.threads import threads
-from fields import Field, Interpolated, checks, random_bandlimited
+from fields import Field, Interpolated, arguments, checks, random_bandlimited
 from layers import Conv, GlobalPool, Pointwise, TorchModel
 
 Spacing = tuple[float, ...]
@@ -138,9 +139,12 @@ class Parts:
                 made = Interpolated.from_image(self.folder / value)
             else:
                 made = _called(self.folder, value, seed=own)
-            if not isinstance(made, Field) or made.dim != self.dim or made.batch:
-                about = f"{type(made).__name__} on R^{getattr(made, 'dim', '?')}"
-                raise BadInput(f"expected a Field on R^{self.dim} without batch, got {about}")
+            expected = f"expected a Field on R^{self.dim} without batch"
+            if not isinstance(made, Field):
+                raise BadInput(f"{expected}, got a {type(made).__name__}")
+            if made.dim != self.dim or made.batch:
+                batch = f" with batch {tuple(made.batch)}" if made.batch else ""
+                raise BadInput(f"{expected}, got a {type(made).__name__} on R^{made.dim}{batch}")
         return made
 
     def _layer(self, name: str, stride: int, spacing: Spacing, channels: int, seed: int) -> Layer:
@@ -152,7 +156,7 @@ class Parts:
             if kind == "make":
                 made = _called(self.folder, value, stride=stride, seed=own)
             else:
-                made = TorchModel(_model(self.folder, value.format(stride=stride), own))
+                made = TorchModel(_model(self.folder, value.replace("{stride}", str(stride)), own))
             if not callable(made):
                 raise BadInput(f"expected a layer, got a {type(made).__name__}")
             return made.double().eval() if isinstance(made, nn.Module) else made
@@ -233,6 +237,7 @@ def _place(name: str, table: Mapping[str, Any]) -> Place:
             return Place(grid, None, grid.spacing)
         extent = torch.tensor(table["extent"], dtype=torch.float64).reshape(-1)
         shape = (table["points"], len(extent))
+        arguments.affordable(math.prod(shape), "so many points")
         draw = generator(grid=name)
         points = torch.rand(shape, generator=draw, dtype=torch.float64) * extent
         spacing = checks.positive(table.get("spacing", 1.0), len(extent), "spacing")
@@ -247,11 +252,13 @@ def _translations(table: Mapping[str, Any], dim: int) -> Tensor:
             parts.append(checks.translation(table["list"], dim).reshape(-1, dim).double())
         if "line" in table:
             end = torch.tensor(table["line"]["to"], dtype=torch.float64).reshape(-1).expand(dim)
+            arguments.affordable(table["line"]["count"] * dim, "a line of so many translations")
             steps = torch.linspace(0, 1, table["line"]["count"], dtype=torch.float64)
             parts.append(steps[:, None] * end)
         if "random" in table:
             reach = torch.tensor(table["random"]["reach"], dtype=torch.float64).reshape(-1)
             shape = (table["random"]["count"], dim)
+            arguments.affordable(math.prod(shape), "so many random translations")
             draw = generator(translations="random")
             parts.append((2 * torch.rand(shape, generator=draw, dtype=torch.float64) - 1) * reach)
         found = torch.cat(parts)

@@ -19,6 +19,7 @@ from discretize import (
 from equivariance import equivariance_error
 from fields import random_bandlimited
 from tests.compare import assert_close
+from tests.laws.registry import points
 
 every_dim = pytest.mark.parametrize("dim", [1, 2, 3])
 
@@ -75,7 +76,8 @@ def test_alias_free_coefficients_are_learnt_per_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("taps", "cutoff", "width"), [(12, 0.25, 0.3), (24, 0.1, 0.05), (7, 0.5, 0.9)]
+    ("taps", "cutoff", "width"),
+    [(12, 0.25, 0.3), (24, 0.1, 0.05), (7, 0.5, 0.9), (64, 0.2, 0.2), (61, 0.5, 0.5)],
 )
 def test_windowed_sines_are_those_of_scipy(taps: int, cutoff: float, width: float) -> None:
     from scipy.signal import firwin
@@ -127,6 +129,50 @@ def test_filtered_leaky_relu_is_separable_and_keeps_constants(dim: int) -> None:
         for v in (noise(1, 12, 12), noise(1, 12, 12).mT)
     )
     assert_close(along, across.mT, 100)
+
+
+@every_dim
+def test_fields_need_no_filters(dim: int) -> None:
+    """On a Field both layers are their function alone: gain·leaky ReLU and clamp, or σ."""
+    field, x = random_bandlimited(dim, 2, 0.4, 8.0, seed=2), points(dim, 20)
+    values = field(x)
+    leaky = torch.where(values > 0, values, 0.2 * values) * math.sqrt(2)
+    assert float(leaky.max()) > 0.7  # so that the clamp does something
+    layer = FilteredLeakyReLU(2, 4, clamp=0.7)
+    assert_close(layer(field)(x), leaky.clamp(-0.7, 0.7), 10)
+    assert_close(CNOActivation(2)(field)(x), torch.where(values > 0, values, 0.01 * values), 10)
+    assert torch.equal(CNOActivation(2, torch.tanh)(field)(x), torch.tanh(values))
+
+
+@every_dim
+def test_a_coarser_output_goes_back_by_its_waves(dim: int) -> None:
+    """The partner of u = 2, d = 4 has a factor of 2: the same values, waves between; d must be a multiple of u."""
+    sides = ((4, 8, 4) if dim == 3 else (4, 8))[:dim] if dim > 1 else 4
+    layer = FilteredLeakyReLU(2, sides)
+    grid = Grid((24, 32, 16)[:dim], 1.0)
+    out = layer(Samples(noise(1, *grid.shape), grid))
+    back = layer.upsampling(out)
+    ratios = [d // 2 for d in (sides if dim > 1 else (sides,))]
+    assert back.grid.shape == grid.shape
+    assert back.grid.spacing == grid.spacing
+    kept = back.values[(0, *(slice(None, None, r) for r in ratios))]
+    assert_close(kept, out.values[0], 200)
+    assert_close(back.values, sample(out.interpolate(), back.grid).values, 200)
+    with pytest.raises(ValueError, match=r"2/4 times as coarse.*`down` .* a multiple of `up`"):
+        _ = FilteredLeakyReLU(4, 2).upsampling
+
+
+def test_filters_need_their_taps() -> None:
+    """On a grid of which nothing is known outside, what is left is what all taps were known for."""
+    layer, x = FilteredLeakyReLU(2, 2, taps=4), noise(1, 20)
+    assert repr(layer) == "FilteredLeakyReLU(up=2, down=2, cutoff=0.25)"
+    inner = layer(Samples(x, Grid(20, 1.0, boundary="none")))
+    whole = layer(Samples(x, Grid(20, 1.0, boundary="zero")))
+    first = round(float((inner.grid.origin - whole.grid.origin) / whole.grid.spacing[0]))
+    assert 0 < first < first + inner.grid.shape[0] < 20
+    assert_close(inner.values, whole.values[:, first : first + inner.grid.shape[0]], 100)
+    with pytest.raises(ValueError, match=r"8 taps .* shape \(\d+,\) .* another boundary"):
+        layer(Samples(x[:, :3], Grid(3, 1.0, boundary="none")))
 
 
 @pytest.mark.parametrize(("n", "s"), [(16, 1), (16, 2), (12, 3)])

@@ -302,6 +302,8 @@ def test_bad_input() -> None:
         comoving_grid(f.values, 2)
     with pytest.raises(ValueError, match="doesn't divide the period"):
         comoving_grid(white(5), 3.0)
+    with pytest.raises(ValueError, match=r"spacing 3 of a comoving grid doesn't divide the period"):
+        comoving_grid(white(5), 3.0, bare)
     with pytest.raises(ValueError, match="decay"):
         comoving_grid(Formula(lambda x: x[..., :1], 2, 1), 2.0, bare)
 

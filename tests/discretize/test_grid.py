@@ -186,6 +186,11 @@ def test_gradients_flow_to_origins(dim: int) -> None:
         (lambda: Grid(4, 1.0).stride(2, 2), r"the phase of a stride \(2,\) lies in \[0, stride\)"),
         (lambda: Grid(4, 1.0).stride(2, -1), r"the phase of a stride \(2,\) lies in"),
         (lambda: Grid(4, 1.0).stride(2, 0.5), "the phase of a stride must be integers"),
+        (
+            lambda: Grid((4, 4), 1.0).stride(2, torch.zeros(2, 3)),
+            r"an integer, or one per axis, \(\*batch, 2\), got shape \(2, 3\)",
+        ),
+        (lambda: Grid((4, 4), 1.0).stride(2, torch.zeros(0, 2)), r"got shape \(0, 2\)"),
         (lambda: Grid(2, 1.0, boundary="none").stride(4, 3), "leaves nothing of shape"),
         (lambda: Grid(4, 1.0).refine(0), "refinement must be integers"),
         (lambda: Grid(4, 1.0).dilate(-1), "dilation must be integers of at least 0"),

@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 from discretize import Grid, Samples
+from fields import Interpolated
 
 SHAPE, SPACING = (5, 4, 3), (0.1, 1 / 3, 2.5)
 BOUNDARIES = ("periodic", "zero", "reflect", "nearest", "none")
@@ -119,7 +120,52 @@ def test_arrays_of_any_origin() -> None:
     assert Samples.from_xarray(single, ("lat", "lon")).grid.spacing[1] == pytest.approx(0.1, 1e-6)
 
 
+def test_attributes_stand_in_for_coordinates() -> None:
+    """Without coordinates the attributes tell the whole grid, but nothing of a part: where it was cut isn't known."""
+    f = Samples(numbers(2, 8, 3), Grid((8, 3), (0.25, 1 / 3), torch.tensor([1.0, -2.0]).double()))
+    bare = f.to_xarray().drop_vars(["x1", "x2"])
+    assert_same(Samples.from_xarray(bare), f)
+    with pytest.raises(
+        ValueError, match=r"'x1' has no coordinates.* that of 4 points: .*np.arange\(4\)"
+    ):
+        Samples.from_xarray(bare.isel(x1=slice(0, 8, 2)))
+    made = xr.DataArray(np.zeros((5, 1)), dims=("x1", "channel"), attrs={"spacing": 0.5})
+    assert Samples.from_xarray(made).grid.spacing == (0.5,)
+
+
+def test_coordinates_stand_in_for_attributes() -> None:
+    """Where no spacing is stored it is that of the points, and nothing tells that they are a whole period."""
+    f = Samples(numbers(2, 8), Grid(8, 0.25, 1.0), accuracy=1e-6)
+    array = f.to_xarray()
+    del array.attrs["spacing"]
+    found = Samples.from_xarray(array)
+    assert (found.grid.spacing, found.grid.boundary, found.accuracy) == ((0.25,), "none", None)
+    assert torch.equal(found.values, f.values)
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f4", ">f8", ">i2", "f2", "u1", "?"])
+def test_numbers_of_any_kind(kind: str) -> None:
+    """In either byte order: NetCDF's is the other one on most machines. What has no dtype here becomes float64."""
+    data = np.array([[0, 1, 1], [1, 0, 1]]).astype(kind)
+    array = xr.DataArray(data, {"x1": [0.0, 1.0], "x2": [0.0, 1.0, 2.0]}, ("x1", "x2"))
+    dtype = torch.float32 if kind.endswith("f4") else torch.float64
+    for found in (Samples.from_xarray(array).values, Interpolated.from_xarray(array).values):
+        assert found.dtype == dtype
+        assert found.tolist() == [[[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]]]
+
+
+@pytest.mark.parametrize("kind", ["c8", "c16", "U1", "O", "M8[ns]"])
+def test_what_is_no_real_number_is_refused(kind: str) -> None:
+    """Never by dropping imaginary parts, nor by reading numbers out of text."""
+    data = np.array([[0, 1, 1], [1, 0, 1]]).astype(kind)
+    array = xr.DataArray(data, {"x1": [0.0, 1.0], "x2": [0.0, 1.0, 2.0]}, ("x1", "x2"))
+    for read in (Samples.from_xarray, Interpolated.from_xarray):
+        with pytest.raises(TypeError, match=r"must be real numbers, got .*array\.real"):
+            read(array)
+
+
 LINE = Samples(numbers(1, 4), Grid(4, 1.0)).to_xarray()
+MOVED = Samples(numbers(2, 1, 4, 3), Grid((4, 3), 1.0, numbers(2, 2))).to_xarray()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +209,16 @@ LINE = Samples(numbers(1, 4), Grid(4, 1.0)).to_xarray()
             "'x1' must be finite",
         ),
         (lambda: Samples.from_xarray(LINE.astype(complex)), TypeError, "must be real numbers"),
+        (
+            lambda: Samples.from_xarray(MOVED.drop_vars("origin_x2")),
+            ValueError,
+            r"only \['x1'\] of \['x1', 'x2'\] have a coordinate origin_…: .* or leave all out",
+        ),
+        (
+            lambda: Samples.from_xarray(LINE.assign_coords(origin_x1=("x1", [0.0, 1.0, 2.0, 3.0]))),
+            ValueError,
+            r"origin_x1 must vary over batch dimensions \[\], got \('x1',\)",
+        ),
         (lambda: Samples.from_xarray(LINE * np.nan), ValueError, "values must be finite"),
         (lambda: Samples.from_xarray(LINE.values), TypeError, "expected an xarray.DataArray"),
         (

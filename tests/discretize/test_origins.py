@@ -295,6 +295,11 @@ def test_bad_input() -> None:
         Argmax()(f, 0.75)
     with pytest.raises(ValueError, match="needs a field of known period"):
         RefinedArgmax()(decaying, 1.0)
+    with pytest.raises(ValueError, match="periodic samples, got boundary 'zero'"):
+        RefinedArgmax()(Samples(f.values, f.grid.replace(boundary="zero")), 1.0)
+    for g in (f, waves(2)):
+        with pytest.raises(ValueError, match="modulus 3 doesn't divide the period 16"):
+            Centroid()(g, 3.0)
     with pytest.raises(ValueError, match="at least one predictor"):
         Strongest([])
     for predictor in (*REAL.values(), Argmax()):
@@ -302,6 +307,22 @@ def test_bad_input() -> None:
             predictor(f.values, 1.0)
     with pytest.raises(ValueError, match="known to decay"):
         Phase()(Formula(lambda x: x, 1, 1), 1.0)
+
+
+@pytest.mark.parametrize("predictor", [Phase(), Centroid(), RefinedArgmax()], ids=repr)
+def test_the_modulus_is_the_period_unless_given(predictor) -> None:
+    """On a field as on its samples; an axis along which nothing changes counts as 1 long."""
+    field = waves(2)
+    for f in (field, sample(field, grid(2))):
+        for found, expected in zip(predictor(f), predictor(f, PERIOD[:2]), strict=True):
+            assert torch.equal(found, expected)
+    along = 0.3 + PlaneWaves([[0.25, 0.0]], [[1.0]]).translate([0.7, 0.0])
+    assert along.period == (4.0, 0.0)
+    origin, confidence = predictor(along)
+    assert torch.equal(origin, predictor(along, (4.0, 1.0))[0])
+    assert float(confidence[0]) > 0.01
+    moved = origin - predictor(along.translate([-0.4, 0.0]))[0]
+    assert apart(moved[:1], torch.tensor([0.4], dtype=torch.float64), [4.0]) <= 1e-9
 
 
 def test_phase_of_a_field_in_three_dimensions() -> None:

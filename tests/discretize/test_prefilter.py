@@ -150,6 +150,20 @@ def test_ideal_prefilters_leave_nothing_to_alias(name: str) -> None:
     assert f.accuracy <= 1e-3
 
 
+def test_a_refinement_goes_through_the_filter() -> None:
+    """cos(2πf·x) averaged over a box by nodes h/m apart, no more and no fewer: the cosine times their mean."""
+    f, side, m = 0.375, 0.75, 4
+    field = hidden(PlaneWaves([[f]], [[1.0]])).convolve(BoxKernel(side, [[1.0]]))
+    y = torch.arange(-1, 2, dtype=torch.float64) / m  # each stands for the cell of 1/m around it
+    factor = torch.cos(2 * math.pi * f * y).mean()
+    grid = Grid(8, 1.0)
+    wave = torch.cos(2 * math.pi * f * grid.points()).T
+    for prefilter in ("ideal", "gaussian"):
+        cut = transfer(Prefilter(prefilter), f)
+        found = sample(field, grid, refinement=m, prefilter=prefilter)
+        assert_close(found.values, cut * factor * wave, 200, 1.0)
+
+
 def test_prefilters_lower_the_aliased_share() -> None:
     """The energy above Nyquist after filtering, by Parseval: Σ_{|f| ≥ Nyquist} |H C|² / Σ |H C|²."""
     field = random_bandlimited(1, 1, 4.0, 2.0, 0)

@@ -82,6 +82,7 @@ def test_defect_is_the_average_over_random_translations(shape: tuple[int, ...]) 
 def test_one_wave_folded_onto_another() -> None:
     """cos(2πx/8) + ε·cos(2π·5x/8) on 8 points: the fold has energy ε²/2, the defect is √(2·ε²/2)."""
     told = aliasing(PlaneWaves([[1 / 8], [5 / 8]], [[1.0], [0.1]]), Grid(8, 1.0))
+    assert "spectrum" not in repr(told)  # as many numbers as the grid has points
     assert_close(told.share, torch.tensor(0.01 / 1.01, dtype=torch.float64), 10)
     assert_close(told.defect, torch.tensor(0.1, dtype=torch.float64), 10)
     assert_close(told.norm, torch.tensor(math.sqrt(1.01 / 2), dtype=torch.float64), 10)
@@ -278,6 +279,9 @@ def test_too_coarse_grids_are_warned_of_with_the_share() -> None:
         sample(field.translate(torch.rand(5, 1)), Grid(6, 1.0, boundary="none"))
     with pytest.warns(AliasingWarning, match=r"an unknown share"):
         sample(PlaneWaves([[1.0], [math.sqrt(2)]], [[1.0], [1.0]]), Grid(4, 1.0, boundary="zero"))
+    fast = PlaneWaves([[1001 / 8]], [[1.0]], period=8.0)  # more waves than fit
+    with pytest.warns(AliasingWarning, match=r"up to 125.1, .* an unknown share"):
+        sample(fast, Grid(8, 1.0), memory=10_000)
 
 
 def test_what_is_known_or_harmless_is_not_warned_of() -> None:
@@ -332,6 +336,13 @@ WAVE = PlaneWaves([[0.25]], [[1.0]])
             "isn't finite everywhere",
         ),
         (lambda: WAVE.resolve(memory=16), NotResolved, "the bound is 0 MiB"),
+        (
+            lambda: WAVE.convolve(BoxKernel(8.0, [[1.0]]), 4096, exact=False).resolve(
+                memory=60_000
+            ),
+            NotResolved,
+            "can't be resolved: this needs .* helps: layers with fewer nodes, a larger memory",
+        ),
     ],
 )
 def test_bad_input(build, kind: type[Exception], message: str) -> None:

@@ -15,6 +15,7 @@ from discretize import (
     EquivariantSubsampling,
     Grid,
     IdealLowpass,
+    LearnablePolyphase,
     MaxPooling,
     Samples,
     Stride,
@@ -384,3 +385,7 @@ def test_bad_taps() -> None:
 def test_strides_are_printed() -> None:
     assert repr(Stride((2, 3))) == "Stride((2, 3))"
     assert repr(BlurPool(2, 5)) == "BlurPool(2, taps=5)"
+    assert repr(MaxPooling(2, (3, 2))) == "MaxPooling(2, size=(3, 2))"
+    assert repr(LearnablePolyphase(2, 3, hidden=4)).startswith(
+        "LearnablePolyphase(2, channels=3, hidden=4"
+    )

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import os
 import shlex
 import subprocess
 import sys
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -290,3 +292,20 @@ def test_public_names_are_what_they_are_called():
     assert all(getattr(equivariance, name) is not None for name in equivariance.__all__)
     with pytest.raises(AttributeError, match="no attribute 'swoop'"):
         _ = equivariance.swoop
+
+
+def test_a_reader_that_has_gone_is_no_error(monkeypatch):
+    """As in `equivariance list | head -0`: nothing is raised, not even when the stream is closed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["list"]) == 0
+        monkeypatch.undo()
+
+
+def test_results_go_to_whatever_stands_for_the_terminal(monkeypatch):
+    """A notebook's stream can't be told what to do with signs that it doesn't know."""
+    monkeypatch.setattr(sys, "stdout", StringIO())
+    assert main(["list"]) == 0
+    assert sys.stdout.getvalue().split()[0] == next(iter(EXPERIMENTS))

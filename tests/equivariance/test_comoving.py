@@ -189,3 +189,7 @@ def test_bad_input() -> None:
         ValueError, match=r"an output of sizes \(62, 62\) doesn't lie on the input's grid"
     ):
         Comoving(nn.AvgPool2d(3, 1), moved_back=True)(x)
+
+
+def test_it_is_printed_with_its_stride() -> None:
+    assert "stride=2, moved_back=True" in repr(Comoving(nn.MaxPool1d(2), 2, moved_back=True))

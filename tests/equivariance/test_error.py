@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discretize import BlurPool, EquivariantSubsampling, Grid, Samples, Stride, sample
+from discretize import (
+    BlurPool,
+    EquivariantSubsampling,
+    Grid,
+    IdealLowpass,
+    Samples,
+    Stride,
+    sample,
+)
 from equivariance import equivariance_error
 from equivariance.error import compare
 from fields import (
@@ -499,6 +507,20 @@ BAD = {
         ValueError,
         "vanishes identically",
     ),
+    "a wave that is filtered away": (
+        lambda: equivariance_error(
+            IdealLowpass(2), PlaneWaves([[3 / 8]], torch.ones(2, 1, 1)), [0.3], grid=Grid(8, 1.0)
+        ),
+        ValueError,
+        r"^the output vanishes up to rounding, \d\.\de-\d\d for samples up to 1\.0e\+00, so no relative error",
+    ),
+    "the mean of waves": (
+        lambda: equivariance_error(
+            GlobalPool("mean"), waves(2), [[0.3, 0.0], [1.0, 0.0]], grid=grid(2)
+        ),
+        ValueError,
+        "vanishes",
+    ),
     "output": (
         lambda: equivariance_error(lambda f: 3.0, waves(1), [0.1], points=POINTS),
         ValueError,
@@ -511,6 +533,14 @@ BAD = {
 def test_bad_input(call, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_small_outputs_are_compared() -> None:
+    """Of small weights, far below the rounding of the samples: the output has its own rounding."""
+    wave = PlaneWaves([[3 / 8]], [[1.0]])
+    layer = nn.Sequential(Conv.from_array(torch.full((1, 1, 1), 1e-20).double(), 1.0), Stride(2))
+    error = equivariance_error(layer, wave, [1.0], grid=Grid(8, 1.0))
+    assert_close(error, torch.tensor(2.0).double(), 1000)
 
 
 def test_zero_error_is_zero() -> None:

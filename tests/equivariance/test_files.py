@@ -30,6 +30,7 @@ from equivariance.reporting.command import opened
 from equivariance.sweeping import configuration
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
 from equivariance.toml import read_toml
+from equivariance.untrusted import LONGEST
 from fields import Interpolated, random_bandlimited
 from tests.equivariance.test_store import created, values
 
@@ -340,6 +341,19 @@ def test_codecs_in_consolidated_metadata_are_not_read(store: Path) -> None:
     TRAPS.clear()
     assert (SweepStore(store).status() == 1).any()
     assert not TRAPS
+
+
+@pytest.mark.parametrize("shape", [[-1] * 6, [1.5] * 6, ["1"] * 6])
+def test_shapes_that_are_none(store: Path, shape: list) -> None:
+    changed(store, "error", shape=shape)
+    both(store, "error has shape .* in chunks of")
+
+
+def test_descriptions_that_no_memory_holds(store: Path) -> None:
+    """Megabytes of nothing, before they are parsed."""
+    file = store / "error" / ".zarray"
+    file.write_text(file.read_text() + " " * LONGEST)
+    both(store, "the description of error is too long")
 
 
 def test_stores_that_declare_what_no_memory_holds(store: Path) -> None:

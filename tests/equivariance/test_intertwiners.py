@@ -247,6 +247,8 @@ def test_bad_matrices():
         space.residue(np.zeros((4, 4)))
     with pytest.raises(ValueError, match=r"one coefficient per basis element, shape \(4,\)"):
         space.combine([1.0])
+    with pytest.raises(TypeError, match="matrix must be real, got complex128"):
+        space.residue(sparse.eye_array(4, dtype=complex))
     with pytest.raises(IndexError, match="basis element 4"):
         space[4]
 
@@ -258,6 +260,8 @@ def test_bad_representations():
         intertwiner_space([np.eye(2)], [np.eye(2)] * 2)
     with pytest.raises(ValueError, match="outputs: expected square matrices"):
         intertwiner_space([np.eye(2)], [np.ones((2, 3))])
+    with pytest.raises(ValueError, match="expected a matrix of shape"):
+        intertwiner_space([np.ones(3)], [np.eye(2)])
     with pytest.raises(ValueError, match="made of integers"):
         translation_matrix(4, 1, 0.5)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from playwright.sync_api import Page
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.explorer.views import view
+from equivariance.lesson import command
 from equivariance.lesson import frames as lesson
 from equivariance.lesson.command import LessonSettings, render, run
 from tests.equivariance.browser import browser, listen, reason_to_skip
@@ -148,3 +151,13 @@ def test_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run(LessonSettings(tmp_path / "none" / "lesson.html"))
     assert main(["lesson", "--out", str(tmp_path)]) == 2
     assert "can't be written" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(command, "render", lambda: b"page")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(BadInput, match=r"lesson\.html can't be written: No space left on device"):
+        run(LessonSettings(tmp_path / "lesson.html"))

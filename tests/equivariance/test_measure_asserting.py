@@ -18,6 +18,17 @@ def test_it_passes_and_gives_the_measurement():
     assert_equivariant(nn.Sequential(ring(2), nn.ReLU(), ring(2)), size=(16, 16), layers="all")
 
 
+def test_strides_of_layers_that_are_not_watched_count():
+    strided = nn.Sequential(ring(2), nn.ReLU(), ring(2))
+    invariant = nn.Sequential(strided, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    data = assert_equivariant(invariant, size=(16, 16))
+    assert data["layer"].to_numpy().tolist() == ["output"]
+    assert data["stride"].to_numpy().tolist() == [[4.0, 4.0]]
+    there_and_back = nn.Sequential(strided, nn.Upsample(scale_factor=4))
+    with pytest.raises(AssertionError, match=r"stride 1.*it commutes with: 4Z × 4Z$"):
+        assert_equivariant(there_and_back, size=(16, 16))
+
+
 def test_it_names_layer_translation_error_and_group():
     model = nn.Sequential(ring(), nn.ReLU(), nn.MaxPool2d(2))
     with pytest.raises(

@@ -16,6 +16,7 @@ from equivariance.measuring import report as measure_report
 from equivariance.measuring.command import FILES
 from equivariance.measuring.findings import findings
 from equivariance.measuring.remedies import proposed_sizes, remeasured
+from equivariance.measuring.watching import ModelFailed
 from tests.equivariance.models import MODELS, seeded
 
 POOL = "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.MaxPool2d(2))"
@@ -227,6 +228,26 @@ def test_sizes_that_all_strides_divide():
     assert sizes[0] == (32, 40)
     assert all(n % 8 == 0 for s in sizes for n in s)
     assert proposed_sizes(nn.Conv2d(1, 1, 3), (30, 41), 1) == []
+
+
+def test_sizes_that_the_model_does_not_take_are_not_proposed():
+    # 28 to 31 pixels make 7 samples; 4 divides 28 only
+    model = nn.Sequential(nn.MaxPool1d(4), nn.Flatten(), nn.Linear(7, 3))
+    assert proposed_sizes(model, (30,), 1) == [(28,)]
+
+
+def test_remedies_that_the_model_does_not_take_are_left_out():
+    """14 samples of 16 pixels lie on no grid of the period, so they can't be moved back from a comoving frame."""
+    conv = nn.Conv1d(1, 2, 3, dtype=torch.float64)
+    error = remeasured(conv, None, [[1.0], [2.0]], (16,), limit=2)["error"]
+    assert "comoving frame" not in error["remedy"]
+    assert {"as is", "circular padding"} <= set(error["remedy"].to_numpy())
+    assert float(error.sel(remedy=["as is", "circular padding"]).max()) < 1e-14  # nothing is padded
+
+
+def test_a_model_that_fails_as_it_is_has_no_remedies():
+    with pytest.raises(ModelFailed, match="the model raised on an input of shape"):
+        remeasured(nn.Linear(3, 3), None, [[1.0]], (16,), limit=1)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from equivariance import measure
+from equivariance import Comoving, measure
 from equivariance.measuring.frames import survey
 
 
@@ -65,3 +65,32 @@ class Picky(nn.Module):
 
 def test_models_that_take_few_sizes_are_asked_for_those():
     assert last(Picky(), 64) == ((2.0,), False)
+
+
+class Choosy(nn.Module):
+    """A pooling that takes some sizes only."""
+
+    def __init__(self, stride, takes):
+        super().__init__()
+        self.pool, self.takes = nn.MaxPool1d(stride), takes
+
+    def forward(self, x):
+        if not self.takes(x.shape[-1]):
+            raise RuntimeError("no")
+        return self.pool(x)
+
+
+@pytest.mark.parametrize("refused", range(66, 98))
+def test_a_size_that_is_refused_hides_no_stride(refused):
+    # jumps at 72, 80, …; without them, enlargements by 64, 60, 56 and 72 make 8, 7, 7 and 9 more
+    assert last(Choosy(8, lambda n: n != refused), 65) == ((8.0,), False)
+
+
+def test_one_other_size_that_is_no_multiple_leaves_the_ratio_of_sizes():
+    # 34 pixels make 11, 98 make 32: 64 more pixels are 21 more samples
+    assert last(Choosy(3, (34, 98).__contains__), 34) == ((3.0,), False)
+
+
+def test_larger_inputs_are_no_zeros():
+    """The model's size is told by inputs that it can work with: an origin of zeros isn't known, say."""
+    survey(Comoving(nn.AvgPool1d(2)), torch.arange(8.0).reshape(1, 1, 8).sin(), "all")

@@ -1,6 +1,7 @@
 """Published figures against straightforward computations of their definitions, and against closed forms."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -200,9 +201,26 @@ def test_consistency_needs_classes(metric):
         metric(nn.ReLU(), noise(2, 1, 8, 8))
 
 
+@pytest.mark.parametrize(("shape", "pairs"), [((0, 1, 8, 8), 3), ((2, 1, 8, 8), 0), ((8, 8), 3)])
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        (crop_consistency, {"crop": (4, 4)}),
+        (roll_consistency, {}),
+        (fractional_consistency, {}),
+    ],
+)
+def test_consistency_needs_images_and_pairs(metric, options, shape, pairs):
+    message = rf"one pair at least, got {re.escape(str(shape))} and {pairs}"
+    with pytest.raises(ValueError, match=message):
+        metric(Corner(), torch.zeros(shape), **options, pairs=pairs)
+
+
 def test_crops_must_fit():
-    with pytest.raises(ValueError, match=r"crops of \(9, 8\) don't fit"):
-        crop_consistency(Corner(), noise(2, 1, 8, 8), (9, 8))
+    for crop in ((9, 8), (8,), (8, 8, 8), (8, 0), ()):
+        message = rf"crops of {re.escape(str(crop))} don't fit images of \(8, 8\)"
+        with pytest.raises(ValueError, match=message):
+            crop_consistency(Corner(), noise(2, 1, 8, 8), crop)
 
 
 # --- EQ-T ------------------------------------------------------------------------------------------

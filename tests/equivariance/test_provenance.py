@@ -94,3 +94,10 @@ def test_no_git_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_commit() is None
     assert "git_commit" not in provenance({})
+
+
+def test_a_library_that_is_not_installed_is_said_to_be(monkeypatch):
+    module = sys.modules["equivariance.provenance"]
+    monkeypatch.setattr(module, "DISTRIBUTIONS", ("torch", "no-such-library"))
+    record = provenance({})
+    assert (record["torch"], record["no_such_library"]) == (torch.__version__, "not installed")

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -251,8 +252,17 @@ def test_code_that_results_name_is_run_when_asked_only(tmp_path, monkeypatch) ->
         ({"model": "timm:resnet18"}, False),
         ({"model": "mine.py:net"}, True),
         ({"model": "mine:net"}, True),
+        ({"model": "timm:mine.py:net"}, True),
+        ({"model": "folder (1)/mine.py:net"}, True),
         ({"make": "mine:net"}, True),
     ],
 )
 def test_what_runs_code(table, runs: bool) -> None:
     assert runs_code(table) == runs
+
+
+def test_stores_need_zarr(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    monkeypatch.delitem(sys.modules, "equivariance.sweeping.store", raising=False)
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "stores need Zarr: pip install 'feature-fields[sweep]' (" in capsys.readouterr().err

@@ -169,3 +169,8 @@ def test_outputs_that_ignore_their_input_are_invariant() -> None:
     found = sweep({"one": lambda f: torch.ones(3)}, FIELDS, T, {"16": GRIDS["16"]})
     assert found.error.sizes["translation"] == len(T)
     assert float(found.error.max()) == 0
+
+
+def test_fields_are_fields() -> None:
+    with pytest.raises(TypeError, match="fields must be Fields, 'grid' is a Grid"):
+        sweep(LAYERS, {**FIELDS, "grid": GRIDS["16"]}, T, GRIDS)

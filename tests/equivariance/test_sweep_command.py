@@ -1,9 +1,12 @@
 """Sweeps from files: the numbers are those of `equivariance_error`, whatever runs, stops or kills them."""
 
+import json
 import logging
 import os
 import random
+import shutil
 import signal
+import sys
 import time
 
 import numpy as np
@@ -128,7 +131,7 @@ def test_another_configuration_is_refused(plain, capsys) -> None:
     before = read_dataset(plain / "s.zarr")
     assert run(plain, PLAIN.replace("21", "22")) == 2
     assert "holds a sweep of another configuration (translations differ)" in capsys.readouterr().err
-    assert read_dataset(plain / "s.zarr").identical(before)
+    assert read_dataset(plain / "s.zarr").equals(before)
 
 
 def test_a_done_sweep_has_nothing_to_do(plain, caplog) -> None:
@@ -183,6 +186,57 @@ def test_retry_computes_again_what_raised(tmp_path) -> None:
         assert run(tmp_path, odd("raises"), *flags) == 0
         status = read_dataset(tmp_path / "s.zarr")["status"].to_numpy()
         assert (status == RAISED).any() == raised
+
+
+def test_a_retry_that_cannot_be_stored_ends_incomplete(tmp_path, monkeypatch, capsys) -> None:
+    """Every cell has a status, but those to compute again haven't been."""
+    (tmp_path / "odd.py").write_text(ODD)
+    assert run(tmp_path, odd("raises")) == 0
+    (tmp_path / "mended").touch()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zarr.storage._local._put", full)
+    assert run(tmp_path, odd("raises"), "--retry") == INCOMPLETE
+    monkeypatch.undo()
+    assert "the disk is full" in capsys.readouterr().err
+    assert run(tmp_path, odd("raises"), "--retry") == 0
+
+
+def test_a_store_that_is_deleted_meanwhile_is_told_of(tmp_path, monkeypatch, capsys) -> None:
+    run_, count = Work.__call__, []
+
+    def deleted(work, task):
+        count.append(task)
+        if len(count) == 3:
+            shutil.rmtree(work.store)
+        return run_(work, task)
+
+    monkeypatch.setattr(Work, "__call__", deleted)
+    assert run(tmp_path, PLAIN, "--batch", "40") == INCOMPLETE
+    said = capsys.readouterr()
+    assert "s.zarr was deleted while the sweep ran: start it again" in said.err
+    assert said.out.strip() == ""
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_a_store_of_other_versions_goes_on_with_a_warning(plain, caplog) -> None:
+    """Their last bits may be others."""
+    shutil.copytree(plain / "s.zarr", plain / "old.zarr")
+    attributes = json.loads((plain / "old.zarr" / ".zattrs").read_text())
+    attributes["torch"] = "0.4.1"
+    (plain / "old.zarr" / ".zattrs").write_text(json.dumps(attributes))
+    assert run(plain, PLAIN, out="old.zarr") == 0
+    warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warned == [f"{plain / 'old.zarr'} was begun with torch 0.4.1, not {torch.__version__}"]
+
+
+def test_sweeps_need_zarr(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    assert run(tmp_path, PLAIN) == 2
+    assert "sweeps need Zarr: pip install 'feature-fields[sweep]' (" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["sweep.toml"]
 
 
 def test_an_interrupt_leaves_a_store_that_goes_on(plain, tmp_path, monkeypatch) -> None:

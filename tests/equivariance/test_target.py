@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.target import read_target
+from equivariance.measuring.target import LIBRARIES, read_target, runs_code
 
 SOURCE = """
 import torch
@@ -76,6 +76,14 @@ def test_names_in_files(file, name, kind):
     assert isinstance(read_target(f"{file}:{name}"), kind)
 
 
+def test_names_of_files_may_have_brackets(tmp_path):
+    (tmp_path / "net (1)").mkdir()
+    (tmp_path / "net (1)" / "models (2).py").write_text("from torch import nn\nnet = nn.ReLU()")
+    text = f"{tmp_path}/net (1)/models (2).py:net"
+    assert type(read_target(text)) is nn.ReLU
+    assert runs_code(text)
+
+
 def test_weights_are_drawn_with_the_seed_and_the_global_generator_is_put_back():
     state = torch.get_rng_state()
     one, same, other = (read_target("nn.Linear(3, 3)", seed) for seed in (1, 1, 2))
@@ -99,6 +107,8 @@ def test_weights_are_drawn_with_the_seed_and_the_global_generator_is_put_back():
         "torch.nn.Linear(*(3, 3))",
         "torch.nn.Linear(**{'a': 3})",
         "torch.nn.Linear(f'{3}', 3)",
+        "torch.nn.Linear(-'3', 3)",
+        "torch.nn.Linear(-(3, 3), 3)",
         "torch.nn.Nothing(3)",
         "torch.nn.__class__('x')",
         "(3)",
@@ -129,6 +139,60 @@ def test_bad_texts_say_what_was_expected(text, message, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     with pytest.raises(BadInput, match=message):
         read_target(text)
+
+
+LIBRARY = """
+from torch import nn
+
+def made(name, **options):
+    if name not in ("linear", "number"):
+        raise RuntimeError(f"Unknown model ({name})")
+    if options != OPTIONS:
+        raise RuntimeError("weights are fetched")
+    return 3 if name == "number" else nn.Linear(3, 2)
+"""
+
+
+@pytest.fixture
+def libraries(tmp_path, monkeypatch):
+    """Packages that make models where torchvision and timm do, of one model without weights."""
+    for package, file, made in (
+        ("torchvision", "models.py", "OPTIONS = {'weights': None}\nget_model = made"),
+        ("timm", "__init__.py", "OPTIONS = {'pretrained': False}\ncreate_model = made"),
+    ):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / file).write_text(LIBRARY + made)
+        for name in (package, f"{package}.models"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in ("torchvision", "torchvision.models", "timm"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("libraries")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_models_of_libraries_have_random_weights(library):
+    """Those of the seed: nothing is fetched."""
+    one, same, other = (read_target(f"{library}:linear", seed) for seed in (1, 1, 2))
+    assert type(one) is nn.Linear
+    assert torch.equal(one.weight, same.weight)
+    assert not torch.equal(one.weight, other.weight)
+
+
+@pytest.mark.usefixtures("libraries")
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet", r"{} makes no model 'resnet': RuntimeError: Unknown model \(resnet\)"),
+        ("number", "{}:number is a int: expected an nn.Module"),
+    ],
+)
+def test_models_that_libraries_do_not_make(library, name, message):
+    with pytest.raises(BadInput, match=message.format(library)):
+        read_target(f"{library}:{name}")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,17 @@ def test_a_layer_that_was_not_compared_has_no_border():
     assert line.split() == ["dead", "–", "–", "–"]
 
 
+def test_the_share_of_a_map_of_two_samples_is_not_told():
+    """Its translations by multiples alone would be all border."""
+    strided = nn.Sequential(nn.Conv1d(1, 2, 3, padding=1), nn.AvgPool1d(4))
+    data = measure(strided, size=(8,), channels=1, **F64)
+    conv, pool, _ = shares(data)
+    assert 0 < conv.border_share <= 1
+    assert pool.border > 1e-3
+    assert math.isnan(pool.aliasing)
+    assert pool.share_text == "–"
+
+
 class Branches(nn.Module):
     """Means of maps of strides 2 and 3."""
 

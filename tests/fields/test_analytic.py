@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+import fields.waves
 from fields import Constant, Formula, Gaussians, PlaneWaves, random_bandlimited
+from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
 
@@ -89,6 +91,21 @@ def test_widths_of_a_batch_are_read_with_the_batch() -> None:
 
 
 # --- PlaneWaves ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_waves_on_a_line_are_summed_in_parts(batch, monkeypatch) -> None:
+    """Waves × points at once would take m/c times the memory of the values."""
+    F, asked = random_bandlimited(1, 2, 4.0, 2.0, seed=0), []
+    lattice = Lattice(torch.rand(*batch, 1, dtype=torch.float64), (0.01,), (1000,))
+    whole, waves = F._values(lattice), fields.waves._waves
+    monkeypatch.setattr(fields.waves, "WORKSPACE", 1 << 16)
+    monkeypatch.setattr(
+        fields.waves, "_waves", lambda x, f: (asked.append(x.numel() * f.numel()), waves(x, f))[1]
+    )
+    assert_close(F._values(lattice), whole, 10)
+    assert whole.shape == (*batch, 2, 1000)
+    assert 64 * max(asked) <= 1 << 16
 
 
 @every_dim
@@ -220,6 +237,11 @@ ONE = [[0.0, 0.0]]
         (lambda: Constant(1.0, 0), ValueError, "dim must be integers of at least 1"),
         (lambda: Constant(1.0, 1.5), ValueError, "dim must be integers"),
         (lambda: Formula(3.0, 1, 1), TypeError, "fn must be callable, got float"),
+        (
+            lambda: Formula(torch.sin, 1, 1, device="meta"),
+            ValueError,
+            "device 'meta' holds no values: take another one, 'cpu' say",
+        ),
         (
             lambda: Formula(lambda x: x[..., 0], 2, 1)([0.0, 0.0]),
             ValueError,

@@ -274,6 +274,11 @@ def test_a_network_finds_the_kernel_that_made_the_data() -> None:
             r"coefficients must have shape \(m, out, in\) = \(1, …\), got \(2, 1, 1\)",
         ),
         (
+            lambda: BasisKernel([BumpKernel(1.0, ONE)], noise(1, 0, 2)),
+            ValueError,
+            r"coefficients must have no size 0, got \(1, 0, 2\)",
+        ),
+        (
             lambda: BasisKernel([BumpKernel(1.0, noise(2, 1))], noise(1, 1, 1)),
             ValueError,
             "one channel in and out",

@@ -14,7 +14,9 @@ from fields import (
     Kernel,
     PlaneWaves,
 )
+from fields.evaluation import evaluate
 from fields.kernel import MatrixKernel
+from fields.lattice import Lattice
 from fields.stenciled import Convolved
 from tests.compare import assert_close, error
 from tests.laws.registry import (
@@ -130,12 +132,35 @@ EYE = torch.eye(2, dtype=torch.float64)
             BoxKernel(1.0, EYE),
         ),
         (Constant([1.0, 2.0], 1) + EYE[0], GaussianKernel(1.0, EYE)),
+        (
+            PlaneWaves([[0.5]], [[1.0, 0.0]]) + PlaneWaves([[0.25]], [[1.0]]),
+            GaussianKernel(1.0, EYE),
+        ),
     ],
-    ids=["no closed form", "density", "atoms", "too many atoms", "half a sum", "biased"],
+    ids=["no closed form", "density", "atoms", "many atoms", "half a sum", "biased", "one for all"],
 )
 def test_all_else_is_quadrature(field: Field, kernel: MatrixKernel) -> None:
     """A kernel or field without a cheap closed form, or a sum with one such part."""
     assert isinstance(field.convolve(kernel), Convolved)
+
+
+def test_a_channel_for_all_is_convolved_as_all() -> None:
+    """K * (F + g) for F with two channels and g with one, which stands beside both."""
+    waves, one = PlaneWaves([[0.5]], [[1.0, 0.5j]]), PlaneWaves([[0.25]], [[1.0]])
+    k, x = GaussianKernel(0.5, [[1.0, -2.0], [0.5, 1.0]]), points(1, 4)
+    both = waves + one.mix([[1.0], [1.0]])
+    assert error((waves + one).convolve(k)(x), both.convolve(k)(x)) <= 1e-10
+
+
+@low_dim
+@pytest.mark.parametrize("spacing", [0.1 * 2**0.5, 0.7 / 3])
+def test_lattices_that_no_node_fits(dim: int, spacing: float) -> None:
+    """Nodes a power of two apart on a lattice that has no common spacing with them: the same sum as at points."""
+    kernel = GaussianKernel(0.3, [[1.0, -2.0], [0.5, 1.0]])
+    field = gaussians(Draw(dim)).convolve(kernel, nodes=4, exact=False)
+    lattice = Lattice(torch.full((dim,), 0.1).double(), (spacing,) * dim, (3, 2)[:dim])
+    found = evaluate(field, lattice).movedim(0, -1)
+    assert_close(found, field(lattice.points()), 200)
 
 
 def test_single_precision_stays() -> None:

@@ -333,6 +333,11 @@ BAD = {
         ValueError,
         "got a field of period None: ",
     ),
+    "long translation": (
+        lambda: WAVE.translate([0.0, -1e76]),
+        ValueError,
+        r"^translations must be at most 1e\+75: choose another unit of length$",
+    ),
     "translation": (
         lambda: WAVE.translate([1.0]),
         ValueError,
@@ -354,3 +359,11 @@ def test_an_abstract_field_says_what_it_lacks() -> None:
 
     with pytest.raises(NotImplementedError, match="Nothing doesn't say its values on a lattice"):
         Nothing()([0.0])
+
+
+def test_it_says_what_it_is() -> None:
+    F = PlaneWaves([[0.25, 0.0]], torch.ones(1, 3))
+    assert repr(F) == "PlaneWaves(dim=2, channels=3, batch=(), dtype=torch.float32)"
+    assert repr(F + F.map(torch.relu)).endswith(
+        "(dim=2, channels=3, batch=(), dtype=torch.float32)"
+    )

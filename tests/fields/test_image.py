@@ -1,6 +1,7 @@
 """Images: pixels of a known file, in whatever way it holds them, exactly; and what is refused."""
 
 import gc
+import io
 import struct
 import warnings
 import zlib
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fields import Interpolated
+from fields import Interpolated, image
 from tests.compare import assert_close
 
 #: Rows and columns: those of three and four rows or columns could be taken for channels.
@@ -128,6 +129,31 @@ def test_other_formats(tmp_path: Path) -> None:
     assert "colours of the kind CMYK: they were converted to RGB" in said
 
 
+@pytest.mark.parametrize("name", ["wide.tif", "planes.tif", "wide.png", "plain.png"])
+def test_bytes_are_read_as_their_file(name: str, tmp_path: Path) -> None:
+    """An image in memory, or under another name, whichever reader takes it: all bits of it."""
+    import tifffile
+
+    draw, path = np.random.default_rng(1), tmp_path / name
+    if name.endswith("tif"):
+        raw = draw.integers(0, 1 << 16, (4, 5, 3), np.uint16)
+        planes = name == "planes.tif"  # of one colour after the other
+        tifffile.imwrite(
+            path,
+            np.moveaxis(raw, -1, 0) if planes else raw,
+            photometric="rgb",
+            planarconfig="separate" if planes else "contig",
+        )
+        expected = raw / 65535
+    else:
+        written, _, expected = picture("I;16" if name == "wide.png" else "RGB", 4, 5)
+        written.save(path)
+    found = image.read(io.BytesIO(path.read_bytes()))
+    np.testing.assert_array_equal(found.movedim(0, -1), expected)
+    np.testing.assert_array_equal(read(path)[0], expected)
+    np.testing.assert_array_equal(read(path.rename(tmp_path / "download"))[0], expected)
+
+
 def test_axes_and_spacing(tmp_path: Path) -> None:
     """Rows along x1, columns along x2, spaced as asked for."""
     image, _, expected = picture("RGB", 4, 6)
@@ -153,6 +179,51 @@ def test_unreadable_images(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=f"{path.name} can't be read as an image"):
                 Interpolated.from_image(path)
         gc.collect()
+
+
+#: Where the file's first row and first column are seen, as EXIF numbers them.
+SIDES = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+@pytest.mark.parametrize(("number", "sides"), SIDES.items(), ids=str)
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_pictures_are_the_right_way_up(number: int, sides: Any, kind: str, tmp_path: Path) -> None:
+    """As the camera was held."""
+    path = tmp_path / f"image.{kind}"
+    made, raw, _ = picture("RGB", 3, 5)
+    exif = Image.Exif()
+    exif[0x0112] = number
+    made.save(path, exif=exif)
+    seen = raw / 255
+    if sides[0] in ("left", "right"):
+        seen = seen.swapaxes(0, 1)
+    if "bottom" in sides:
+        seen = seen[::-1]
+    if "right" in sides:
+        seen = seen[:, ::-1]
+    values, said = read(path)
+    assert np.array_equal(values, seen)
+    assert said == []
+
+
+def test_cameras_write_previews_behind_the_picture(tmp_path: Path) -> None:
+    """The picture is the first; that there are more is said."""
+    path = tmp_path / "image.jpg"
+    first, second = (Image.new("RGB", (8, 4), (grey, grey, grey)) for grey in (51, 204))
+    first.save(path, "MPO", save_all=True, append_images=[second])
+    values, said = read(path)
+    assert values.shape == (4, 8, 3)
+    assert np.array_equal(values, np.full((4, 8, 3), 0.2))
+    assert said == [f"{path} holds further pictures beside the first: they were left out"]
 
 
 def test_several_frames_are_refused(tmp_path: Path) -> None:

@@ -167,12 +167,16 @@ def test_waves_of_translates_without_a_common_period() -> None:
 
 
 def test_products_are_integrated_where_both_live() -> None:
-    """A Gaussian under a small ball: ∫ = mass of the ball; nothing where they are apart."""
+    """A Gaussian under a small ball: ∫ = mass of the ball; its tail under a box; nothing where two are apart."""
     wide, small = Gaussians([[0.0, 0.0]], [[1.0]], [30.0]), Balls([[1.0, 2.0]], [[1.0]], [0.01])
     near = float(wide([1.0, 2.0])) * math.pi * 0.01**2
     assert float(wide.inner(small, 1e-4)) == pytest.approx(near, rel=1e-3)
     apart = Boxes([[300.0, 0.0]], [[1.0]], [1.0])
-    assert wide.inner(apart).shape == ()
+    root = 30 * math.sqrt(2)
+    tail, middle = math.erfc(299.5 / root) - math.erfc(300.5 / root), 2 * math.erf(0.5 / root)
+    expected = (root * math.sqrt(math.pi) / 2) ** 2 * tail * middle  # 1e-22
+    assert float(wide.inner(apart, 1e-3)) == pytest.approx(expected, rel=1e-3)
+    assert small.inner(apart).shape == ()
     assert float(small.inner(apart)) == 0.0
     assert float(Constant(2.0, 2).inner(small, 1e-3)) == pytest.approx(2e-4 * math.pi, rel=1e-3)
 
@@ -221,3 +225,21 @@ def test_inner_products_of_unlike_fields() -> None:
         else:
             transformed = float(bump.transform([[0.4]], 1e-9).real)
             assert transformed == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_norm_of_nothing_has_gradient_zero() -> None:
+    """At F = 0 the subgradient 0, in closed form and by quadrature; beside it ∂‖aB‖/∂a = a/|a|·‖B‖."""
+    one = torch.ones(3, 1, 1, dtype=torch.float64)
+    amplitudes = (torch.tensor([0.0, 2.0, -3.0]).double()[:, None, None] * one).requires_grad_()
+    for field in (
+        Gaussians(0 * one, amplitudes, [1.0]),
+        Bumps(0 * one, amplitudes, [1.0]),
+        Gaussians(0 * one, amplitudes, [1.0]).map(lambda v: v * 1.0),
+    ):
+        norms = field.norm()
+        (slope,) = torch.autograd.grad(norms.sum(), amplitudes)
+        zero, two, _ = norms.tolist()
+        assert zero == 0.0
+        half = two / 2
+        expected = torch.tensor([0.0, half, -half], dtype=torch.float64)
+        assert_close(slope[:, 0, 0], expected, 1e4)

@@ -216,6 +216,11 @@ def test_period_is_a_multiple_of_the_extent() -> None:
             "method 'fourier' continues samples by boundary periodic or zero, got 'reflect'",
         ),
         (lambda: Interpolated(noise(1, 4, 4, 4, 4), (1.0,) * 4), "1, 2 or 3 axes, got 4"),
+        (
+            lambda: Interpolated(noise(1, 4, 4), (1.0, 1.0), [0.0, 0.0, 0.0]),
+            r"origin must be a number or have shape \(2,\) or \(\*batch, 2\), got \(3,\)",
+        ),
+        (lambda: Interpolated(noise(1, 4, 4), (1.0, 1.0), torch.zeros(0, 2)), r"got \(0, 2\)"),
     ],
 )
 def test_bad_input(build, message: str) -> None:
@@ -228,7 +233,8 @@ def test_bad_input(build, message: str) -> None:
 
 def labelled(**coords: object):
     xarray = pytest.importorskip("xarray")
-    return xarray.DataArray(noise(4, 6, 2).numpy(), coords, ("x1", "x2", "channel"))
+    rows = noise(4, 6, 2).numpy()[: len(coords.get("x1", range(4)))]
+    return xarray.DataArray(rows, coords, ("x1", "x2", "channel"))
 
 
 def test_from_xarray() -> None:
@@ -253,6 +259,7 @@ def test_from_xarray() -> None:
         ({"x1": [0.0, 1.0, 2.5, 3.0]}, {}, "'x1' are uneven: steps lie between 0.5 and 1.5"),
         ({"x1": list("abcd")}, {}, "'x1' must be numbers"),
         ({"x1": [0.0, 1.0, np.nan, 3.0]}, {}, "must be finite"),
+        ({"x1": [2.0]}, {}, r"'x1' has 1 coordinate, two are needed.*array.squeeze\('x1'\)"),
         ({}, {"channel": "colour"}, "no dimension 'colour'"),
         ({}, {"dims": ("x1",)}, "don't name each once"),
         ({}, {"memory": 100}, "the bound is"),

@@ -302,6 +302,26 @@ def test_gradients_flow_to_weights(dim: int, kind: str) -> None:
 F = wave(2)
 
 
+class Tent(torch.nn.Module):
+    """A density without anything to learn."""
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return (1 - y.abs()).clamp(min=0).prod(-1)[..., None, None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_module_without_parameters_takes_any_precision(dtype: torch.dtype) -> None:
+    """Its kernel has no dtype of its own, and acts as the same function does."""
+    kernel, f = Kernel(Tent(), 1, 1, 1.0), Constant(torch.ones(1, dtype=dtype), 2)
+    assert kernel.dtype is None
+    found = f.convolve(kernel)([0.3, 0.1])
+    assert found.dtype == dtype
+    assert torch.equal(found, f.convolve(Kernel(Tent().forward, 1, 1, 1.0))([0.3, 0.1]))
+    assert (
+        error(found, torch.ones(1, dtype=dtype)) < 3e-3
+    )  # ∫(1 − |y|) dy = 1, and 1/2n² on n nodes
+
+
 @pytest.mark.parametrize(
     ("build", "kind", "message"),
     [

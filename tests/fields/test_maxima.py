@@ -108,10 +108,10 @@ def test_gradients_go_to_the_two_nodes_around_the_rim() -> None:
 
 
 def test_few_nodes_off_the_lattice() -> None:
-    """One node along an axis, whose spacing fits no common lattice: the maximum over the nodes along the other."""
+    """One node along an axis, whose spacing fits no common lattice: x₂ is largest on the rim, half a side away."""
     field = Formula(lambda x: x[..., 1:], dim=2, channels=1).pool(Box((1.5, 2.6)), "max", nodes=1)
     lattice = Lattice(torch.zeros(2).double(), (math.sqrt(2) * 0.61, 1.0), (3, 3))
-    expected = torch.arange(3.0, dtype=torch.float64).expand(1, 3, 3) + 1
+    expected = torch.arange(3.0, dtype=torch.float64).expand(1, 3, 3) + 1.3
     assert_close(evaluate(field, lattice), expected, 100)
 
 
@@ -122,9 +122,24 @@ def test_nodes_outside_a_ball_are_left_out_off_the_lattice(kind) -> None:
     origin = torch.tensor([0.1, 0.2], dtype=torch.float64)
     lattice = Lattice(origin, (math.sqrt(2) / 10, math.sqrt(3) / 10), (4, 4))
     found, expected = evaluate(field, lattice), field(lattice.points()).movedim(-1, 0)
-    if (
-        kind == "max"
-    ):  # the rim is looked at on lattices only that hold the nodes: there are fewer candidates
-        assert bool((found <= expected + 1e-12).all())
+    if kind == "max":  # second order: the rim's values themselves, and not those interpolated to it
+        curvature = (
+            (2 * math.pi * 0.9) ** 2 * 2 * float(field.parents[0](lattice.points()).abs().max())
+        )
+        assert float((found - expected).abs().max()) <= curvature * 0.125**2 / 8
     else:
         assert_close(found, expected, 1000, 1.0)
+
+
+@every_dim
+@pytest.mark.parametrize("window", [Box(0.83), Box(0.5), Ball(0.55)], ids=str)
+def test_off_the_lattice_of_the_nodes_maxima_are_as_good(dim: int, window: Window) -> None:
+    """Error ≤ C q² at every spacing q of the nodes, on a lattice that has none in common with them."""
+    field, shape = random_bandlimited(dim, 1, 0.4, 8.0, seed=3), (3,) if dim == 1 else (2,) * dim
+    lattice = Lattice(torch.full((dim,), 0.1).double(), (math.sqrt(2) / 4,) * dim, shape)
+    expected = largest(field, window, lattice)
+    curvature = (2 * math.pi * 0.4) ** 2 * float(expected.abs().max()) * dim
+    for m in (2, 4, 8) if dim < 3 else (2, 4):
+        pooled = field.pool(window, "max")
+        found = evaluate(pooled, lattice, (0.5 / m,) * dim).flatten()
+        assert float((found - expected).abs().max()) <= curvature * (0.5 / m) ** 2 / 4 + 1e-3

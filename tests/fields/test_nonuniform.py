@@ -1,5 +1,6 @@
 """Trigonometric sums at scattered points: the direct sum, and derivatives of first and second order."""
 
+import importlib.util
 import math
 
 import pytest
@@ -88,6 +89,68 @@ def test_a_gradient_penalty_equals_the_sums(dim: int, monkeypatch: pytest.Monkey
     monkeypatch.setattr(nonuniform, "pays", lambda *_: True)
     for found, expected in zip(penalty(values, x), direct, strict=True):
         assert_close(found, expected, 1e4)
+
+
+def some_derivatives(values: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
+    """Of F(x): in the values, in the points; of the first in the points, of the second in the values; twice alike."""
+    spacing, ones = (0.5,) * x.shape[-1], torch.ones_like
+
+    def at(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return Interpolated(values, spacing)(x)
+
+    by_values = torch.func.grad(lambda v, x: at(v, x).square().sum())
+    linear = torch.func.grad(lambda v, x: at(v, x).sum())
+    by_points = torch.func.grad(lambda x, v: at(v, x).square().sum())
+    jvp = torch.func.jvp
+    return [
+        by_values(values, x),
+        by_points(x, values),
+        jvp(lambda v: at(v, x), (values,), (ones(values),))[1],
+        jvp(lambda x: at(values, x), (x,), (ones(x),))[1],
+        jvp(lambda v: by_values(v, x), (values,), (ones(values),))[1],
+        jvp(lambda x: linear(values, x), (x,), (ones(x),))[1],
+        torch.func.grad(lambda v: by_values(v, x).square().sum())(values),
+        torch.func.grad(lambda x: linear(values, x).square().sum())(x),
+    ]
+
+
+@every_dim
+def test_derivatives_in_some_of_the_arguments(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In values alone, in points alone, backward, forward and one after the other: those of the sums."""
+    values, x = draw(2, *(6, 5, 4)[:dim]), draw(7, dim)
+    direct = some_derivatives(values, x)
+    monkeypatch.setattr(nonuniform, "pays", lambda *_: True)
+    for found, expected in zip(some_derivatives(values, x), direct, strict=True):
+        assert_close(found, expected, 1e4)
+
+
+def test_what_has_no_derivative_costs_no_transform(
+    always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A derivative in the points alone takes two calls, the sum and its slopes; one in the values, sum and adjoint."""
+    calls = []
+    real = nonuniform._call
+    monkeypatch.setattr(
+        nonuniform, "_call", lambda kind, *a, **k: calls.append(kind) or real(kind, *a, **k)
+    )
+    values, x = draw(1, 6, 5), draw(7, 2)
+    field = Interpolated(values, (0.5, 0.5))
+    torch.func.jvp(field, (x,), (torch.ones_like(x),))
+    assert calls == [2, 2]
+    field(x.requires_grad_()).sum().backward()
+    assert calls == [2, 2, 2, 2]
+    Interpolated(values.requires_grad_(), (0.5, 0.5))(x.detach()).sum().backward()
+    assert calls == [2, 2, 2, 2, 2, 1]
+
+
+def test_other_devices_sum_unless_cufinufft_is_there() -> None:
+    """On CUDA as much pays as on the CPU where cufinufft is installed, nothing elsewhere."""
+    large, small = (100_000, (1, 1), (512, 512)), (1, (1, 1), (512, 512))
+    installed = importlib.util.find_spec("cufinufft") is not None
+    answers = {"cpu": True, "cuda": installed, "mps": False, "xpu": False}
+    for device, answer in answers.items():
+        assert nonuniform.pays(*large, torch.device(device)) is answer
+        assert nonuniform.pays(*small, torch.device(device)) is False
 
 
 @every_dim

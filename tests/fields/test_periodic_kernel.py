@@ -114,6 +114,18 @@ def test_samples_are_those_of_the_convolved_interpolant(
 
 
 @every_dim
+def test_a_kernel_of_any_size_acts_on_samples(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound on what a transform may take is for others: here it is no larger than the kernel."""
+    n = (7, 9, 5)[:dim]
+    f = Samples(noise(2, *n), Grid(n, [p / m for p, m in zip(PERIOD, n, strict=False)]))
+    k, field, x = kernel(dim), f.interpolate(), points(dim, 3)
+    before = f.convolve(k).values, field.convolve(k)(x)
+    monkeypatch.setattr("fields.torus.LARGEST", 1)
+    for found, expected in zip((f.convolve(k).values, field.convolve(k)(x)), before, strict=True):
+        assert torch.equal(found, expected)
+
+
+@every_dim
 def test_a_band_limited_field_loses_nothing_by_sampling(dim: int) -> None:
     """K * sample(F) = sample(K * F), where the grid tells all modes of F."""
     k, field = kernel(dim, 7 if dim < 3 else 5), waves(dim, 2)
@@ -238,6 +250,21 @@ K = kernel(2, 3)
         (lambda: PeriodicKernel(noise(3, 1, 1), (1.0, 2.0)), ValueError, "period must be"),
         (lambda: PeriodicKernel(noise(3, 1, 1) / 0, 1.0), ValueError, "values must be finite"),
         (lambda: PeriodicKernel(1j * noise(3, 1, 1), 1.0), TypeError, "from_transfer"),
+        (
+            lambda: PeriodicKernel.from_density(lambda y: y, 1.0, 5, dim=2),
+            ValueError,
+            r"must return shape \(5, 5, 'out', 'in'\) for points of shape \(5, 5, 2\), got \(5, 5, 2\)",
+        ),
+        (
+            lambda: PeriodicKernel.from_density(lambda y: y + 0j, 1.0, 5, dim=1),
+            TypeError,
+            "the density must return real numbers, got torch.complex128",
+        ),
+        (
+            lambda: PeriodicKernel.from_density(lambda y: 1.0, 1.0, 5, dim=1),
+            TypeError,
+            "the density must return a tensor, got float",
+        ),
         (
             lambda: PeriodicKernel.from_transfer([[[1.0]], [[0.0]], [[2.0]]], 1.0),
             ValueError,

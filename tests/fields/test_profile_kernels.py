@@ -280,6 +280,14 @@ def test_gradients_reach_matrices_and_frequencies(kind: str, dim: int) -> None:
     torch.autograd.gradcheck(value, (matrix, f), fast_mode=True)
 
 
+def test_knots_are_told() -> None:
+    """As they were given: one number, or one per axis."""
+    assert BSplineKernel(0.3, ONE, 2).spacing == 0.3
+    kernel = BSplineKernel([0.3, 0.5], ONE, 2)
+    assert kernel.spacing == (0.3, 0.5)
+    assert kernel.reach(2) == pytest.approx([1.5 * h for h in kernel.spacing])
+
+
 @pytest.mark.parametrize(
     ("build", "kind", "message"),
     [

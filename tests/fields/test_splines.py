@@ -14,7 +14,7 @@ from fields.interpolated import METHODS
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.splines import FEW, Table
-from tests.compare import assert_close
+from tests.compare import assert_close, eps
 from tests.laws.registry import DIMS, points
 
 BOUNDARIES = ("periodic", "zero", "reflect", "nearest")
@@ -73,6 +73,32 @@ def test_against_scipy_boundaries(method: str, boundary: str, mode: str) -> None
     )
     field = Interpolated(values, (1.0, 1.0), method=method, boundary=boundary)
     assert_close(field(x)[:, 0], oracle, 500)
+
+
+@every_dim
+@every_method
+def test_reflected_samples_repeat(dim: int, method: str) -> None:
+    """F(2o − x) = F(x) = F(x + 2(N − 1)h): that is the period, half of it is none."""
+    field, x = built(dim, method, "reflect"), points(dim)
+    period = [2 * (n - 1) * h for n, h in zip(field.shape, field.spacing, strict=True)]
+    assert field.period == pytest.approx(period, rel=1e-15)
+    assert field.is_periodic(period)
+    assert not field.is_periodic([p / 2 for p in period])
+    for axis, p in enumerate(period):
+        step = p * torch.eye(dim, dtype=torch.float64)[axis]
+        mirrored = torch.where(step > 0, 2 * field.origin - x, x)
+        assert_close(field(x + step), field(x), 2000, 3.0)
+        assert_close(field(mirrored), field(x), 2000, 3.0)
+
+
+def test_the_integral_of_reflected_samples() -> None:
+    """Linear in between: over the period twice the trapezoidal rule; one sample alone is a constant."""
+    field = built(1, "linear", "reflect")
+    expected = 2 * field.spacing[0] * torch.trapezoid(field.values)
+    assert_close(field.integrate(rtol=1e-8), expected, 1e-8 / eps(expected.dtype), 2.0)
+    flat = Interpolated(noise(2, 1), 0.5, method="cubic", boundary="reflect")
+    assert flat.period == (0.0,)
+    assert_close(flat([7.3]), flat.values[:, 0], 10)
 
 
 @pytest.mark.parametrize("dim", [1, 2])

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fields import correlation
+from fields import correlation, overlap
 from fields import stencil as stencils
 from fields.correlation import convolve, maximum
 from fields.stencil import Stencil, cosets, on_nodes
@@ -113,6 +113,50 @@ def test_large_stencils_go_by_fft(monkeypatch: pytest.MonkeyPatch) -> None:
     assert used == []
     convolve(values, stencil_of(large, 2), (1, 1), (1, 1))
     assert used == [1]
+
+
+@every_dim
+@pytest.mark.parametrize("maps", [1, 1 << 19])
+def test_gradients_go_through_the_fft(dim: int, maps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First and second derivatives in values and taps are the direct sum's, over tiles and over maps in turns."""
+    monkeypatch.setattr(overlap, "FFT_ELEMENTS", maps)
+    values, taps = noise(2, 3, *(140, 9, 8)[:dim]), noise(*(3, 4, 2)[:dim], 4, 3)
+    results = []
+    for pays in (True, False):
+        monkeypatch.setattr(correlation, "fft_pays", lambda *_, pays=pays: pays)
+        inputs = values.clone().requires_grad_(), taps.clone().requires_grad_()
+        out = convolve(inputs[0], stencil_of(inputs[1], dim), (1,) * dim, (2,) * dim)
+        slopes = torch.autograd.grad(out.square().sum(), inputs, create_graph=True)
+        again = torch.autograd.grad(sum(s.square().sum() for s in slopes), inputs)
+        results.append((out, *slopes, *again))
+    for by_fft, direct in zip(*results, strict=True):
+        assert_close(by_fft, direct, 500)
+
+
+@every_dim
+@pytest.mark.parametrize("channels", [(8, 8), (9, 8)])
+def test_many_channels_by_fft(
+    dim: int, channels: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 64 products of channels are summed one by one, more as matrix products: the same sums."""
+    outs, ins = channels
+    values, taps = noise(2, ins, *(19, 11, 8)[:dim]), noise(*(7, 5, 4)[:dim], outs, ins)
+    expected = sum(
+        torch.einsum("oi,bi...->bo...", taps[tap], part)
+        for tap, part in windows(values, taps.shape[:dim], (1,) * dim, (1,) * dim)
+    )
+    monkeypatch.setattr(correlation, "fft_pays", lambda *_: True)
+    assert_close(convolve(values, stencil_of(taps, dim), (1,) * dim, (1,) * dim), expected, 500)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_directly(dtype: torch.dtype) -> None:
+    """torch has no FFT of these on a processor: a large stencil is the direct sum, to the rounding of its result."""
+    values, taps = noise(1, 2, 40, 40, dtype=dtype), noise(31, 31, 2, 2, dtype=dtype)
+    found = convolve(values, stencil_of(taps, 2), (1, 1), (1, 1))
+    expected = convolve(values.double(), stencil_of(taps.double(), 2), (1, 1), (1, 1))
+    assert found.dtype == dtype
+    assert_close(found, expected.to(dtype), 2)
 
 
 @every_dim

@@ -56,7 +56,9 @@ def whole_translations(dim: int, step: int) -> st.SearchStrategy[Tensor]:
 def test_on_fields(kind: Kind, dim: int, data: st.DataObject, element: int) -> None:
     """[L(t▷F)](x) = [L(F)](x − t) to 1e-12 for every real t."""
     t = data.draw(real_translations(dim))
-    error = equivariance_error(built(kind.name, dim), waves(dim, element), t, points=points(dim, 12))
+    error = equivariance_error(
+        built(kind.name, dim), waves(dim, element), t, points=points(dim, 12)
+    )
     assert float(error) <= 1e-12
 
 

@@ -184,6 +184,13 @@ def test_states_carry_over(dim: int) -> None:
     assert_close(single(x.float()), other(x).float(), 500)
 
 
+class Pair(nn.Module):
+    """Two feature maps from one."""
+
+    def forward(self, f: Samples) -> tuple[Samples, Samples]:
+        return f, f
+
+
 BAD = {
     "no module": (lambda: OnGrid(torch.relu, grid(1)), TypeError, "expected an nn.Module"),
     "no grid": (lambda: OnGrid(Stride(1), 8), TypeError, "must be a Grid, got int"),
@@ -192,6 +199,11 @@ BAD = {
         lambda: OnGrid(Stride(1), grid(2))(values(1)),
         ValueError,
         r"shape \(\*batch, c, 8, 6\), got \(2, 3, 8\)",
+    ),
+    "what comes out": (
+        lambda: OnGrid(Pair(), grid(1))(values(1)),
+        TypeError,
+        "must return Samples or a tensor on Samples, got tuple",
     ),
     "output": (
         lambda: OnGrid(nn.Identity(), grid(1)).forward(Samples(values(1), grid(1))),

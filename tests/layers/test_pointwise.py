@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from discretize import Grid, Samples
 from fields import Constant, FeatureMap, Gaussians
-from layers import Bias, Pointwise
+from layers import Bias, Conv, Pointwise
 from tests.compare import assert_close
 
 DTYPES = (torch.float32, torch.float64)
@@ -143,6 +143,11 @@ BAD = {
     "fn, points": (lambda: Pointwise(lambda v: v[:1])(MAP), ValueError, r"\(\*points, c\)"),
     "fn, no tensor": (lambda: Pointwise(lambda v: 1.0)(MAP), ValueError, "got float"),
 }
+
+
+def test_layers_say_what_they_are() -> None:
+    assert repr(Bias([1.0, 2.0])) == "Bias(2 channels)"
+    assert repr(Conv.from_array(torch.ones(3, 4, 2), 1.0)) == "Conv(Atoms, 2 → 4 channels)"
 
 
 @pytest.mark.parametrize(("build", "kind", "message"), BAD.values(), ids=BAD.keys())

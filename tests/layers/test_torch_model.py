@@ -138,3 +138,13 @@ def test_bad_input(build, kind: type[Exception], message: str) -> None:
 
 def test_a_sampled_field_goes_in() -> None:
     assert TorchModel(nn.ReLU())(sample(WAVE, Grid(8, 0.5))).values.min() == 0
+
+
+@pytest.mark.parametrize("module", [nn.ReLU(), nn.Conv1d(1, 1, 3), nn.Linear(1, 1), nn.Dropout()])
+def test_a_torch_module_without_it_says_what_makes_a_layer(module):
+    wave = PlaneWaves([[1 / 8]], [[1.0]])
+    for f in (wave, sample(wave, Grid(8, 1.0))):
+        with pytest.raises(
+            TypeError, match=r"takes tensors, no feature maps: .*TorchModel\(module\)"
+        ):
+            module(f)

@@ -13,6 +13,7 @@ from layers import (
     Bias,
     BiasField,
     Conv,
+    GlobalPool,
     IntegralOperator,
     MaxPool,
     PointwiseField,
@@ -414,6 +415,16 @@ BAD = {
     ),
     "shared, module": (lambda: shared(Stride(2)), ValueError, r"shared\(layer, period="),
     "shared, decaying bias": (lambda: shared(BiasField(GAUSSIAN)), ValueError, "periodize"),
+    "shared, batch of biases": (
+        lambda: shared(BiasField(PlaneWaves([[0.25]], torch.ones(3, 1, 2).cdouble()))),
+        ValueError,
+        r"one vector, the bias field has a batch \(3,\)",
+    ),
+    "average of tensors": (
+        lambda: TranslationAverage(GlobalPool("mean"), 4.0, 3)(waves(1)),
+        TypeError,
+        "the layer must return a feature map, got Tensor",
+    ),
 }
 
 
@@ -421,6 +432,13 @@ BAD = {
 def test_bad_input(build, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         build()
+
+
+def test_operators_say_where_they_integrate() -> None:
+    assert repr(IntegralOperator(abs, 4.0)) == "IntegralOperator(period=4.0)"
+    assert repr(IntegralOperator(abs, domain=([0.0, 1.0], 2.0))) == (
+        "IntegralOperator(domain=((0.0, 1.0), 2.0))"
+    )
 
 
 def test_masks_differ_by_identity() -> None:

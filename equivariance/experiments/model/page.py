@@ -15,6 +15,7 @@ from equivariance.experiments.finding import Finding, Table, large, small, told
 from equivariance.measuring.findings import Share, findings, judged, shares
 from equivariance.measuring.plots import LABELS, Maps, draw_maps, layers_picture
 from equivariance.measuring.telling import (
+    BORDER,
     TITLES,
     Remedy,
     firsts,
@@ -153,7 +154,7 @@ def text(data: xr.Dataset) -> str:
         "coarsest stride that divides them; at multiples of its own stride away from the border."
     )
     parts = [told(heading, stages(data), judge(data))]
-    parts.append(f"Border and aliasing\n{shares_table(_stage_shares(data))}")
+    parts.append(f"{BORDER}\n{shares_table(_stage_shares(data))}")
     parts.append(
         "What would mend it: the class scores' error with the same weights, not trained for the change\n"
         + remedies_table(remedies(data))
