@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, coordinates, image, nonuniform
+from fields import arguments, checks, coordinates, gram, image, nonuniform
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
@@ -212,6 +212,26 @@ class Interpolated(Field):
         # The samples' weights sum to 1 everywhere, so that those of one sample have the volume of a cell.
         mass = self.values.flatten(-self.dim).sum(-1) * math.prod(self.spacing)
         return mass.expand(*self.batch, self.channels)
+
+    def _inner(self, other: Field) -> Tensor | None:
+        if not isinstance(other, Interpolated) or self.method not in PIECEWISE:
+            return None
+        known = (self.method, self.boundary, self.shape, self.spacing)
+        if known != (other.method, "periodic", other.shape, other.spacing):
+            return None
+        if self.origin.ndim > 1 or other.origin.ndim > 1:
+            return None
+        distance = (self.origin - other.origin) / self.origin.new_tensor(self.spacing)
+        found = gram.inner(
+            self.values, other.values, distance, PIECEWISE[self.method], self.spacing
+        )
+        return found.to(self.dtype)
+
+    def _moved(self, t: Tensor) -> Field | None:
+        if t.ndim > 1:
+            return None
+        origin = self.origin + t.to(self.origin)
+        return Interpolated(self.values, self.spacing, origin, self.method, self.boundary, self.eps)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:

@@ -30,14 +30,14 @@ class Roughness:
     lattice : Lattice
         Of the sum.
     wraps : bool
-        Whether the last points have the first ones for neighbours, otherwise zeros.
+        Whether the last points have the first ones for neighbours. Otherwise what is cut off at the ends is no jump: it
+        is for the region to be widened.
     """
 
     def __init__(self, lattice: Lattice, wraps: bool) -> None:
         self.lattice, self.wraps = lattice, wraps
         self._sums: list[Tensor] = []
-        self._first: Tensor | None = None
-        self._last: Tensor | None = None
+        self._ends: tuple[Tensor, Tensor] | None = None  # the first points, and the last ones
         self._total: Tensor | None = None
 
     def add(self, values: Tensor, start: Sequence[int]) -> None:
@@ -54,13 +54,10 @@ class Roughness:
             total[..., first : first + part.shape[-1]] += part
 
     def _follow(self, values: Tensor) -> None:
-        ends = values.new_zeros(*values.shape[:-1], 0 if self.wraps else ORDER)
-        last = ends if self._last is None else self._last
-        if self._first is None:
-            self._first = ends
-        if self.wraps:
-            self._first = torch.cat([self._first, values], -1)[..., :ORDER]
-        self._last = self._differences(torch.cat([last, values], -1))
+        first = run = values
+        if self._ends is not None:
+            first, run = (torch.cat([end, values], -1) for end in self._ends)
+        self._ends = first[..., :ORDER], self._differences(run)
 
     def _differences(self, run: Tensor) -> Tensor:
         """Add those of a run of points; returns the points that the next run goes on from."""
@@ -73,11 +70,11 @@ class Roughness:
         """Of the channel that it is largest of, as ∫ is measured, shape (*batch,)."""
         cell = math.prod(self.lattice.spacing)
         if self.lattice.dim == 1:
-            assert self._first is not None
-            assert self._last is not None
-            ends = self._first if self.wraps else torch.zeros_like(self._last)
-            self._differences(torch.cat([self._last, ends], -1))
-            assert self._total is not None
+            assert self._ends is not None
+            if self.wraps:
+                self._differences(torch.cat(self._ends[::-1], -1))
+            if self._total is None:  # too few points to tell
+                return self._ends[0].new_full(self._ends[0].shape[:-2], math.inf)
             total: Tensor = self._total.amax(-1) * (cell / 2 ** (ORDER - 1))
             return total
         single = math.sqrt(math.comb(2 * ORDER - 2, ORDER - 1))
@@ -86,7 +83,10 @@ class Roughness:
         return bound
 
     def _line(self, line: Tensor) -> Tensor:
-        ends = line[..., :ORDER] if self.wraps else line.new_zeros(*line.shape[:-1], ORDER)
-        run = torch.cat([line, ends] if self.wraps else [ends, line, ends], -1)
-        found: Tensor = torch.linalg.vector_norm(run.diff(n=ORDER), dim=-1)
+        count = line.shape[-1]
+        if self.wraps:
+            line = line[..., torch.arange(count + ORDER, device=line.device) % count]
+        elif count <= ORDER:  # too few points to tell
+            return line.new_full(line.shape[:-1], math.inf)
+        found: Tensor = torch.linalg.vector_norm(line.diff(n=ORDER), dim=-1)
         return found

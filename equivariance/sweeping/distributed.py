@@ -168,7 +168,7 @@ def on_cluster(work: Work, tasks: Iterable[Index], client: Client) -> Iterator[D
     from distributed.scheduler import KilledWorker
 
     left, given = iter(tasks), dict[Any, tuple[Index, int]]()
-    running = as_completed()
+    running = as_completed(loop=client.loop)
 
     def give(task: Index, attempt: int = 1) -> None:
         try:
@@ -235,12 +235,12 @@ def connected(
             # Where a dead worker isn't back in time, Dask ends what restarts it, and starts no other.
             stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
             cluster = stack.enter_context(_loopback_cluster(workers, security))
-            client = stack.enter_context(Client(cluster, security=security))
+            client = stack.enter_context(Client(cluster, security=security, set_as_default=False))
             _leave_interrupts(client)
             yield client
             return
         try:
-            client = Client(scheduler, security=security, timeout=TIMEOUT)
+            client = Client(scheduler, security=security, timeout=TIMEOUT, set_as_default=False)
         except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
             keys = "" if tls else "; tls://… needs --tls-ca, --tls-cert and --tls-key"
             hint = keys if scheduler.startswith("tls:") else ""

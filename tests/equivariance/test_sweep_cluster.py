@@ -70,6 +70,13 @@ def openssl(folder, *words: str) -> None:
     subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.fixture(autouse=True)
+def _no_traces():
+    """What else computes with Dask in this process, as xarray does, is left to its own scheduler."""
+    yield
+    assert dask.config.get("scheduler", None) is None
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """An authority, a certificate that it signed with its key, and another authority that signed nothing."""

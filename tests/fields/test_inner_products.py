@@ -1,12 +1,14 @@
 """Inner products and norms: bumps against scipy's quadrature, translates and sums, tiles in bounded memory."""
 
+import functools
 import math
 
+import numpy as np
 import pytest
 import scipy.integrate
 import torch
 
-from fields import Balls, Boxes, Bumps, Constant, Gaussians, PlaneWaves, integrals
+from fields import Balls, Boxes, Bumps, Constant, Gaussians, Interpolated, PlaneWaves, integrals
 from fields.evaluation import MEMORY_BOUND
 from tests.compare import assert_close
 from tests.laws.registry import (
@@ -243,3 +245,38 @@ def test_the_norm_of_nothing_has_gradient_zero() -> None:
         half = two / 2
         expected = torch.tensor([0.0, half, -half], dtype=torch.float64)
         assert_close(slope[:, 0, 0], expected, 1e4)
+
+
+@pytest.mark.parametrize("method", ["nearest", "linear", "cubic", "quintic", "lanczos3"])
+@pytest.mark.parametrize("dim", [1, 2])
+def test_interpolants_of_one_lattice(method: str, dim: int) -> None:
+    """⟨F, t▷G⟩ against Gauss–Legendre on what lies between the knots of both, point by point."""
+    draw = torch.Generator().manual_seed(3)
+    h, n = 0.5, 5
+    one, other = (torch.rand(2, *(n,) * dim, generator=draw, dtype=torch.float64) for _ in "ab")
+    left, right = Interpolated(one, h, method=method), Interpolated(other, h, 0.1, method=method)
+    for t in ([0.3, -7.25][:dim], [0.9, 3.4][:dim]):
+        moved = right.translate(t)
+        nodes, weights = np.polynomial.legendre.leggauss(14)
+        half = 0.5 * h if method == "nearest" else 0.0  # whose jumps lie between the samples
+        axes, shares = [], []
+        for shift in t:
+            knots = [
+                h * np.arange(n) + half,
+                np.remainder(h * np.arange(n) + half + 0.1 + shift, n * h),
+            ]
+            cuts = np.unique(np.round(np.concatenate([[0.0, n * h], *knots]), 12))
+            middle, reach = (cuts[1:] + cuts[:-1]) / 2, (cuts[1:] - cuts[:-1]) / 2
+            axes.append((middle[:, None] + reach[:, None] * nodes).ravel())
+            shares.append((reach[:, None] * weights).ravel())
+        points = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, dim))
+        share = torch.from_numpy(functools.reduce(np.multiply.outer, shares).ravel())
+        expected = ((left(points) * moved(points)).sum(-1) * share).sum()
+        assert_close(left.inner(moved), expected, 1000)
+        assert_close(left.norm().square(), left.inner(left), 100)
+
+
+def test_norms_of_pixels_are_sums_over_pixels() -> None:
+    values = torch.rand(3, 2, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+    field = Interpolated(values, (0.5, 0.25), method="nearest")
+    assert_close(field.norm(), (values.square().sum((1, 2, 3)) / 8).sqrt(), 100)
