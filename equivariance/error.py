@@ -155,25 +155,29 @@ def _check_is_more_than_rounding(layer: Layer, output: Any, given: Samples) -> N
     An output that is small beside its input may also be that of small weights. It is rounding where it changes by as
     much as it is when the input changes by eps.
     """
-    values = output.values if isinstance(output, Samples) else output
+    values, dim = (output.values, given.dim) if isinstance(output, Samples) else (output, 0)
     if not isinstance(values, Tensor) or not values.is_floating_point():
         return
-    axes = (-1,) if values is output else tuple(range(-given.dim - 1, 0))
-    largest = given.values.detach().abs().amax(tuple(range(-given.dim - 1, 0)))
-    size, eps = values.detach().abs().amax(axes), torch.finfo(values.dtype).eps
+    size, largest = _largest(values, dim), _largest(given.values, given.dim)
+    eps = torch.finfo(values.dtype).eps
     small = (size > 0) & (size <= ROUNDING * eps * largest)
     if not bool(small.any()):
         return
     draw = torch.Generator().manual_seed(0)
-    signs = torch.randint(2, given.values.shape, generator=draw).to(given.values) * 2 - 1
+    up = torch.randint(2, given.values.shape, generator=draw).to(given.values)
     with torch.no_grad():
-        again = layer(given._with(given.values * (1 + eps * signs)))
-    change = (again.values if isinstance(again, Samples) else again) - values
-    if bool((small & (change.abs().amax(axes) > size / 10)).any()):
+        again = layer(given._with(given.values * (1 + eps * up)))
+    change = _largest((again.values if isinstance(again, Samples) else again) - values, dim)
+    if bool((small & (change > size / 10)).any()):
         raise ValueError(
             f"the output vanishes up to rounding, {float(size.min()):.1e} for samples up to "
             f"{float(largest.max()):.1e}, so no relative error is defined: take another field"
         )
+
+
+def _largest(values: Tensor, dim: int) -> Tensor:
+    """Of each element's values (*batch, c, X1, …, Xd), shape (*batch,)."""
+    return values.detach().abs().flatten(-dim - 1).amax(-1)
 
 
 def elements(f: Samples, batch: tuple[int, ...]) -> list[Samples]:

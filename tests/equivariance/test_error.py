@@ -536,11 +536,35 @@ def test_bad_input(call, kind: type[Exception], message: str) -> None:
 
 
 def test_small_outputs_are_compared() -> None:
-    """Of small weights, far below the rounding of the samples: the output has its own rounding."""
-    wave = PlaneWaves([[3 / 8]], [[1.0]])
+    """Of small weights, far below the rounding of the samples: the output has its own rounding, in each element."""
+    wave = PlaneWaves([[3 / 8]], torch.tensor([[[1.0]], [[1e18]]]).double())
     layer = nn.Sequential(Conv.from_array(torch.full((1, 1, 1), 1e-20).double(), 1.0), Stride(2))
     error = equivariance_error(layer, wave, [1.0], grid=Grid(8, 1.0))
-    assert_close(error, torch.tensor(2.0).double(), 1000)
+    assert_close(error, torch.tensor([2.0, 2.0]).double(), 1000)
+
+
+@pytest.mark.parametrize("amplitude", [1e-3, 1.0, 1e3])
+def test_rounding_is_seen_beside_elements_that_are_more(amplitude: float) -> None:
+    """A wave that is filtered away, and one that isn't, of the same size; no generator but its own is drawn from."""
+    coarse = amplitude * PlaneWaves([[1 / 8]], [[1.0]])
+    fine = amplitude * PlaneWaves([[3 / 8]], [[1.0]])
+    state = torch.random.get_rng_state()
+    with pytest.raises(ValueError, match="vanishes up to rounding"):
+        equivariance_error(IdealLowpass(2), batched(fine, coarse), [0.3], grid=Grid(8, 1.0))
+    with pytest.raises(ValueError, match="vanishes up to rounding"):
+        equivariance_error(GlobalPool("mean"), batched(fine, coarse + 1.0), [1.0], Grid(8, 1.0))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    error = equivariance_error(IdealLowpass(2), coarse, [2.0], grid=Grid(8, 1.0))
+    assert float(error) <= 1e-14
+
+
+def batched(*fields: Field) -> Field:
+    """Fields as the elements of a batch."""
+    amplitudes = torch.eye(len(fields)).double()
+    return sum(
+        (f * Constant(a[:, None], f.dim) for f, a in zip(fields[1:], amplitudes[1:], strict=True)),
+        start=fields[0] * Constant(amplitudes[0][:, None], fields[0].dim),
+    )
 
 
 def test_zero_error_is_zero() -> None:
