@@ -521,6 +521,11 @@ BAD = {
         ValueError,
         "vanishes",
     ),
+    "output on a grid": (
+        lambda: equivariance_error(lambda f: 3.0, waves(1), [0.1], grid=grid(1)),
+        ValueError,
+        "output is a float",
+    ),
     "output": (
         lambda: equivariance_error(lambda f: 3.0, waves(1), [0.1], points=POINTS),
         ValueError,

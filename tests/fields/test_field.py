@@ -353,6 +353,15 @@ def test_bad_input(call, kind: type[Exception], message: str) -> None:
         call()
 
 
+def test_the_norm_of_nothing_has_a_gradient() -> None:
+    """The subgradient 0 at F = 0, F/‖F‖ elsewhere: ‖a·cos‖ = |a|·√2 over a period of 4."""
+    a = torch.tensor([[[0.0]], [[-3.0]]], dtype=torch.float64, requires_grad=True)
+    norms = PlaneWaves([[0.25]], a).norm()
+    assert_close(norms, torch.tensor([0.0, 3 * 2**0.5], dtype=torch.float64), 10)
+    (found,) = torch.autograd.grad(norms.sum(), a)
+    assert_close(found.flatten(), torch.tensor([0.0, -(2**0.5)], dtype=torch.float64), 10)
+
+
 def test_an_abstract_field_says_what_it_lacks() -> None:
     class Nothing(Field):
         dim, channels, dtype, device, batch = 1, 1, torch.float64, torch.device("cpu"), ()
