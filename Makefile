@@ -34,12 +34,12 @@ coverage: $(STAMP) ## run the tests, and say which lines and branches they miss
 	$(BIN)/coverage report
 	@$(BIN)/coverage json --quiet -o - | $(BIN)/python -c '$(BRANCHES)'
 
-mutants: $(STAMP) ## change the code of three files bit by bit: the tests should notice (an hour)
+mutants: $(STAMP) ## change the code of three files bit by bit: the tests should notice (some minutes)
 	$(BIN)/python -m pip install --no-input --disable-pip-version-check --quiet -c constraints.txt -e '.[mutants]'
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-matrix: ## run the tests on the oldest and the newest versions of the dependencies (an hour); docs/versions.md
+matrix: ## run the tests on the oldest and the newest versions of the dependencies (half an hour); docs/versions.md
 	$(PYTHON) tests/matrix.py $(MATRIX_ARGS)
 
 docs: $(STAMP) ## build the documentation and run all code in it; pages in docs/_build/html

@@ -137,6 +137,7 @@ def intertwiners(
     >>> intertwiners((4, 4), 2, 1, stride=2).dimension / intertwiners((4, 4), 2, 1).dimension
     4.0
     """
+    memory = arguments.size(memory)
     sizes, steps = periodic(shape, stride)
     kept = checks.integers(output_stride, len(sizes), "output_stride")
     divides(kept, sizes, "periodic")
@@ -201,6 +202,7 @@ def intertwiner_space(
     >>> intertwiner_space([quarter_turn], [quarter_turn]).dimension   # a + b·i
     2
     """
+    memory = arguments.size(memory)
     ins, outs = _representation(inputs, "inputs"), _representation(outputs, "outputs")
     if len(ins) != len(outs):
         raise ValueError(

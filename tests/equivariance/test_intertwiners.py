@@ -273,3 +273,13 @@ def test_residues_are_free_of_scale(scale: float) -> None:
     matrix[0, 1] = 0.5
     expected = math.sqrt((0.375**2 + 3 * 0.125**2) / 4.25)
     assert intertwiners(4, 1, 1).residue(scale * matrix) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("memory", [None, "a", [], [1, 2], 0, -1.0])
+def test_a_bound_on_memory_is_a_number_of_bytes(memory: object) -> None:
+    for call in (
+        lambda: intertwiners(4, 1, 1, memory=memory),
+        lambda: intertwiner_space([np.eye(2)], [np.eye(2)], memory=memory),
+    ):
+        with pytest.raises((ValueError, TypeError), match="memory must be a number"):
+            call()
