@@ -17,12 +17,15 @@ from torch import Tensor
 
 from fields.bands import finest, known_within
 from fields.broadcasting import broadcast
+from fields.dither import ROUNDING, Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
 from fields.lattice import MAX_RATIO, Lattice, common_spacing
 from fields.plan import LatticeTooLarge, Plan, graph
 from fields.resolved import NotResolved as NotResolved
 
+#: Draws of what lies between nodes, and their root mean square's multiple that is reported.
+DRAWS, SPREAD = 3, 1.2
 #: Order of convergence that is hoped for when a tolerance is given up early.
 HOPE = 4
 
@@ -35,18 +38,21 @@ class Refined(NamedTuple):
     refinement: int
 
 
-def relative_change(new: Tensor, old: Tensor, dim: int) -> float:
+def relative_change(new: Tensor, old: Tensor, dim: int, rounding: float = 0.0) -> float:
     """The larger of the relative changes in the maximum norm and in L2, of the worst element of a batch.
 
-    Each element is measured by itself: all channels and points of values (*batch, c, X1, …, Xd) together.
+    Each element is measured by itself: all channels and points of values (*batch, c, X1, …, Xd) together. Differences
+    up to `rounding` are none.
     """
-    new = new.detach()
-    difference, worst = (new - old.detach()).flatten(-dim - 1), 0.0
+    new, old = new.detach().flatten(-dim - 1), old.detach().flatten(-dim - 1)
+    difference = (new - old).abs()
+    if difference.isnan().any():
+        return math.nan
+    difference, worst = (difference - rounding).clamp(min=0), 0.0
     for order in (math.inf, 2):
-        scale = torch.linalg.vector_norm(new.flatten(-dim - 1), order, dim=-1)
         change = torch.linalg.vector_norm(difference, order, dim=-1)
-        relative = change / torch.where(scale > 0, scale, 1.0)
-        worst = max(worst, float(relative.amax())) if not relative.isnan().any() else math.nan
+        scale = torch.maximum(*(torch.linalg.vector_norm(v, order, dim=-1) for v in (new, old)))
+        worst = max(worst, float((change / torch.where(scale > 0, scale, 1.0)).amax()))
     return worst
 
 
@@ -93,9 +99,15 @@ def refinements(field: Field, lattice: Lattice, least: int) -> Iterator[int]:
         factors = [*factors[1:], 2 * factors[-2]]
 
 
-def at_refinement(field: Field, lattice: Lattice, m: int, memory: int = MEMORY_BOUND) -> Tensor:
+def at_refinement(
+    field: Field,
+    lattice: Lattice,
+    m: int,
+    memory: int = MEMORY_BOUND,
+    dither: Dither | None = None,
+) -> Tensor:
     """Values with all nodes on the lattice refined m times."""
-    return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory)
+    return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory, dither)
 
 
 def estimated_error(ms: Sequence[int], changes: Sequence[float]) -> float:
@@ -122,22 +134,27 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
     known: list[tuple[int, Tensor]] = []
-    error, unit, enough = math.inf, 0.0, 2 if is_smooth(field, rtol) else 3
+    error, unit, smooth = math.inf, 0.0, is_smooth(field, rtol)
+    enough, hidden = 2 if smooth else 3, True
+    least = torch.finfo(field.dtype).eps
     steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
     while True:
-        m = next(steps)
+        m, look = next(steps), Dither(between=hidden, jumps=not smooth)
         try:
-            values = at_refinement(field, lattice, m, memory)
+            values = at_refinement(field, lattice, m, memory, look)
         except LatticeTooLarge as why:
             reached = error if error < math.inf else None
             raise NotResolved(
                 _advice(rtol, known, error, f"at refinement {m} {why}"), reached
             ) from why
-        known = [*known[-2:], (m, values)]
+        known, hidden = [*known[-2:], (m, values)], look.hidden
         unit = unit or _work(field, lattice, m) / m**lattice.dim
         if len(known) >= enough:
-            changes = [relative_change(values, old, lattice.dim) for _, old in known[:-1]]
-            error = estimated_error([n for n, _ in known], changes)
+            rounding = ROUNDING * least * look.largest
+            changes = [relative_change(values, old, lattice.dim, rounding) for _, old in known[:-1]]
+            error = max(least, estimated_error([n for n, _ in known], changes))
+            if error <= rtol and look.found:
+                error = max(error, drawn(field, lattice, m, memory, values, rtol, look))
             if error <= rtol:
                 return Refined(values, error, m)
             if math.isnan(error):
@@ -150,6 +167,20 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
                     f"more than {EFFORT} times the bound on memory, {_size(memory)}"
                 )
                 raise NotResolved(_advice(rtol, known, error, far), error)
+
+
+def drawn(
+    field: Field, lattice: Lattice, m: int, memory: int, values: Tensor, rtol: float, look: Dither
+) -> float:
+    """Error that jumps between the nodes may leave, by draws of their places; the first few where it exceeds `rtol`."""
+    total, rounding = 0.0, ROUNDING * torch.finfo(field.dtype).eps * look.largest
+    for draw in range(DRAWS):
+        with torch.no_grad():
+            other = at_refinement(field, lattice, m, memory, Dither(draw, look.hidden))
+        total += relative_change(other, values, lattice.dim, rounding) ** 2 / DRAWS
+        if SPREAD * math.sqrt(total) > rtol:
+            break
+    return SPREAD * math.sqrt(total)
 
 
 def is_smooth(field: Field, rtol: float) -> bool:

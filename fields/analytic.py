@@ -179,6 +179,11 @@ class Formula(Field):
         self._period = None if period is None else checks.positive(period, self.dim, "period")
 
     @property
+    def is_opaque(self) -> bool:
+        """Unless a band limit is given."""
+        return self.bandlimit is None
+
+    @property
     def period(self) -> PerAxis | None:
         """As given."""
         return self._period

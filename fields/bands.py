@@ -31,3 +31,13 @@ def finest(field: Field, rtol: float) -> PerAxis:
         own = None if leaf.parents else leaf._finest(rtol)
         band = tuple(map(max, band, own or band))
     return band
+
+
+def opaque(field: Field) -> bool:
+    """Whether a field is a function, without any quadrature in it, of which nobody says how fine it is."""
+    nodes = list(known_within(field))
+    return (
+        field.bandlimit is None
+        and not any(n.is_quadrature for n in nodes)
+        and any(n.is_opaque for n in nodes)
+    )

@@ -117,6 +117,10 @@ class Mapped(Composed):
         super().__init__(parent, channels=map_channels(self._zero, (1,)))
         self.dtype = self._zero.dtype
 
+    @property
+    def is_opaque(self) -> bool:
+        return True
+
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return map_values(self.fn, inputs[0], self.dim)
 

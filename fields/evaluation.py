@@ -20,6 +20,7 @@ from fields.plan import MEMORY_BOUND as MEMORY_BOUND
 from fields.plan import LatticeTooLarge, Plan
 
 if TYPE_CHECKING:
+    from fields.dither import Dither
     from fields.field import Field
 
 #: Default bound for scattered points, of which there is no need to hold many at once.
@@ -33,6 +34,7 @@ def evaluate(
     lattice: Lattice,
     node_spacing: tuple[float, ...] | None = None,
     memory: int = MEMORY_BOUND,
+    dither: Dither | None = None,
 ) -> Tensor:
     """Values (*batch, c, X1, …, Xd) of a field on a lattice.
 
@@ -48,7 +50,7 @@ def evaluate(
     origin = lattice.origin.to(root.device)
     elements = math.prod(broadcast(origin.shape[:-1], root.batch))
     planned = functools.cache(
-        lambda shape: Plan(root, lattice.spacing, shape, node_spacing, memory)
+        lambda shape: Plan(root, lattice.spacing, shape, node_spacing, memory, dither)
     )
     needed = planned(lattice.shape).peak(elements)
     if needed <= memory:
@@ -60,7 +62,7 @@ def evaluate(
     if tile is None:
         if left > 0 and len(origin) > 1 and origin.ndim - 1 > len(root.batch):
             parts = (Lattice(o, lattice.spacing, lattice.shape) for o in origin.chunk(2))
-            return torch.cat([evaluate(root, part, node_spacing, memory) for part in parts])
+            return torch.cat([evaluate(root, part, node_spacing, memory, dither) for part in parts])
         raise LatticeTooLarge(f"this needs {needed / 2**20:.0f} MiB, {bound}")
     plan = planned(tile)
     work = plan.work(elements) * math.prod(map(_parts, lattice.shape, tile))

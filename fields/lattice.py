@@ -19,6 +19,10 @@ MAX_RATIO = 64
 BETWEEN = (3 - math.sqrt(5)) / 2
 
 
+class LatticeTooLarge(ValueError):
+    """An evaluation needs more memory, or more work, than it may use."""
+
+
 @dataclass(frozen=True)
 class Lattice:
     """The points origin + spacing·i, 0 ≤ i < shape.

@@ -70,6 +70,7 @@ class Periodized(Field):
                 Lattice(origin - period * origin.new_tensor(n), lattice.spacing, lattice.shape),
                 task.plan.node_spacing,
                 task.plan.memory,
+                task.plan.dither,
             )
             for n in itertools.product(*images)
         )

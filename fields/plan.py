@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields.lattice import Box, Lattice, common_spacing, split, take
+from fields.lattice import Box, Lattice, LatticeTooLarge, common_spacing, split, take
 
 if TYPE_CHECKING:
     from fields.composed import Translated
+    from fields.dither import Dither
     from fields.field import Field
     from fields.stencil import Stencil
 
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 MEMORY_BOUND = 1 << 30
 #: More frames than this mean that incommensurable spacings multiply each other.
 MAX_FRAMES = 20_000
-
-
-class LatticeTooLarge(ValueError):
-    """An evaluation needs more memory, or more work, than it may use."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,8 @@ class Plan:
         Spacing of the quadrature nodes of every density in the graph. Without it each density has its own.
     memory : int
         Bound on the values alive at once, in bytes, that leaves keep to which evaluate graphs of their own.
+    dither : Dither, optional
+        Looks at what quadratures get, a little beyond their nodes, and may move it.
     """
 
     def __init__(
@@ -90,8 +89,10 @@ class Plan:
         shape: tuple[int, ...],
         node_spacing: tuple[float, ...] | None = None,
         memory: int = MEMORY_BOUND,
+        dither: Dither | None = None,
     ) -> None:
         self.root, self.shape, self.node_spacing, self.memory = root, shape, node_spacing, memory
+        self.dither = dither
         self.translations: list[Translated] = []
         self._fractions: dict[float, float] = {}
         self._stencils: dict[Field, list[Stencil]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.field import Field
+from fields.field import Field, PerAxis
 from fields.lattice import Lattice
 from fields.radial import ball_wave
 from fields.separable import separable_sum
@@ -49,6 +49,10 @@ class Balls(Terms):
     def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
         super().__init__(centers, amplitudes, radii=radii)
         self._positive("radii", ())
+
+    def _finest(self, rtol: float) -> PerAxis:
+        """Two points per radius of the smallest ball."""
+        return (1 / (2 * float(self.radii.detach().amin())),) * self.dim
 
     def _reach(self, rtol: float) -> Tensor:
         return self.radii[..., None]
@@ -134,6 +138,10 @@ class Boxes(Terms):
         super().__init__(centers, amplitudes, sides=sides)
         if self._positive("sides", (), (self.dim,)) == ():
             self.sides = self.sides[..., None].expand(*self.sides.shape, self.dim)
+
+    def _finest(self, rtol: float) -> PerAxis:
+        """Two points per side of the narrowest box."""
+        return tuple((1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist())
 
     def _reach(self, rtol: float) -> Tensor:
         return self.sides / 2

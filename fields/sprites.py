@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fields import arguments, checks
 from fields.integrals import TAIL
+from fields.field import PerAxis
 from fields.lattice import Lattice
 from fields.terms import Terms
 
@@ -119,6 +120,10 @@ class Sprites(Terms):
         if self.width < 0:
             raise ValueError(f"width must be 0 or positive, got {self.width}")
         self.shape = shape
+
+    def _finest(self, rtol: float) -> PerAxis:
+        """Two points per shortest half axis of the smallest shape."""
+        return (1 / (2 * HALF_AXES[1] * float(self.scales.detach().amin())),) * self.dim
 
     def _reach(self, rtol: float) -> Tensor:
         rim = self.scales[..., None] * SHAPES[self.shape][2]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.lattice import SNAP, split
+from fields.lattice import SNAP, LatticeTooLarge, split
 
 #: Points lie no more spacings of a lattice away: beyond, positions aren't exact.
 MOST_STEPS = 1 << 50
@@ -105,7 +105,7 @@ def nodes(
 ) -> list[Tensor]:
     """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius].
 
-    ValueError where they are too many: in all, or per axis for taps that are `separable`.
+    LatticeTooLarge where they are too many: in all, or per axis for taps that are `separable`.
     """
     reaches = [max(0, r / q - 0.5 - SNAP) for r, q in zip(radius, spacing, strict=True)]
     counts = [2 * r + 1 for r in reaches]
@@ -115,9 +115,9 @@ def nodes(
 
 
 def few(count: float, radius: Any) -> None:
-    """Raise ValueError for more than `MOST_TAPS` taps."""
+    """Raise LatticeTooLarge for more than `MOST_TAPS` taps."""
     if count > MOST_TAPS:
-        raise ValueError(
+        raise LatticeTooLarge(
             f"a kernel or window of half-widths {radius} has {count:.3g} taps at this spacing, more than {MOST_TAPS}: "
             "take a smaller one, a coarser grid or fewer nodes, or PeriodicKernel for one as wide as the period"
         )

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from fields import arguments, checks
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
+from fields.bands import opaque
 from fields.composed import Composed, Corners, grown
+from fields.dither import MARGIN, Dither
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
-from fields.lattice import Box
+from fields.lattice import BETWEEN, Box, take
 from fields.overlap import fft_bytes, fft_pays
 from fields.plan import Frame, Need, Plan, Task
 from fields.stencil import Stencil
@@ -32,23 +34,59 @@ class _Stenciled(Composed):
         return plan.stencils(self, self._stencils)
 
     def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
-        needs = []
+        asked = self._asked(frame, box, plan, (0.0,) * self.dim)
+        if self._looks(plan) and plan.dither.between and opaque(self.parent):
+            between = [BETWEEN * p for p in self._taps(plan)[0].step]
+            return asked + self._asked(frame, box, plan, between)
+        return asked
+
+    def _asked(self, frame: Frame, box: Box, plan: Plan, by: Sequence[float]) -> list[Need]:
+        """What the taps, moved by some pitches, reach of the parent."""
+        needs, more = [], MARGIN if self._looks(plan) else 0
         for stencil in self._taps(plan):
-            moved, centre = plan.shifted(frame, box, [-r for r in stencil.remainder])
-            halo = centre.widened([-n for n in stencil.last], stencil.step, stencil.size)
+            moved, centre = plan.shifted(
+                frame, box, [b - r for b, r in zip(by, stencil.remainder, strict=True)]
+            )
+            first = [-n - more * p for n, p in zip(stencil.last, stencil.step, strict=True)]
+            halo = centre.widened(first, stencil.step, [n + 2 * more for n in stencil.size])
             needs.append(Need(self.parent, moved, halo))
         return needs
 
     def _views(self, task: Task, inputs: list[Tensor]) -> list[View]:
-        views = []
-        for stencil, need, values in zip(self._taps(task.plan), task.needs, inputs, strict=True):
-            dilation = _ratios(stencil.step, need.box.step)
-            views.append(View(values, stencil, dilation, _ratios(task.box.step, need.box.step)))
+        views, taps = [], self._taps(task.plan)
+        for k, stencil in enumerate(taps):
+            values, steps = inputs[k], task.needs[k].box.step
+            dilation = _ratios(stencil.step, steps)
+            if self._looks(task.plan):
+                between = inputs[len(taps) + k] if len(inputs) > len(taps) else None
+                values = self._moved_between(values, between, dilation, task.plan.dither)
+            views.append(View(values, stencil, dilation, _ratios(task.box.step, steps)))
         return views
+
+    def _moved_between(
+        self, values: Tensor, between: Tensor | None, lags: Sequence[int], dither: Dither
+    ) -> Tensor:
+        """What the taps meet, moved as it may be between them."""
+        if between is not None:
+            values = dither.of_opaque(values, between, lags)
+        values = self._dithered(values, lags, dither)
+        sizes = values.shape[-self.dim :]
+        return take(
+            values, (slice(MARGIN * k, n - MARGIN * k) for k, n in zip(lags, sizes, strict=True))
+        )
+
+    def _looks(self, plan: Plan) -> bool:
+        """Whether what this node gets is looked at, since it isn't all that its value depends on."""
+        return plan.dither is not None and self.is_quadrature
+
+    def _dithered(self, values: Tensor, lags: Sequence[int], dither: Dither) -> Tensor:
+        return dither.of_sum(values, lags)
 
     def _temporaries(self, box: Box, needs: Sequence[Need], plan: Plan) -> int:
         most = 0
-        for stencil, need in zip(self._taps(plan), needs, strict=True):
+        for stencil, need in zip(
+            self._taps(plan), needs, strict=False
+        ):  # behind: between the nodes
             taps, (outs, ins) = stencil.taps, (1, 1)
             if isinstance(taps, tuple) or max(_ratios(stencil.step, need.box.step)) > 1:
                 continue
@@ -156,6 +194,10 @@ class Pooled(_Stenciled):
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return self.aggregate.combine(self._views(task, inputs))
+
+    def _dithered(self, values: Tensor, lags: Sequence[int], dither: Dither) -> Tensor:
+        maximum = self.aggregate.taps != "mean"
+        return dither.of_maximum(values, lags) if maximum else dither.of_sum(values, lags)
 
     @property
     def is_quadrature(self) -> bool:

@@ -1,0 +1,187 @@
+"""What quadratures may miss between their nodes: the same sums again, with inputs that move as far as nobody knows.
+
+Rules that settle by chance are all wrong alike: windows of n spacings take n nodes, of which across an edge k hold the
+larger value, and k/n agrees on many lattices. So what a node of the graph gets is looked at. A step between two
+neighbouring nodes that stands out from the steps beside it is a jump, or a kink, somewhere in the cell between them;
+where, values don't tell. Draws put it at random places:
+
+    sums        θ uniform in the cell: the node whose cell the jump really divides is off by (½ − θ)·step. One θ for
+                all cells of one index of an axis, since edges along the axes are cut alike.
+    maxima      by turns at the one and the other end of its cell; and smooth crests lie up to |Δ²|/8 above the nodes
+
+Functions of which nobody says how fine they are, are also asked between the nodes: where they aren't what the nodes
+around say, they move by as much. A wave that is 1 at all nodes, since it has a period per node, gives itself away.
+
+The spread of draws of the same graph at the same refinement estimates its error. Nodes stay where they are, fixed in
+their kernel's frame, so that what is drawn is as equivariant as the values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fields.lattice import BETWEEN, take
+
+#: Nodes that are looked at beyond the outermost ones: a step has to be seen beside its neighbours.
+MARGIN = 2
+#: A step stands out when it is so many times the smaller of its neighbours', and this part of the larger one.
+STANDS_OUT, LARGEST = 3.0, 0.9
+#: Opaque functions are interpolated from so many nodes on either side.
+PAIRS = 8
+#: What they are beyond that counts from this part of their largest value on: less is for the refinements to tell.
+HIDDEN = 1e-2
+#: Steps below this many eps of the largest value are rounding.
+ROUNDING = 64
+#: Part of |Δ²|/8, by which a crest between nodes may exceed them, that is added: some more than its root mean square.
+CREST = 0.6
+
+
+class Dither:
+    """One draw of the places of jumps; or, without a number, a look at whether there are any.
+
+    Parameters
+    ----------
+    draw : int, optional
+        Its number; None leaves all values as they are.
+    between : bool
+        Whether opaque functions are asked between the nodes.
+    jumps : bool
+        Whether jumps and crests are looked for.
+
+    Attributes
+    ----------
+    found : bool
+        Whether anything that could move was met since.
+    hidden : bool
+        Whether opaque functions were found to be other between the nodes than these say.
+    largest : float
+        The largest of all numbers that quadratures took: sums of them are rounded like it.
+    """
+
+    def __init__(self, draw: int | None = None, between: bool = True, jumps: bool = True) -> None:
+        self.draw, self.between, self.jumps = draw, between, jumps
+        self.found, self.hidden, self.largest = False, False, 0.0
+        self._generator = torch.Generator().manual_seed(draw or 0)
+
+    def of_opaque(self, values: Tensor, between: Tensor, lags: Sequence[int]) -> Tensor:
+        """Values moved by what a function is `BETWEEN` the nodes beyond those around it and what they interpolate to."""
+        guess, inner, low, high = values, [], values, values
+        for axis, lag in enumerate(lags, start=-len(lags)):
+            pairs = min(PAIRS, guess.shape[axis] // lag // 2)
+            if not pairs:
+                return values
+            guess = _interpolated(guess, axis, lag, pairs)
+            inner.append(slice(lag * (pairs - 1), lag * (pairs - 1) + guess.shape[axis]))
+            low, high = (
+                torch.minimum(*_ends(low, axis, lag)),
+                torch.maximum(*_ends(high, axis, lag)),
+            )
+        low, high = torch.minimum(take(low, inner), guess), torch.maximum(take(high, inner), guess)
+        found = take(between, inner)
+        beyond = found - torch.minimum(torch.maximum(found, low), high)
+        if bool(beyond.abs().amax() > HIDDEN * values.abs().amax()):
+            self.found = self.hidden = True
+        if self.draw is None:
+            return values
+        moved = values.clone()
+        take(moved, inner).add_(beyond, alpha=1 if self.draw % 2 == 0 else -1)
+        return moved
+
+    def of_sum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
+        """Values (*batch, c, X1, …, Xd) with the jumps between nodes, `lags` samples apart, in other places."""
+        largest = float(values.abs().amax())
+        self.largest = max(self.largest, largest)
+        if not self.jumps or (self.draw is None and self.found):
+            return values
+        moved = values
+        for axis, lag in enumerate(lags, start=-len(lags)):
+            step = self._jumps(values, axis, lag, largest)
+            if step is None:
+                continue
+            theta = torch.rand(step.shape[axis], generator=self._generator, dtype=torch.float64)
+            part = (0.5 - theta).to(step).reshape(-1, *(1,) * (-1 - axis))
+            moved = moved.clone() if moved is values else moved
+            near, far = _ends(moved, axis, lag)
+            near += part.clamp(min=0) * step
+            far += part.clamp(max=0) * step
+        return moved
+
+    def of_maximum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
+        """The same for maxima: jumps at either end of their cell, crests above the nodes."""
+        self.found, largest = True, float(values.abs().amax())
+        self.largest = max(self.largest, largest)
+        if self.draw is None:
+            return values
+        larger = self.draw % 2 == 0
+        moved, crests = values.clone(), torch.zeros_like(values)
+        jumps = torch.zeros_like(values, dtype=torch.bool)
+        for axis, lag in enumerate(lags, start=-len(lags)):
+            bend = _bend(values, axis, lag)
+            if bend is not None:
+                crests.narrow(axis, lag, bend.shape[axis]).add_(bend)
+            step = self._jumps(values, axis, lag, largest)
+            if step is None:
+                continue
+            for mine, other, sign in zip(
+                (*_ends(moved, axis, lag),),
+                reversed(_ends(values, axis, lag)),
+                (1, -1),
+                strict=True,
+            ):
+                pick = torch.maximum if larger else torch.minimum
+                mine.copy_(torch.where(step != 0, pick(mine, other), mine))
+            for end in _ends(jumps, axis, lag):
+                end |= step != 0
+        return moved + torch.where(jumps, 0.0, crests * (CREST / 8))
+
+    def _jumps(self, values: Tensor, axis: int, lag: int, largest: float) -> Tensor | None:
+        """The steps along an axis that stand out, 0 elsewhere; None where there is none, or none is to be moved."""
+        near, far = _ends(values, axis, lag)
+        if near.shape[axis] <= 2 * lag:
+            return None
+        step = far - near
+        size = step.abs()
+        count = size.shape[axis] - 2 * lag
+        before, here, after = (size.narrow(axis, k * lag, count) for k in range(3))
+        stands = here > STANDS_OUT * torch.minimum(before, after)
+        stands &= here >= LARGEST * torch.maximum(before, after)
+        stands &= here > ROUNDING * torch.finfo(values.dtype).eps * largest
+        if not bool(stands.any()):
+            return None
+        self.found = True
+        if self.draw is None:
+            return None
+        jumps = torch.zeros_like(step)
+        jumps.narrow(axis, lag, count).copy_(step.narrow(axis, lag, count) * stands)
+        return jumps
+
+
+def _ends(values: Tensor, axis: int, lag: int) -> tuple[Tensor, Tensor]:
+    """The nodes at the lower and at the upper end of all cells along an axis."""
+    count = max(0, values.shape[axis] - lag)
+    return values.narrow(axis, 0, count), values.narrow(axis, min(lag, values.shape[axis]), count)
+
+
+def _interpolated(values: Tensor, axis: int, lag: int, pairs: int) -> Tensor:
+    """Values `BETWEEN` the middle ones of 2·pairs nodes along an axis, by the polynomial through all of them."""
+    count = values.shape[axis] - lag * (2 * pairs - 1)
+    nodes = range(1 - pairs, pairs + 1)
+    total = torch.zeros_like(values.narrow(axis, 0, count))
+    for k, j in enumerate(nodes):
+        weight = math.prod((BETWEEN - i) / (j - i) for i in nodes if i != j)
+        total.add_(values.narrow(axis, k * lag, count), alpha=weight)
+    return total
+
+
+def _bend(values: Tensor, axis: int, lag: int) -> Tensor | None:
+    """|Δ²| along an axis at the nodes that have both neighbours."""
+    count = values.shape[axis] - 2 * lag
+    if count < 1:
+        return None
+    before, here, after = (values.narrow(axis, k * lag, count) for k in range(3))
+    bend: Tensor = (before - 2 * here + after).abs()
+    return bend
