@@ -20,8 +20,8 @@ from fields.broadcasting import broadcast
 from fields.dither import ROUNDING, Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
-from fields.lattice import MAX_RATIO, Lattice, common_spacing
-from fields.plan import LatticeTooLarge, Plan, graph
+from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
+from fields.plan import Plan, graph
 from fields.resolved import NotResolved as NotResolved
 
 #: Draws of what lies between nodes, and their root mean square's multiple that is reported.
@@ -152,7 +152,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
         if len(known) >= enough:
             rounding = ROUNDING * least * look.largest
             changes = [relative_change(values, old, lattice.dim, rounding) for _, old in known[:-1]]
-            error = max(least, estimated_error([n for n, _ in known], changes))
+            error = max(least * (look.largest > 0), estimated_error([n for n, _ in known], changes))
             if error <= rtol and look.found:
                 error = max(error, drawn(field, lattice, m, memory, values, rtol, look))
             if error <= rtol:

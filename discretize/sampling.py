@@ -11,7 +11,7 @@ from discretize.spectrum import warn_of_aliasing
 from fields import arguments, checks
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.plan import LatticeTooLarge
+from fields.lattice import LatticeTooLarge
 
 
 def sample(

@@ -17,10 +17,10 @@ from fields.gaussians import Gaussians as Gaussians
 from fields.interpolated import Interpolated as Interpolated
 from fields.kernel import Kernel as Kernel
 from fields.kernel import MatrixKernel as MatrixKernel
+from fields.lattice import LatticeTooLarge as LatticeTooLarge
 from fields.mlp_kernel import mlp_kernel as mlp_kernel
 from fields.parts import local_translation as local_translation
 from fields.periodic_kernel import PeriodicKernel as PeriodicKernel
-from fields.plan import LatticeTooLarge as LatticeTooLarge
 from fields.product_kernels import BoxKernel as BoxKernel
 from fields.product_kernels import BSplineKernel as BSplineKernel
 from fields.product_kernels import GaussianKernel as GaussianKernel

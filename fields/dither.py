@@ -19,7 +19,7 @@ their kernel's frame, so that what is drawn is as equivariant as the values.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from fields.lattice import BETWEEN, take
 MARGIN = 2
 #: A step stands out when it is so many times the smaller of its neighbours', and this part of the larger one.
 STANDS_OUT, LARGEST = 3.0, 0.9
+#: Numbers that are looked at at once, and temporaries of a map, in multiples of it.
+PART, TEMPORARIES = 1 << 18, 6
 #: Opaque functions are interpolated from so many nodes on either side.
 PAIRS = 8
 #: What they are beyond that counts from this part of their largest value on: less is for the refinements to tell.
@@ -68,8 +70,9 @@ class Dither:
         self._generator = torch.Generator().manual_seed(draw or 0)
 
     def of_opaque(self, values: Tensor, between: Tensor, lags: Sequence[int]) -> Tensor:
-        """Values moved by what a function is `BETWEEN` the nodes beyond those around it and what they interpolate to."""
-        guess, inner, low, high = values, [], values, values
+        """Values moved by what a function is `BETWEEN` nodes, beyond those around it and what they interpolate to."""
+        inner: list[slice] = []
+        guess = low = high = values
         for axis, lag in enumerate(lags, start=-len(lags)):
             pairs = min(PAIRS, guess.shape[axis] // lag // 2)
             if not pairs:
@@ -93,50 +96,61 @@ class Dither:
 
     def of_sum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """Values (*batch, c, X1, …, Xd) with the jumps between nodes, `lags` samples apart, in other places."""
-        largest = float(values.abs().amax())
-        self.largest = max(self.largest, largest)
-        if not self.jumps or (self.draw is None and self.found):
-            return values
-        moved = values
+        parts = []
         for axis, lag in enumerate(lags, start=-len(lags)):
-            step = self._jumps(values, axis, lag, largest)
-            if step is None:
-                continue
-            theta = torch.rand(step.shape[axis], generator=self._generator, dtype=torch.float64)
-            part = (0.5 - theta).to(step).reshape(-1, *(1,) * (-1 - axis))
-            moved = moved.clone() if moved is values else moved
-            near, far = _ends(moved, axis, lag)
-            near += part.clamp(min=0) * step
-            far += part.clamp(max=0) * step
-        return moved
+            theta = torch.rand(
+                max(0, values.shape[axis] - lag), generator=self._generator, dtype=torch.float64
+            )
+            parts.append((0.5 - theta).to(values).reshape(-1, *(1,) * (-1 - axis)))
+
+        def moved(maps: Tensor, largest: float) -> Tensor:
+            out = maps
+            for axis, (lag, part) in enumerate(zip(lags, parts, strict=True), start=-len(lags)):
+                step = self._jumps(maps, axis, lag, largest)
+                if step is not None:
+                    out = maps.clone() if out is maps else out
+                    near, far = _ends(out, axis, lag)
+                    near += part.clamp(min=0) * step
+                    far += part.clamp(max=0) * step
+            return out
+
+        return self._by_maps(values, len(lags), moved)
 
     def of_maximum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """The same for maxima: jumps at either end of their cell, crests above the nodes."""
-        self.found, largest = True, float(values.abs().amax())
+        self.found = self.found or self.jumps
+
+        def moved(maps: Tensor, largest: float) -> Tensor:
+            if self.draw is None:
+                return maps
+            pick = torch.minimum if self.draw % 2 else torch.maximum
+            out, crests = maps.clone(), torch.zeros_like(maps)
+            for axis, lag in enumerate(lags, start=-len(lags)):
+                _add_bends(crests, maps, axis, lag)
+                step = self._jumps(maps, axis, lag, largest)
+                if step is None:
+                    continue
+                ends, others = _ends(out, axis, lag), _ends(maps, axis, lag)[::-1]
+                for end, other, crest in zip(ends, others, _ends(crests, axis, lag), strict=True):
+                    end.copy_(torch.where(step != 0, pick(end, other), end))
+                    crest[step != 0] = -math.inf  # no crest beside a jump
+            return out + crests.clamp(min=0) * (CREST / 8)
+
+        return self._by_maps(values, len(lags), moved)
+
+    def _by_maps(
+        self, values: Tensor, dim: int, moved: Callable[[Tensor, float], Tensor]
+    ) -> Tensor:
+        """Some maps after the other, unless there is nothing left to look for."""
+        largest = float(values.abs().amax())
         self.largest = max(self.largest, largest)
-        if self.draw is None:
-            return values
-        larger = self.draw % 2 == 0
-        moved, crests = values.clone(), torch.zeros_like(values)
-        jumps = torch.zeros_like(values, dtype=torch.bool)
-        for axis, lag in enumerate(lags, start=-len(lags)):
-            bend = _bend(values, axis, lag)
-            if bend is not None:
-                crests.narrow(axis, lag, bend.shape[axis]).add_(bend)
-            step = self._jumps(values, axis, lag, largest)
-            if step is None:
-                continue
-            for mine, other, sign in zip(
-                (*_ends(moved, axis, lag),),
-                reversed(_ends(values, axis, lag)),
-                (1, -1),
-                strict=True,
-            ):
-                pick = torch.maximum if larger else torch.minimum
-                mine.copy_(torch.where(step != 0, pick(mine, other), mine))
-            for end in _ends(jumps, axis, lag):
-                end |= step != 0
-        return moved + torch.where(jumps, 0.0, crests * (CREST / 8))
+        points = values.shape[-dim:].numel()
+        flat, out = values.reshape(-1, *values.shape[-dim:]), []
+        for maps in flat.split(max(1, PART // points)):
+            if not self.jumps or (self.draw is None and self.found):
+                return values
+            out.append(moved(maps, largest))
+        return values if self.draw is None else torch.cat(out).reshape(values.shape)
 
     def _jumps(self, values: Tensor, axis: int, lag: int, largest: float) -> Tensor | None:
         """The steps along an axis that stand out, 0 elsewhere; None where there is none, or none is to be moved."""
@@ -177,11 +191,9 @@ def _interpolated(values: Tensor, axis: int, lag: int, pairs: int) -> Tensor:
     return total
 
 
-def _bend(values: Tensor, axis: int, lag: int) -> Tensor | None:
-    """|Δ²| along an axis at the nodes that have both neighbours."""
+def _add_bends(crests: Tensor, values: Tensor, axis: int, lag: int) -> None:
+    """Add |Δ²| along an axis at the nodes that have both neighbours."""
     count = values.shape[axis] - 2 * lag
-    if count < 1:
-        return None
-    before, here, after = (values.narrow(axis, k * lag, count) for k in range(3))
-    bend: Tensor = (before - 2 * here + after).abs()
-    return bend
+    if count > 0:
+        before, here, after = (values.narrow(axis, k * lag, count) for k in range(3))
+        crests.narrow(axis, lag, count).add_((before - 2 * here + after).abs_())

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from fields.broadcasting import broadcast
-from fields.lattice import Lattice, take
+from fields.dither import MARGIN, Dither
+from fields.lattice import Lattice, LatticeTooLarge, take
 from fields.plan import MEMORY_BOUND as MEMORY_BOUND
-from fields.plan import LatticeTooLarge, Plan
+from fields.plan import Plan
 
 if TYPE_CHECKING:
-    from fields.dither import Dither
     from fields.field import Field
 
 #: Default bound for scattered points, of which there is no need to hold many at once.
@@ -82,6 +82,24 @@ def evaluate(
         )
 
     return _assembled(lattice.shape, tile, run, -root.dim)
+
+
+def evaluate_nodes(
+    root: Field,
+    lattice: Lattice,
+    node_spacing: tuple[float, ...] | None,
+    memory: int,
+    dither: Dither | None,
+) -> Tensor:
+    """Values of a field on a lattice that a sum is taken over, looked at and moved by `dither` as taps of a kernel."""
+    if dither is None:
+        return evaluate(root, lattice, node_spacing, memory)
+    shift = MARGIN * lattice.origin.new_tensor(lattice.spacing)
+    wide = Lattice(
+        lattice.origin - shift, lattice.spacing, tuple(n + 2 * MARGIN for n in lattice.shape)
+    )
+    values = dither.of_sum(evaluate(root, wide, node_spacing, memory, dither), (1,) * lattice.dim)
+    return take(values, (slice(MARGIN, MARGIN + n) for n in lattice.shape))
 
 
 def evaluate_points(root: Field, points: Tensor, memory: int = POINTS_BOUND) -> Tensor:

@@ -20,8 +20,8 @@ from torch import Tensor
 from fields import arguments
 from fields.bands import finest
 from fields.evaluation import evaluate
-from fields.lattice import BETWEEN, Lattice, split
-from fields.plan import LatticeTooLarge, Plan, graph
+from fields.lattice import BETWEEN, Lattice, LatticeTooLarge, split
+from fields.plan import Plan, graph
 from fields.roughness import Roughness
 
 if TYPE_CHECKING:

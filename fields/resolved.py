@@ -20,8 +20,7 @@ from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
-from fields.lattice import BETWEEN, Lattice
-from fields.plan import LatticeTooLarge
+from fields.lattice import BETWEEN, Lattice, LatticeTooLarge
 from fields.spectral import Spectrum, beyond, enough, first_below, highest_modes, power
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).

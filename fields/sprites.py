@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.integrals import TAIL
 from fields.field import PerAxis
+from fields.integrals import TAIL
 from fields.lattice import Lattice
 from fields.terms import Terms
 

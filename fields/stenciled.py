@@ -13,7 +13,7 @@ from fields import arguments, checks
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.bands import opaque
 from fields.composed import Composed, Corners, grown
-from fields.dither import MARGIN, Dither
+from fields.dither import MARGIN, TEMPORARIES, Dither
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import BETWEEN, Box, take
@@ -35,14 +35,15 @@ class _Stenciled(Composed):
 
     def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
         asked = self._asked(frame, box, plan, (0.0,) * self.dim)
-        if self._looks(plan) and plan.dither.between and opaque(self.parent):
+        dither = self._looking(plan)
+        if dither is not None and dither.between and opaque(self.parent):
             between = [BETWEEN * p for p in self._taps(plan)[0].step]
             return asked + self._asked(frame, box, plan, between)
         return asked
 
     def _asked(self, frame: Frame, box: Box, plan: Plan, by: Sequence[float]) -> list[Need]:
         """What the taps, moved by some pitches, reach of the parent."""
-        needs, more = [], MARGIN if self._looks(plan) else 0
+        needs, more = [], 0 if self._looking(plan) is None else MARGIN
         for stencil in self._taps(plan):
             moved, centre = plan.shifted(
                 frame, box, [b - r for b, r in zip(by, stencil.remainder, strict=True)]
@@ -57,9 +58,10 @@ class _Stenciled(Composed):
         for k, stencil in enumerate(taps):
             values, steps = inputs[k], task.needs[k].box.step
             dilation = _ratios(stencil.step, steps)
-            if self._looks(task.plan):
+            dither = self._looking(task.plan)
+            if dither is not None:
                 between = inputs[len(taps) + k] if len(inputs) > len(taps) else None
-                values = self._moved_between(values, between, dilation, task.plan.dither)
+                values = self._moved_between(values, between, dilation, dither)
             views.append(View(values, stencil, dilation, _ratios(task.box.step, steps)))
         return views
 
@@ -75,18 +77,18 @@ class _Stenciled(Composed):
             values, (slice(MARGIN * k, n - MARGIN * k) for k, n in zip(lags, sizes, strict=True))
         )
 
-    def _looks(self, plan: Plan) -> bool:
-        """Whether what this node gets is looked at, since it isn't all that its value depends on."""
-        return plan.dither is not None and self.is_quadrature
+    def _looking(self, plan: Plan) -> Dither | None:
+        """What looks at the inputs of this node, since they aren't all that its value depends on."""
+        return plan.dither if self.is_quadrature else None
 
     def _dithered(self, values: Tensor, lags: Sequence[int], dither: Dither) -> Tensor:
         return dither.of_sum(values, lags)
 
     def _temporaries(self, box: Box, needs: Sequence[Need], plan: Plan) -> int:
-        most = 0
-        for stencil, need in zip(
-            self._taps(plan), needs, strict=False
-        ):  # behind: between the nodes
+        most, taps_of = 0, self._taps(plan)
+        if self._looking(plan) is not None:
+            most = TEMPORARIES * self.itemsize * max(need.box.points for need in needs)
+        for stencil, need in zip(taps_of, needs[: len(taps_of)], strict=True):
             taps, (outs, ins) = stencil.taps, (1, 1)
             if isinstance(taps, tuple) or max(_ratios(stencil.step, need.box.step)) > 1:
                 continue

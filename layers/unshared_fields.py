@@ -17,7 +17,7 @@ from fields import Field
 from fields.broadcasting import broadcast
 from fields.checks import positive
 from fields.composed import map_channels
-from fields.evaluation import evaluate
+from fields.evaluation import evaluate_nodes
 from fields.field import PerAxis
 from fields.lattice import Lattice, split
 from fields.periods import common_period
@@ -120,7 +120,8 @@ class Integrated(Field):
 
     def _compute(self, task: Any, inputs: list[Tensor]) -> Tensor:
         lattice = self.node_lattice(task.plan.node_spacing)
-        values = evaluate(self.source, lattice, task.plan.node_spacing, task.plan.memory)
+        plan = task.plan
+        values = evaluate_nodes(self.source, lattice, plan.node_spacing, plan.memory, plan.dither)
         values = values.flatten(-self.dim) * math.prod(lattice.spacing)
         y = lattice.points().reshape(-1, self.dim).to(self.device)
         period = self.extent if self.torus else None

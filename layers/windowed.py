@@ -126,7 +126,7 @@ class Windowed(Field):
 
     def _pooled(self, window: Window, lattice: Lattice, plan: Plan) -> Tensor:
         pooled = self.source.pool(window, self.kind, self.nodes)
-        return evaluate(pooled, lattice, plan.node_spacing, plan.memory)
+        return evaluate(pooled, lattice, plan.node_spacing, plan.memory, plan.dither)
 
     def _pooled_at(self, window: Window, x: Tensor, plan: Plan) -> Tensor:
         """Values (*batch, c, points) at scattered points."""
