@@ -26,6 +26,8 @@ from fields.resolved import NotResolved as NotResolved
 
 #: Draws of what lies between nodes, and their root mean square's multiple that is reported.
 DRAWS, SPREAD = 3, 1.2
+#: Refinements that nobody would think of.
+FAR = 1e7
 #: Order of convergence that is hoped for when a tolerance is given up early.
 HOPE = 4
 
@@ -162,11 +164,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
             needed = m * (error / rtol) ** (1 / HOPE)
             work = unit * needed**lattice.dim
             if work > EFFORT * memory:
-                far = (
-                    f"even at fourth order refinement {needed:.0f} is needed, which computes {_size(work)} of values, "
-                    f"more than {EFFORT} times the bound on memory, {_size(memory)}"
-                )
-                raise NotResolved(_advice(rtol, known, error, far), error)
+                raise NotResolved(_advice(rtol, known, error, _far(needed, work, memory)), error)
 
 
 def drawn(
@@ -196,6 +194,18 @@ def _work(field: Field, lattice: Lattice, m: int) -> int:
     elements = math.prod(broadcast(lattice.origin.shape[:-1], field.batch))
     nodes = tuple(h / m for h in lattice.spacing)
     return Plan(field, lattice.spacing, lattice.shape, nodes).work(elements)
+
+
+def _far(needed: float, work: float, memory: int) -> str:
+    if needed > FAR:
+        return (
+            "no refinement within reach would do: the field has features much finer than its nodes, "
+            "or kinks or jumps that such a tolerance doesn't go with"
+        )
+    return (
+        f"even at fourth order refinement {needed:.0f} is needed, which computes {_size(work)} of values, "
+        f"more than {EFFORT} times the bound on memory, {_size(memory)}"
+    )
 
 
 def _size(count: float) -> str:

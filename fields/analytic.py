@@ -146,6 +146,9 @@ class Formula(Field):
     dim, channels : int
     bandlimit : float or sequence of float, optional
         Largest frequency per axis, where it is known, in cycles per unit length.
+    finest : float or sequence of float, optional
+        Frequency per axis of the finest that there is to see, where there is no band limit: points 1/(2·finest) apart
+        meet every feature. Without either, quadratures start with few nodes and look between them.
     period : float or sequence of float, optional
         A period per axis, where there is one.
     dtype, device : optional
@@ -169,6 +172,7 @@ class Formula(Field):
         period: checks.VectorLike | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
+        finest: checks.VectorLike | None = None,
     ) -> None:
         self.fn = arguments.function(fn, "fn", "points (*points, d)")
         self.dim = checks.dimension(dim)
@@ -177,11 +181,15 @@ class Formula(Field):
         if bandlimit is not None:
             self.bandlimit = checks.per_axis(bandlimit, self.dim, "bandlimit")
         self._period = None if period is None else checks.positive(period, self.dim, "period")
+        self.finest = None if finest is None else checks.positive(finest, self.dim, "finest")
 
     @property
     def is_opaque(self) -> bool:
-        """Unless a band limit is given."""
-        return self.bandlimit is None
+        """Unless it was said how fine it is."""
+        return self.bandlimit is None and self.finest is None
+
+    def _finest(self, rtol: float) -> PerAxis | None:
+        return self.finest or self.bandlimit
 
     @property
     def period(self) -> PerAxis | None:

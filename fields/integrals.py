@@ -20,7 +20,7 @@ from torch import Tensor
 from fields import arguments
 from fields.bands import finest
 from fields.evaluation import evaluate
-from fields.lattice import BETWEEN, Lattice, LatticeTooLarge, split
+from fields.lattice import Lattice, LatticeTooLarge, split
 from fields.plan import Plan, graph
 from fields.roughness import Roughness
 
@@ -203,18 +203,12 @@ def _converged(
             if not smooth and _remaining(changes, smooth) <= rtol:
                 rough = Roughness(lattice, field.period is not None)
                 with torch.no_grad():
-                    between, _ = _by_tiles(field, _between(lattice), reduce, memory, rough)
+                    between, _ = _by_tiles(field, lattice.between(), reduce, memory, rough)
                 moved = _change(now, between, size * weight, field.dtype)
                 changes[-1] = max(change, moved, _relative(rough.bound(), size, field.dtype))
             if _remaining(changes, smooth) <= rtol:
                 return now, size, lattice
         last, count = now, tuple(2 * n for n in count)
-
-
-def _between(lattice: Lattice) -> Lattice:
-    """The lattice moved by an odd part of its spacing: sums that agree on all doublings by chance won't there, too."""
-    step = BETWEEN * lattice.origin.new_tensor(lattice.spacing)
-    return Lattice(lattice.origin + step, lattice.spacing, lattice.shape)
 
 
 def _change(now: Tensor, last: Tensor, size: Tensor, dtype: torch.dtype) -> float:

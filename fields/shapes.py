@@ -14,6 +14,9 @@ from fields.radial import ball_wave
 from fields.separable import separable_sum
 from fields.terms import Terms
 
+#: Edges closer than this part of the smallest shape count as one.
+CLOSE = 64
+
 
 class Balls(Terms):
     """F(x) = Σ_m a_m [|x − c_m| ≤ r_m]: indicators of balls.
@@ -51,8 +54,9 @@ class Balls(Terms):
         self._positive("radii", ())
 
     def _finest(self, rtol: float) -> PerAxis:
-        """Two points per radius of the smallest ball."""
-        return (1 / (2 * float(self.radii.detach().amin())),) * self.dim
+        """Two points per radius of the smallest ball; one between two edges on the line."""
+        least = 1 / (2 * float(self.radii.detach().amin()))
+        return (max(least, _edges(self.centers, self.radii[..., None], 0)),) * self.dim
 
     def _reach(self, rtol: float) -> Tensor:
         return self.radii[..., None]
@@ -79,6 +83,19 @@ class Balls(Terms):
         volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
         size = volume * self.radii.double()[..., None, :] ** self.dim
         return self._weighted(size * ball_wave(turns, self.dim) * self._phases(frequencies))
+
+
+def _edges(centers: Tensor, half: Tensor, axis: int) -> float:
+    """Frequency that tells all edges on the line from each other, but for those closer than 1/64 of the smallest half.
+
+    What lies between the edges of two shapes is a feature, too, and may hold their sum's maximum. Off the line edges
+    meet at angles, and what lies between them has no least width.
+    """
+    if centers.shape[-1] > 1:
+        return 0.0
+    places, size = centers.detach()[..., axis], half.detach()[..., axis]
+    gaps = torch.cat([places - size, places + size], -1).sort(-1).values.diff(dim=-1)
+    return float(1 / (2 * gaps.clamp(min=float(size.amin()) / CLOSE).amin()))
 
 
 def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
@@ -140,8 +157,10 @@ class Boxes(Terms):
             self.sides = self.sides[..., None].expand(*self.sides.shape, self.dim)
 
     def _finest(self, rtol: float) -> PerAxis:
-        """Two points per side of the narrowest box."""
-        return tuple((1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist())
+        """Two points per side of the narrowest box; one between two edges on the line."""
+        least = (1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist()
+        gaps = (_edges(self.centers, self.sides / 2, axis) for axis in range(self.dim))
+        return tuple(map(max, least, gaps))
 
     def _reach(self, rtol: float) -> Tensor:
         return self.sides / 2

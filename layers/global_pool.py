@@ -87,9 +87,9 @@ class GlobalPool(nn.Module):
         previous = reached = math.inf
         while True:
             spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
-            origin = torch.tensor(corner, dtype=torch.float64)
+            lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
             try:
-                values = at_refinement(f, Lattice(origin, spacing, count), 1, self.memory)
+                values = at_refinement(f, lattice, 1, self.memory)
             except LatticeTooLarge as too_large:
                 raise NotResolved(self._advice(count, reached, too_large)) from too_large
             pooled = self._pooled(values, spacing)
@@ -97,6 +97,11 @@ class GlobalPool(nn.Module):
                 error = self._error(values.detach(), spacing, (pooled - last).detach(), linear)
                 reached = error if smooth else _remaining(error, previous)
                 previous = error
+                if reached <= self.rtol and not smooth:
+                    with torch.no_grad():
+                        between = at_refinement(f, lattice.between(), 1, self.memory)
+                    moved = (self._pooled(between, spacing) - pooled).detach()
+                    reached = max(reached, self._relative(moved.abs().amax(-1), values, spacing))
                 if reached <= self.rtol:
                     return pooled, reached
                 if math.isnan(reached):
@@ -115,10 +120,16 @@ class GlobalPool(nn.Module):
         size = change.abs().amax(-1)
         if not linear:
             size = size.maximum(self._spread(values, spacing) / 4)
+        return self._relative(size, values.detach(), spacing)
+
+    def _relative(self, size: Tensor, values: Tensor, spacing: tuple[float, ...]) -> float:
+        """The largest of differences (*batch,), relative to max|F|, or ∫|F| for an integral; never below rounding."""
+        values = values.detach()
         scale = values.abs().flatten(-len(spacing) - 1).amax(-1)
         if self.kind == "integral":
             scale = self._pooled(values.abs(), spacing).amax(-1)
-        return float((size / torch.where(scale > 0, scale, 1.0)).amax())
+        relative = float((size / torch.where(scale > 0, scale, 1.0)).amax())
+        return max(relative, torch.finfo(values.dtype).eps)
 
     def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
         """Largest distance (*batch) of a sublattice's invariants, every fourth point, from those of all points."""
