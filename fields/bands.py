@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fields.plan import graph
+from fields.questions import graph
 
 if TYPE_CHECKING:
     from fields.field import Field
     from fields.node import PerAxis
 
 
-def known_within(field: Field) -> Iterator[Field]:
+def known_within(field: Field) -> list[Field]:
     """All nodes of the graph, and of the graphs that leaves sum the images of."""
-    for node in graph(field):
-        yield node
-        if node.source is not None:
-            yield from known_within(node.source)
+    return graph(field, sources=True)
 
 
 def finest(field: Field, rtol: float) -> PerAxis:
@@ -35,7 +31,7 @@ def finest(field: Field, rtol: float) -> PerAxis:
 
 def opaque(field: Field) -> bool:
     """Whether a field is a function, without any quadrature in it, of which nobody says how fine it is."""
-    nodes = list(known_within(field))
+    nodes = known_within(field)
     return (
         field.bandlimit is None
         and not any(n.is_quadrature for n in nodes)

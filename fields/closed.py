@@ -7,31 +7,32 @@ from torch import Tensor
 from fields.composed import Affine, Product, Sum, Translated
 from fields.field import Field
 from fields.integrals import integral
+from fields.questions import Answer
 
 
 def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
     """⟨F, G⟩, shape (*batch,); see `Field.inner`."""
     product = Product(left, right)  # checks that they fit
     if left.channels == right.channels:
-        closed = _closed(left, right)
+        closed = left._paired(right)
         if closed is not None:
             return closed.expand(product.batch)
     return integral(product, rtol, memory).sum(-1)
 
 
-def _closed(left: Field, right: Field) -> Tensor | None:
-    """The inner product in closed form, if there is one."""
+def paired(left: Field, right: Field) -> Answer[Tensor | None]:
+    """The inner product in closed form, if there is one: what `Node._paired` answers."""
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Sum) and all(p.channels == one.channels for p in one.parents):
-            parts = [_closed(p, other) for p in one.parents]
-            known = [p for p in parts if p is not None]
-            return sum(known[1:], start=known[0]) if len(known) == len(parts) else None
+            first = yield one.parents[0], "_paired", other
+            second = None if first is None else (yield one.parents[1], "_paired", other)
+            return None if second is None else first + second
         factor = _factor(one)
         if factor is not None:
-            part = _closed(one.parents[0], other)
+            part: Tensor | None = yield one.parents[0], "_paired", other
             return None if part is None else factor * part
     if isinstance(left, Translated) and isinstance(right, Translated) and left.moves_like(right):
-        found = _closed(left.parent, right.parent)
+        found: Tensor | None = yield left.parent, "_paired", right.parent
         return None if found is None else found.expand(Product(left, right).batch)
     one, other = _leaf(left), _leaf(right)
     found = one._inner(other)
@@ -50,6 +51,13 @@ def _factor(field: Field) -> Tensor | float | None:
 
 def _leaf(field: Field) -> Field:
     """A translate of a leaf as a leaf, where it knows how to be one; otherwise the field itself."""
-    if not isinstance(field, Translated):
-        return field
-    return _leaf(field.parent)._moved(field.t) or field
+    moved, moves = field, []
+    while isinstance(moved, Translated):
+        moves.append(moved.t)
+        moved = moved.parent
+    for t in reversed(moves):
+        leaf = moved._moved(t)
+        if leaf is None:
+            return field
+        moved = leaf
+    return moved

@@ -15,11 +15,12 @@ from torch import Tensor
 from fields import arguments, checks
 from fields.broadcasting import broadcast
 from fields.correlation import mix
-from fields.decay import NOTHING, faint
+from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
 from fields.lattice import Box
 from fields.plan import Frame, Need, Plan, Task
+from fields.questions import Answer, question
 
 Corners = tuple[PerAxis, PerAxis]
 
@@ -64,13 +65,14 @@ class Translated(Composed):
         self.given = given or ((t, t._version) if counted else None)
         self.bandlimit = parent.bandlimit
 
+    @property
+    def move(self) -> tuple[int, int]:
+        """What translations have in common that are known to be the same."""
+        return (id(self.t), -1) if self.given is None else (id(self.given[0]), self.given[1])
+
     def moves_like(self, other: Translated) -> bool:
         """Whether another one is known to move by the same translation."""
-        if self.t is other.t:
-            return True
-        if self.given is None or other.given is None:
-            return False
-        return self.given[0] is other.given[0] and self.given[1] == other.given[1]
+        return self.move == other.move
 
     def _needs(self, frame: Frame, box: Box, plan: Plan) -> list[Need]:
         return [Need(self.parent, plan.moved(frame, self), box)]
@@ -78,30 +80,36 @@ class Translated(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0]
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.parent.bandwidth(rtol)
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = yield self.parent, "bandwidth", rtol
+        return band
 
-    def support(self, rtol: float) -> Corners | None:
-        corners = self.parent.support(rtol)
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        corners: Corners | None = yield self.parent, "support", rtol
         if corners is None:
             return None
         moves = self.t.detach().cpu().reshape(-1, self.dim)
         low, high = moves.amin(0).tolist(), moves.amax(0).tolist()
         return _add(corners[0], low), _add(corners[1], high)
 
-    def _integral(self) -> Tensor | None:
-        closed = self.parent._integral()
+    @question
+    def _integral(self) -> Answer[Tensor | None]:
+        closed = yield self.parent, "_integral"
         return None if closed is None else closed.expand(*self.batch, self.channels)
 
-    def _transform(self, frequencies: Tensor) -> Tensor | None:
-        closed = self.parent._transform(frequencies)
+    @question
+    def _transform(self, frequencies: Tensor) -> Answer[Tensor | None]:
+        closed: Tensor | None = yield self.parent, "_transform", frequencies
         if closed is None:
             return None
         cycles = (self.t.to(frequencies)[..., None, :] * frequencies).sum(-1)
         return closed * torch.exp(-2j * math.pi * cycles)[..., None].to(closed.dtype)
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        closed = self.parent._convolved(kernel)
+    @question
+    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
+        closed = yield self.parent, "_convolved", kernel
         return None if closed is None else Translated(closed, self.t, self.given)
 
 
@@ -127,11 +135,19 @@ class Mapped(Composed):
     def bandwidth(self, rtol: float) -> PerAxis | None:
         return None
 
-    def support(self, rtol: float) -> Corners | None:
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
         if bool(self._zero.any()):
             return None
+        own = yield self, "_tails"
+        part = fainter(own, rtol)
+        part = rung(part) if part < rtol * (1 - SAME) else rtol
+        corners: Corners | None = yield self.parent, "support", part
+        return corners
+
+    def _tails(self) -> Tails:
         like = torch.empty(self.parent.channels, dtype=self.parent.dtype, device=self.device)
-        return self.parent.support(faint(self.fn, like, rtol))
+        return tails(self.fn, like)
 
 
 def map_channels(values: Tensor, points: Sequence[int]) -> int:
@@ -167,17 +183,22 @@ class Affine(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return affine_values(inputs[0], self.scale, self.shift, self.dim)
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.parent.bandwidth(rtol)
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = yield self.parent, "bandwidth", rtol
+        return band
 
-    def support(self, rtol: float) -> Corners | None:
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
         zero = not bool(torch.as_tensor(self.shift).any())
-        return self.parent.support(rtol) if zero else None
+        corners: Corners | None = (yield self.parent, "support", rtol) if zero else None
+        return corners
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    @question
+    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
         number = isinstance(self.scale, float) or self.scale.ndim == 0
         linear = number and isinstance(self.shift, float) and self.shift == 0.0
-        closed = self.parent._convolved(kernel) if linear else None
+        closed = (yield self.parent, "_convolved", kernel) if linear else None
         return None if closed is None else Affine(closed, self.scale, 0.0)
 
 
@@ -203,11 +224,15 @@ class Mixed(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return mix(inputs[0], self.matrix, self.dim)
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.parent.bandwidth(rtol)
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = yield self.parent, "bandwidth", rtol
+        return band
 
-    def support(self, rtol: float) -> Corners | None:
-        return self.parent.support(rtol)
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        corners: Corners | None = yield self.parent, "support", rtol
+        return corners
 
 
 class Sum(Composed):
@@ -220,20 +245,26 @@ class Sum(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] + inputs[1]
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return _each(max, *(p.bandwidth(rtol) for p in self.parents))
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        left, right = self.parents
+        return _each(max, (yield left, "bandwidth", rtol), (yield right, "bandwidth", rtol))
 
-    def support(self, rtol: float) -> Corners | None:
-        left, right = (p.support(rtol) for p in self.parents)
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        left = yield self.parents[0], "support", rtol
+        right = yield self.parents[1], "support", rtol
         if left is None or right is None:
             return None
         low = tuple(map(min, left[0], right[0]))
         return low, tuple(map(max, left[1], right[1]))
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    @question
+    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
         if any(p.channels != self.channels for p in self.parents):
             return None
-        left, right = (p._convolved(kernel) for p in self.parents)
+        left = yield self.parents[0], "_convolved", kernel
+        right = yield self.parents[1], "_convolved", kernel
         return None if left is None or right is None else Sum(left, right)
 
 
@@ -247,24 +278,29 @@ class Product(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] * inputs[1]
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return _each(_plus, *(p.bandwidth(rtol) for p in self.parents))
-
-    def support(self, rtol: float) -> Corners | None:
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
         left, right = self.parents
-        one, other = left.support(rtol), right.support(rtol)
+        return _each(_plus, (yield left, "bandwidth", rtol), (yield right, "bandwidth", rtol))
+
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        left, right = self.parents
+        one = yield left, "support", rtol
+        other = yield right, "support", rtol
         if one is None or other is None:
-            return one or other
+            corners: Corners | None = one or other
+            return corners
         both = common(one, other)
         if both is not None and _half(both, one, other):
             return both
         # They meet far from where they are large: what there is of the product may reach as far as both together.
-        level = math.sqrt(rtol)
+        level = rung(math.sqrt(rtol))
         while level > NOTHING:
-            if common(left.support(level), right.support(level)) is not None:
-                level = max(level**2, NOTHING)
-                return common(left.support(level), right.support(level))
-            level = level**2
+            if common((yield left, "support", level), (yield right, "support", level)) is not None:
+                level = rung(level**2)
+                return common((yield left, "support", level), (yield right, "support", level))
+            level = rung(level**2)
         return one[0], one[0]
 
 

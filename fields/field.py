@@ -22,7 +22,7 @@ from fields.lattice import split
 from fields.node import Node
 from fields.node import PerAxis as PerAxis
 from fields.periods import common_period
-from fields.plan import graph
+from fields.questions import Answer, graph, question
 from fields.torus import check_period
 from fields.window import Window
 
@@ -102,19 +102,25 @@ class Field(Node):
         return any(node.is_quadrature for node in graph(self))
 
     @property
-    def period(self) -> PerAxis | None:
+    @question
+    def period(self) -> Answer[PerAxis | None]:
         """A period per axis, 0 where the field is constant along it; None where none is known."""
-        periods = [parent.period for parent in self.parents]
+        periods = []
+        for parent in self.parents:
+            periods.append((yield parent, "period"))
         return functools.reduce(common_period, periods) if periods else None
 
-    def is_periodic(self, period: checks.VectorLike) -> bool:
+    @question
+    def is_periodic(self, period: checks.VectorLike) -> Answer[bool]:
         """Whether F(x + P_i e_i) = F(x) for every axis i is known to hold."""
         wanted = checks.positive(period, self.dim, "period")
-        if self.parents:
-            return all(parent.is_periodic(wanted) for parent in self.parents)
-        own = self.period
-        return own is not None and all(
-            p == 0 or split(w / p)[1] == 0 for w, p in zip(wanted, own, strict=True)
+        for parent in self.parents:
+            if not (yield parent, "is_periodic", wanted):
+                return False
+        own = None if self.parents else (yield self, "period")
+        return bool(self.parents) or (
+            own is not None
+            and all(p == 0 or split(w / p)[1] == 0 for w, p in zip(wanted, own, strict=True))
         )
 
     def bandwidth(self, rtol: float) -> PerAxis | None:
@@ -168,6 +174,11 @@ class Field(Node):
         if not isinstance(other, Field):
             raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
         return closed.inner(self, other, rtol, memory)
+
+    @question
+    def _paired(self, other: Field) -> Answer[Tensor | None]:
+        """`inner` in closed form, also of sums, multiples and translates."""
+        return (yield from closed.paired(self, other))
 
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
 from fields.feature_map import FeatureMap
 from fields.lattice import Box, Lattice
 from fields.plan import Frame, Need, Plan
+from fields.questions import reduced
 
 if TYPE_CHECKING:
     from fields.field import Field
@@ -37,6 +38,10 @@ class Node(FeatureMap):
         return (
             f"{kind}(dim={self.dim}, channels={self.channels}, batch={batch}, dtype={self.dtype})"
         )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """How deep graphs are copied and pickled, which share what they share."""
+        return reduced(cast("Field", self), super().__reduce_ex__(max(2, int(protocol))))
 
     def _values(self, lattice: Lattice) -> Tensor:
         """Values (*batch, c, X1, …, Xd) on a lattice whose origin broadcasts against `batch`."""

@@ -13,7 +13,8 @@ from torch import Tensor
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
-from fields.plan import Task, graph
+from fields.plan import Task
+from fields.questions import Answer, graph, question
 
 #: No more images of a field may overlap.
 MOST_IMAGES = 100_000
@@ -80,8 +81,10 @@ class Periodized(Field):
     def _workspace(self) -> int:
         return 3  # the sum so far, an image and their sum, of which one is the output; an image in tiles takes it twice
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.source.bandwidth(rtol)
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = yield self.source, "bandwidth", rtol
+        return band
 
 
 def check_images(lengths: Sequence[float], period: PerAxis) -> None:

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 
 from fields.lattice import Box, Lattice, LatticeTooLarge, common_spacing, split, take
+from fields.moves import Moves
+from fields.questions import graph as graph
 
 if TYPE_CHECKING:
     from fields.composed import Translated
@@ -38,13 +40,13 @@ MAX_FRAMES = 20_000
 class Frame:
     """Where a box's integers count from: the query's origin, moved.
 
-    `moves` holds (index of a translation tensor, how often it was subtracted), sorted: translations commute, so two
-    branches that were moved by the same tensors in another order share a frame. `offset` is a static fraction of the
-    pitch, in [0, 1), per axis.
+    `moves` is the sum of the translations that were subtracted, see `fields.moves`: they commute, so two branches that
+    were moved by the same tensors in another order share a frame. `offset` is a static fraction of the pitch, in
+    [0, 1), per axis.
     """
 
     offset: tuple[float, ...]
-    moves: tuple[tuple[int, int], ...] = ()
+    moves: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,19 @@ class Need:
 
 @dataclass(frozen=True)
 class Task:
-    """What one node has to compute: the values on `box`, which are those at the points of `lattice`."""
+    """What one node has to compute: the values on `box` in a frame, for a query at `origin`."""
 
     box: Box
     needs: list[Need]
-    lattice: Lattice
     plan: Plan
+    origin: Tensor
+    frame: Frame
+    part: Sequence[slice]
+
+    @property
+    def lattice(self) -> Lattice:
+        """The points of the box, which few nodes ask for."""
+        return self.plan.lattice(self.origin, self.frame, self.box, self.part)
 
 
 class Plan:
@@ -92,8 +101,7 @@ class Plan:
         dither: Dither | None = None,
     ) -> None:
         self.root, self.shape, self.node_spacing, self.memory = root, shape, node_spacing, memory
-        self.dither = dither
-        self.translations: list[Translated] = []
+        self.dither, self.moves = dither, Moves()
         self._fractions: dict[float, float] = {}
         self._stencils: dict[Field, list[Stencil]] = {}
         self.order = graph(root)
@@ -121,6 +129,7 @@ class Plan:
         return tuple(pitch)
 
     def _collect(self) -> None:
+        frames = 1
         for node in reversed(self.order):
             for frame, box in self.boxes.setdefault(node, {}).items():
                 needs = node._needs(frame, box, self)
@@ -128,8 +137,9 @@ class Plan:
                 for need in needs:
                     boxes = self.boxes.setdefault(need.parent, {})
                     old = boxes.get(need.frame)
+                    frames += old is None
                     boxes[need.frame] = need.box if old is None else old.union(need.box)
-            if sum(map(len, self.boxes.values())) > MAX_FRAMES:
+            if frames > MAX_FRAMES:
                 raise LatticeTooLarge(
                     "the spacings in this composition have no common lattice and multiply each other: "
                     "give atoms offsets that are simple fractions of each other, or sample on a grid"
@@ -143,13 +153,7 @@ class Plan:
 
     def moved(self, frame: Frame, by: Translated) -> Frame:
         """The frame of x − t."""
-        known = [i for i, other in enumerate(self.translations) if other.moves_like(by)]
-        if not known:
-            self.translations.append(by)
-        index = known[0] if known else len(self.translations) - 1
-        moves = dict(frame.moves)
-        moves[index] = moves.get(index, 0) + 1
-        return Frame(frame.offset, tuple(sorted(moves.items())))
+        return Frame(frame.offset, frame.moves + self.moves.of(by))
 
     def shifted(self, frame: Frame, box: Box, by: Sequence[float]) -> tuple[Frame, Box]:
         """Frame and box of x + by, `by` static and in units of the pitch."""
@@ -167,8 +171,8 @@ class Plan:
         origin = cut_batch(origin, part, 1)
         if any(static):
             origin = origin + pitch * torch.tensor(static, dtype=origin.dtype, device=origin.device)
-        for index, times in frame.moves:
-            t = cut_batch(self.translations[index].t.to(origin.device), part, 1)
+        for times, by in self.moves.parts(frame.moves):
+            t = cut_batch(by.t.to(origin.device), part, 1)
             origin = origin - (t if times == 1 else times * t)
         spacing = tuple(p * s for p, s in zip(self.pitch, box.step, strict=True))
         return Lattice(origin, spacing, box.count)
@@ -233,26 +237,9 @@ class Plan:
                     if not uses[key]:
                         del values[key]
                 before, after = _by_leaf(node, part)
-                lattice = self.lattice(origin, frame, box, before)
-                computed = node._compute(Task(box, needs, lattice, self), inputs)
+                computed = node._compute(Task(box, needs, self, origin, frame, before), inputs)
                 values[node, frame] = cut_batch(computed, after, len(self.shape) + 1)
         return values[self.root, self.frame]
-
-
-def graph(root: Field) -> list[Field]:
-    """All nodes that the root depends on, parents before children."""
-    order: list[Field] = []
-    seen: set[int] = set()
-    stack = [(root, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in node.parents)
-    return order
 
 
 def cut_batch(values: Tensor, part: Sequence[slice], trailing: int) -> Tensor:

@@ -19,6 +19,7 @@ from fields.kernel import MatrixKernel
 from fields.lattice import BETWEEN, Box, take
 from fields.overlap import fft_bytes, fft_pays
 from fields.plan import Frame, Need, Plan, Task
+from fields.questions import Answer, question
 from fields.stencil import Stencil
 from fields.window import Window
 
@@ -143,11 +144,14 @@ class Convolved(_Stenciled):
     def _workspace(self) -> int:
         return 2
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.parent.bandwidth(rtol)
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = yield self.parent, "bandwidth", rtol
+        return band
 
-    def support(self, rtol: float) -> Corners | None:
-        return grown(self.parent.support(rtol), self.kernel.reach(self.dim))
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        return grown((yield self.parent, "support", rtol), self.kernel.reach(self.dim))
 
 
 def check_kernel(kernel: Any, channels: int, dtype: torch.dtype) -> None:
@@ -212,11 +216,15 @@ class Pooled(_Stenciled):
     def _workspace(self) -> int:
         return self.aggregate.workspace
 
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return self.parent.bandwidth(rtol) if self.aggregate.linear else None
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        linear = self.aggregate.linear
+        band: PerAxis | None = (yield self.parent, "bandwidth", rtol) if linear else None
+        return band
 
-    def support(self, rtol: float) -> Corners | None:
-        return grown(self.parent.support(rtol), self.window.reach(self.dim))
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        return grown((yield self.parent, "support", rtol), self.window.reach(self.dim))
 
 
 def check_window(window: Any) -> None:

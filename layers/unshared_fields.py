@@ -21,6 +21,7 @@ from fields.evaluation import evaluate_nodes
 from fields.field import PerAxis
 from fields.lattice import Lattice, split
 from fields.periods import common_period
+from fields.questions import Answer, question
 
 #: Pairs of a point and a node for which a kernel is evaluated at once.
 PAIRS = 1 << 18
@@ -185,13 +186,16 @@ class Positioned(Field):
         self.dtype, self.device = parent.dtype, parent.device
 
     @property
-    def period(self) -> PerAxis | None:
+    @question
+    def period(self) -> Answer[PerAxis | None]:
         """Where the function repeats with its argument, that in common with the field's."""
-        return None if self._period is None else common_period(super().period, self._period)
+        own = self._period
+        return None if own is None else common_period((yield self.parents[0], "period"), own)
 
-    def is_periodic(self, period: Any) -> bool:
+    @question
+    def is_periodic(self, period: Any) -> Answer[bool]:
         """Whether function and field are known to repeat."""
-        own = self.period
+        own = yield self, "period"
         return own is not None and all(
             p == 0 or split(w / p)[1] == 0
             for w, p in zip(positive(period, self.dim, "period"), own, strict=True)

@@ -20,6 +20,7 @@ from fields.field import PerAxis
 from fields.lattice import Lattice
 from fields.periods import common_period
 from fields.plan import Plan
+from fields.questions import Answer, question
 from fields.stenciled import check_window
 from layers.inputs import check_feature_map
 from layers.unshared import Unshared
@@ -87,11 +88,11 @@ class Windowed(Field):
         source.pool(first, kind, nodes)  # raises where they don't fit
 
     @property
-    def period(self) -> PerAxis | None:
+    @question
+    def period(self) -> Answer[PerAxis | None]:
         """Where the windows repeat, that in common with the field's."""
-        if self._period is None:
-            return None
-        return common_period(self.source.period, self._period)
+        own = self._period
+        return None if own is None else common_period((yield self.source, "period"), own)
 
     @property
     def is_quadrature(self) -> bool:
