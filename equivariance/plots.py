@@ -68,8 +68,8 @@ def error_curves(
     Parameters
     ----------
     sweep : Dataset
-        As `equivariance.sweep` gives it, with grids "continuous" and "grid", of spacing 1. Where it names what the layers
-        commute with, the legend does.
+        As `equivariance.sweep` gives it, with grids "continuous" and "grid", of spacing 1. Where it names what the
+        layers commute with, the legend does.
     titles : dict
         Title of each field's column.
     stride : int

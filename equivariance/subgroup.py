@@ -1,8 +1,8 @@
 """The group of translations, among tested ones, that a property holds for.
 
-Translations under which a map is equivariant form a closed group: with t and u also t + u and −t. So the tested ones that
-pass are compared with the lattice that they generate. Where the lattice has another tested translation, the property was
-measured to hold for no group at all, which is said, and never smoothed over. Translations that are no fractions of a
+Translations under which a map is equivariant form a closed group: with t and u also t + u and −t. So the tested ones
+that pass are compared with the lattice that they generate. Where the lattice has another tested translation, the property
+was measured to hold for no group at all, which is said, and never smoothed over. Translations that are no fractions of a
 spacing, drawn at random, say, are on no lattice: either all that was tested passes, or those that do are no group.
 """
 
@@ -17,8 +17,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Translations are fractions of a spacing where they are so near to one with a denominator up to this; the second pair is
-#: for what was rounded to float32 on its way, as 1.2 / 0.1 then is.
+#: Translations are fractions of a spacing where they are so near to one with a denominator up to this; the second pair
+#: is for what was rounded to float32 on its way, as 1.2 / 0.1 then is.
 FRACTIONS = ((1024, 1e-12), (64, 2.0**-22))
 
 #: What holds for all that was tested, some of it between the points of the grid; what holds for 0 alone.
@@ -34,7 +34,8 @@ class Subgroup:
     Attributes
     ----------
     name : str
-        "every real translation tested", "2Z × 2Z", "none", "no group: 5 of 12 tested", …, in units of the grid's spacing.
+        "every real translation tested", "2Z × 2Z", "none", "no group: 5 of 12 tested", …, in units of the grid's
+        spacing.
     generators : tuple of tuple of Fraction
         A basis of the lattice that the passing translations generate, of those that are fractions.
     missing : tuple of float or None
@@ -93,7 +94,9 @@ def subgroup(translations: ArrayLike, passes: ArrayLike) -> Subgroup:
         if not ok and (beyond or (not is_real and _contains(basis, v))):
             name = f"no group: {int(held.sum())} of {len(held)} tested"
             return Subgroup(name, generators, tuple(t))
-    return Subgroup(_name(generators, [any(axis) for axis in zip(*tested, strict=True)]), generators)
+    return Subgroup(
+        _name(generators, [any(axis) for axis in zip(*tested, strict=True)]), generators
+    )
 
 
 def _tested(translations: np.ndarray) -> list[list[float]]:

@@ -1,7 +1,8 @@
 """What measured equivariance errors say: which of the tested translations a map commutes with, and how nearly.
 
-One set of words, in measurements, sweeps, reports, experiments and pages alike: the translations that it commutes with, the
-worst error there, and the worst elsewhere. They come from the errors alone. Nothing here knows which layer was measured.
+One set of words, in measurements, sweeps, reports, experiments and pages alike: the translations that it commutes with,
+the worst error there, and the worst elsewhere. They come from the errors alone. Nothing here knows which layer was
+measured.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Verdict:
     ----------
     kind : {"exact", "round-off", "broken", "unknown"}
         *exact* where the error is 0 under all translations that the map commutes with, *round-off* where it is within
-        `tolerance`. *broken* is a map that does less than its stride allows: a multiple of the stride is beyond. "unknown"
-        where it commutes with none, and no multiple of the stride was tested.
+        `tolerance`. *broken* is a map that does less than its stride allows: a multiple of the stride is beyond.
+        "unknown" where it commutes with none, and no multiple of the stride was tested.
     worst : float
         The largest relative error.
     at : tuple of float

@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -190,7 +189,17 @@ def header(found: Sequence[Row]) -> list[str]:
     """Names of the columns."""
     apart = CLASSES if any(row.classes for row in found) else ()
     lacking = ("missing",) if any(row.missing for row in found) else ()
-    return [*found[0].labels, "cells", *lacking, "typical", "worst", "at", *apart, *COLUMNS, "verdict"]
+    return [
+        *found[0].labels,
+        "cells",
+        *lacking,
+        "typical",
+        "worst",
+        "at",
+        *apart,
+        *COLUMNS,
+        "verdict",
+    ]
 
 
 def cells(row: Row, columns: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Verdicts on synthetic errors, whose group and size are known beforehand.
 
-Every case says: of this stride, under these errors, the map commutes with that set, so nearly there and so far off elsewhere.
+Every case says: of this stride, under these errors, the map commutes with that set, so nearly there and
+so far off elsewhere.
 """
 
 import math
@@ -74,7 +75,10 @@ def test_invariants_are_said_to_be_none_that_move():
     whole = verdict(T, np.zeros(33), invariant=True)
     assert whole.commutes_with == "invariant under every real translation tested"
     assert verdict(T, curve(16, 0.3), invariant=True).commutes_with == "none"
-    assert verdict([[0], [1], [2]], [1, 0, 0], invariant=True).commutes_with == "no group: 2 of 3 tested"
+    assert (
+        verdict([[0], [1], [2]], [1, 0, 0], invariant=True).commutes_with
+        == "no group: 2 of 3 tested"
+    )
 
 
 def test_random_real_translations_have_a_verdict():

@@ -340,7 +340,7 @@ DISCRETIZE = [
     ),
     Entry(
         "Polynomial",
-        lambda **a: ly.Pointwise(dz.Polynomial(**a)),
+        lambda **a: ly.Pointwise(dz.PolynomialActivation(**a)),
         {"coefficients": [0.1, 0.5, 0.3]},
     ),
     Entry("Upsampling", dz.Upsampling, {"s": (2, 2), "fill": "blur", "taps": 4}),

@@ -144,7 +144,9 @@ def table(data: xr.Dataset) -> Table:
 def stages(data: xr.Dataset) -> Table:
     """The rows of the stages."""
     whole = table(data)
-    return Table(whole.header, [row for row in whole.rows if row[1] in STAGES])
+    shown = len(whole.header) - 2  # both errors are the worst of those by divisor
+    rows = [row[:shown] for row in whole.rows if row[1] in STAGES]
+    return Table(whole.header[:shown], rows)
 
 
 def text(data: xr.Dataset) -> str:

@@ -52,8 +52,9 @@ def photograph(settings: StrideSettings) -> Input:
     about = (
         f"{name}, {pixels.shape[0]} × {pixels.shape[1]} pixels, averaged over blocks of {block} × {block} "
         f"to {settings.size} × {settings.size} (averaged, not every {block}th taken, which would alias). The field "
-        "is the trigonometric interpolant through these values, without the waves at Nyquist, of 2 pixels' length along "
-        f"either axis ({share:.1%} of its squares), which no grid can translate by parts of a pixel. That it continues periodically, on a torus, is a "
+        "is the trigonometric interpolant through these values, without the waves at Nyquist, two pixels long along "
+        f"either axis ({share:.1%} of its squares), which no grid can translate by parts of a pixel. "
+        "That it continues periodically, on a torus, is a "
         "choice: it makes every translation possible without anything unknown entering at the border, and puts jumps "
         "where opposite borders meet."
     )

@@ -2,8 +2,9 @@
 
     convolution 3×3 → ReLU → subsampling → convolution 3×3 → ReLU
 
-In the last of them the activation is a polynomial without aliases, and the subsampled grid moves along with the input. Weights are the same in all of them. The taps of the second convolution lie `stride` pixels apart, so that they fit
-the coarse grid; on a Field, which has no grid, a stride does nothing, and the same network is a continuous one.
+In the last of them the activation is a polynomial without aliases, and the subsampled grid moves along with the input.
+Weights are the same in all of them. The taps of the second convolution lie `stride` pixels apart, so that they fit the
+coarse grid; on a Field, which has no grid, a stride does nothing, and the same network is a continuous one.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def networks(settings: StrideSettings) -> dict[str, Network]:
         ),
         "comoving subsampling": Network(
             network(ComovingSubsampling(s), activation=AliasFreeActivation()),
-            f"every {ordinal(s)} point of a grid that begins at any real place, which the phases of the features' waves "
-            "predict; polynomials without aliases (Michaeli et al. 2023) in place of ReLU",
+            f"every {ordinal(s)} point of a grid that begins at any real place, which the phases of the features' "
+            "waves predict; polynomials without aliases (Michaeli et al. 2023) in place of ReLU",
             0,
         ),
     }

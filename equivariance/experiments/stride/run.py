@@ -14,8 +14,8 @@ from equivariance.experiments.stride.networks import networks
 from equivariance.experiments.stride.settings import StrideSettings
 from equivariance.provenance import as_json
 from equivariance.sweep import sweep
-from equivariance.verdict import tolerance
 from equivariance.verdict import judge as verdicts
+from equivariance.verdict import tolerance
 
 log = logging.getLogger(__name__)
 
