@@ -1,9 +1,10 @@
 """The group of translations, among tested ones, that a property holds for.
 
 Translations under which a map is equivariant form a closed group: with t and u also t + u and −t. So the tested ones
-that pass are compared with the lattice that they generate. Where the lattice has another tested translation, the property
-was measured to hold for no group at all, which is said, and never smoothed over. Translations that are no fractions of a
-spacing, drawn at random, say, are on no lattice: either all that was tested passes, or those that do are no group.
+that pass are compared with the lattice that they generate. Where the lattice has another tested translation, the
+property was measured to hold for no group at all, which is said, and never smoothed over. Translations that are no
+fractions of a spacing, drawn at random, say, are on no lattice: either all that was tested passes, or those that do
+are no group.
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def judged(data: xr.Dataset) -> xr.Dataset:
     """The dataset with a verdict on each layer (padding, layer), and with the first layers that break.
 
     A layer is *broken* where it does less than its stride allows: an error at a multiple of it is beyond the tolerance
-    for the dtype. Otherwise it is *exact* where the probe, whose inputs move without rounding, gave equal bits, or where
-    all errors are 0 under the translations that it commutes with, and *round-off* where it isn't.
+    for the dtype. Otherwise it is *exact* where the probe, whose inputs move without rounding, gave equal bits, or all
+    errors are 0 under the translations that it commutes with, and *round-off* where it isn't.
     """
     dims = ("padding", "layer")
     found = np.empty([data.sizes[d] for d in dims], dtype=object)

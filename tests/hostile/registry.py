@@ -339,7 +339,7 @@ DISCRETIZE = [
         | {"clamp": 256.0, "radial": False},
     ),
     Entry(
-        "Polynomial",
+        "PolynomialActivation",
         lambda **a: ly.Pointwise(dz.PolynomialActivation(**a)),
         {"coefficients": [0.1, 0.5, 0.3]},
     ),
