@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -71,6 +72,11 @@ def test_an_event_loop_that_starts_late_is_waited_for(monkeypatch) -> None:
         connected(workers=1),
     ):
         pass
+
+
+CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+OPENSSL = shutil.which("openssl")
+tls = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
 
 
 def write(folder, layer: str = 'chain = ["square", "stride"]'):
