@@ -1,7 +1,7 @@
 """From fields to arrays on grids and back, and what strides do there."""
 
 from discretize.alias_free import AliasFreeActivation as AliasFreeActivation
-from discretize.alias_free import Polynomial as Polynomial
+from discretize.alias_free import PolynomialActivation as PolynomialActivation
 from discretize.blur import BlurPool as BlurPool
 from discretize.comoving import ComovingSubsampling as ComovingSubsampling
 from discretize.comoving import comoving_grid as comoving_grid
@@ -28,3 +28,16 @@ from discretize.upsampling import Upsampling as Upsampling
 from discretize.xu import EquivariantChain as EquivariantChain
 from discretize.xu import EquivariantSubsampling as EquivariantSubsampling
 from discretize.xu import Peak as Peak
+
+
+def __getattr__(name: str) -> type[PolynomialActivation]:
+    if name == "Polynomial":
+        from warnings import warn
+
+        warn(
+            "discretize.Polynomial is called PolynomialActivation now; fields.Polynomial is a field",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return PolynomialActivation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,7 +26,7 @@ Map = TypeVar("Map", bound=FeatureMap)
 COEFFICIENTS = (0.01694, 0.5, 0.30784)
 
 
-class Polynomial(nn.Module):
+class PolynomialActivation(nn.Module):
     """x ↦ c_0 + c_1 x + … + c_p x^p, one set of coefficients, or one for each channel, learnt.
 
     Parameters
@@ -36,8 +36,8 @@ class Polynomial(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from discretize import Polynomial
-    >>> Polynomial([1.0, 0.0, 2.0])(torch.tensor([3.0])).tolist()
+    >>> from discretize import PolynomialActivation
+    >>> PolynomialActivation([1.0, 0.0, 2.0])(torch.tensor([3.0])).tolist()
     [19.0]
     """
 
@@ -77,7 +77,7 @@ class AliasFreeActivation(nn.Module):
     Parameters
     ----------
     fn : callable or nn.Module, optional
-        σ, channels last, (…, c) → (…, c): the paper's Polynomial() unless given.
+        σ, channels last, (…, c) → (…, c): the paper's PolynomialActivation() unless given.
     oversampling : int or sequence of int, optional
         u. For a polynomial of degree p the least that is exact, ⌈(p + 1)/2⌉, unless given; 2 for other functions.
 
@@ -102,12 +102,14 @@ class AliasFreeActivation(nn.Module):
         self, fn: Callable[[Tensor], Tensor] | None = None, oversampling: Any | None = None
     ) -> None:
         super().__init__()
-        self.fn = Polynomial() if fn is None else fn
+        self.fn = PolynomialActivation() if fn is None else fn
         if not callable(self.fn):
             raise TypeError(f"fn must be callable, got {type(fn).__name__}")
         if oversampling is None:
             oversampling = (
-                math.ceil((self.fn.degree + 1) / 2) if isinstance(self.fn, Polynomial) else 2
+                math.ceil((self.fn.degree + 1) / 2)
+                if isinstance(self.fn, PolynomialActivation)
+                else 2
             )
         self.oversampling = checks.counts(oversampling, "oversampling")
 

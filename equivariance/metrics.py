@@ -1,6 +1,6 @@
 """The figures that people publish, under their names and by their definitions.
 
-    relative_l2           ‖Φ(T_t f) − T_t Φ(f)‖ / ‖Φ(f)‖
+    relative_l2           ‖Φ(T_t f) − T_t Φ(f)‖ / ‖T_t Φ(f)‖, as `equivariance.equivariance_error`
     crop_consistency      Zhang, ICML 2019: 100 · mean[argmax f(crop₁) = argmax f(crop₂)] over random crops
     roll_consistency      Chaman & Dokmanić, CVPR 2021: the same over random circular rolls
     fractional_consistency    Michaeli et al., CVPR 2023: the same over real circular translations, and mean |Δp|

@@ -68,7 +68,8 @@ def error_curves(
     Parameters
     ----------
     sweep : Dataset
-        As `equivariance.sweep` gives it, with grids "continuous" and "grid", of spacing 1.
+        As `equivariance.sweep` gives it, with grids "continuous" and "grid", of spacing 1. Where it names what the
+        layers commute with, the legend does.
     titles : dict
         Title of each field's column.
     stride : int
@@ -88,14 +89,24 @@ def error_curves(
         _draw_round_off(middle, curves, tolerance)
         _draw_zeros(lower, curves)
         _mark_multiples((upper, middle, lower), curves[0].x, stride)
-        upper.set_title(title[:1].upper() + title[1:], fontsize=12)
+        upper.set_title(title[:1].upper() + title[1:], fontsize=11)
         lower.set_xlabel("translation (pixels)")
     for row, label in enumerate(["relative error", "round-off", "exactly 0"]):
         axes[row, 0].set_ylabel(label)
     figure.align_ylabels(axes[:, 0])
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    labels = [label + _commuting(sweep, label) for label in labels]
+    across = 2 if max(map(len, labels)) > 30 else 3
+    figure.legend(handles, labels, loc="outside lower center", ncols=across, frameon=False)
     return figure
+
+
+def _commuting(sweep: xr.Dataset, layer: str) -> str:
+    """What a layer is seen to commute with on the grid, for a legend; "" where that isn't the same for all fields."""
+    if "commutes_with" not in sweep or layer not in sweep["layer"]:
+        return ""
+    found = {*sweep["commutes_with"].sel(layer=layer, grid="grid").to_numpy().tolist()}
+    return f": {found.pop()}" if len(found) == 1 else ""
 
 
 def lifted(errors: np.ndarray | xr.DataArray, least: float = LEAST) -> np.ndarray:
@@ -183,7 +194,7 @@ def _draw_round_off(axes: Axes, curves: Sequence[Curve], tolerance: float) -> No
     axes.set_yscale("log")
     axes.set_ylim(LEAST, tolerance)
     axes.set_facecolor("#eef3f7")
-    step = 0.007 * float(np.ptp(curves[0].x))
+    step = 0.03 * float(np.ptp(curves[0].x)) / len(curves)
     for i, curve in enumerate(curves):
         near = (curve.error > 0) & (curve.error <= tolerance)
         beside = curve.x[near] + step * (i - (len(curves) - 1) / 2)

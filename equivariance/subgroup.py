@@ -1,12 +1,15 @@
 """The group of translations, among tested ones, that a property holds for.
 
-Translations under which a map is equivariant form a group: with t and u also t + u and −t. So the tested ones that pass
-are compared with the lattice that they generate. Where the lattice has another tested translation, the property was
-measured to hold for no group at all, which is said, and never smoothed over.
+Translations under which a map is equivariant form a closed group: with t and u also t + u and −t. So the tested ones
+that pass are compared with the lattice that they generate. Where the lattice has another tested translation, the
+property was measured to hold for no group at all, which is said, and never smoothed over. Translations that are no
+fractions of a spacing, drawn at random, say, are on no lattice: either all that was tested passes, or those that do
+are no group.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +18,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Tested translations are fractions of a spacing with denominators up to this.
-MAX_DENOMINATOR = 1024
+#: Translations are fractions of a spacing where they are so near to one with a denominator up to this; the second pair
+#: is for what was rounded to float32 on its way, as 1.2 / 0.1 then is.
+FRACTIONS = ((1024, 1e-12), (64, 2.0**-22))
+
+#: What holds for all that was tested, some of it between the points of the grid; what holds for 0 alone.
+EVERYTHING, NOTHING = "every real translation tested", "none"
 
 Vector = tuple[int, ...]
 
@@ -28,11 +35,12 @@ class Subgroup:
     Attributes
     ----------
     name : str
-        "all tested real translations", "2Z × 2Z", "only 0", …, in units of the grid's spacing.
+        "every real translation tested", "2Z × 2Z", "none", "no group: 5 of 12 tested", …, in units of the grid's
+        spacing.
     generators : tuple of tuple of Fraction
-        A basis of the lattice that the passing translations generate.
+        A basis of the lattice that the passing translations generate, of those that are fractions.
     missing : tuple of float or None
-        A tested translation that the lattice has and that doesn't pass; None where the passing ones are the lattice.
+        A tested translation that the group of the passing ones has, and that doesn't pass; None where there is none.
     """
 
     name: str
@@ -41,7 +49,7 @@ class Subgroup:
 
     @property
     def is_subgroup(self) -> bool:
-        """Whether the passing translations are exactly the tested ones of a lattice."""
+        """Whether the passing translations are exactly the tested ones of a group."""
         return self.missing is None
 
     def __str__(self) -> str:
@@ -54,7 +62,7 @@ def subgroup(translations: ArrayLike, passes: ArrayLike) -> Subgroup:
     Parameters
     ----------
     translations : array-like, shape (T, d)
-        Tested translations in units of the grid's spacing, fractions with a denominator of at most 1024.
+        Tested translations, real, in units of the grid's spacing.
     passes : array-like of bool, shape (T,)
         Whether the property holds for each of them.
 
@@ -64,46 +72,59 @@ def subgroup(translations: ArrayLike, passes: ArrayLike) -> Subgroup:
     >>> subgroup(t, [sum(v) % 2 == 0 for v in t]).name
     '2Z × 2Z'
     >>> subgroup([[0], [1], [2], [3]], [True, False, True, True]).name
-    'no subgroup: 1 is missing'
+    'no group: 3 of 4 tested'
+    >>> subgroup([[0], [0.7390851], [1.6180339]], [True, True, True]).name
+    'every real translation tested'
     """
-    tested, unit = _integers(np.asarray(translations, dtype=float))
+    tested = _tested(np.asarray(translations, dtype=float))
     held = np.asarray(passes, dtype=bool)
     if held.shape != (len(tested),):
         raise ValueError(f"passes must have shape ({len(tested)},), got {held.shape}")
-    basis = _echelon([t for t, ok in zip(tested, held, strict=True) if ok])
-    generators = tuple(tuple(Fraction(n) * unit for n in row) for row in basis)
-    for t, ok in zip(tested, held, strict=True):
-        if not ok and _contains(basis, t):
-            missing = [n * unit for n in t]
-            return Subgroup(
-                f"no subgroup: {_vector(missing)} is missing",
-                generators,
-                tuple(float(m) for m in missing),
-            )
-    if bool(held.all()) and unit < 1:
-        return Subgroup("all tested real translations", generators)
+    rows = [tuple(map(fraction, t)) for t in tested]
+    known = [tuple(x for x in row if x is not None) for row in rows]
+    real = [len(own) < len(row) for own, row in zip(known, rows, strict=True)]
+    unit = Fraction(1, math.lcm(*(x.denominator for own in known for x in own)))
+    whole = [tuple(int(x / unit) for x in own) for own in known]
+    each = list(zip(whole, real, held.tolist(), strict=True))
+    basis = _echelon([v for v, is_real, ok in each if ok and not is_real])
+    generators = tuple(tuple(n * unit for n in row) for row in basis)
+    if held.all() and (unit < 1 or any(real)):
+        return Subgroup(EVERYTHING, generators)
+    beyond = any(ok and is_real for _, is_real, ok in each)  # what passes is on no lattice
+    for t, (v, is_real, ok) in zip(tested, each, strict=True):
+        if not ok and (beyond or (not is_real and _contains(basis, v))):
+            name = f"no group: {int(held.sum())} of {len(held)} tested"
+            return Subgroup(name, generators, tuple(t))
     return Subgroup(
         _name(generators, [any(axis) for axis in zip(*tested, strict=True)]), generators
     )
 
 
-def _integers(translations: np.ndarray) -> tuple[list[Vector], Fraction]:
-    """The translations as integer multiples of one unit, at most 1."""
+def _tested(translations: np.ndarray) -> list[list[float]]:
     if translations.ndim != 2 or 0 in translations.shape:
         raise ValueError(
             f"translations must have shape (T, d), no size 0, got {translations.shape}"
         )
     if not bool(np.isfinite(translations).all()):
         raise ValueError("translations must be finite")
-    fractions = [[Fraction(x).limit_denominator(MAX_DENOMINATOR) for x in t] for t in translations]
-    rounded = np.array([[float(x) for x in t] for t in fractions])
-    if not np.allclose(rounded, translations, rtol=1e-12, atol=1e-12):
-        raise ValueError(
-            "translations must be fractions of the grid's spacing with a denominator of at most "
-            f"{MAX_DENOMINATOR}, for their group to be told"
-        )
-    denominator = math.lcm(*(x.denominator for t in fractions for x in t))
-    return [tuple(int(x * denominator) for x in t) for t in fractions], Fraction(1, denominator)
+    tested: list[list[float]] = translations.tolist()
+    return tested
+
+
+@functools.lru_cache(1 << 16)  # the same translations are judged for every layer of a sweep
+def fraction(x: float) -> Fraction | None:
+    """The fraction that a number stands for, None where it is no fraction of `FRACTIONS`."""
+    for most, near in FRACTIONS:
+        found = Fraction(x).limit_denominator(most)
+        if abs(float(found) - x) <= near * max(1.0, abs(x)):
+            return found
+    return None
+
+
+def snapped(translations: np.ndarray) -> np.ndarray:
+    """Translations with the fractions that they stand for in their places."""
+    exact = [x if (f := fraction(x)) is None else float(f) for x in translations.ravel().tolist()]
+    return np.reshape(exact, translations.shape)
 
 
 def _echelon(vectors: Sequence[Vector]) -> list[Vector]:
@@ -141,7 +162,7 @@ def _contains(basis: Sequence[Vector], vector: Vector) -> bool:
 def _name(generators: Sequence[tuple[Fraction, ...]], tested: Sequence[bool]) -> str:
     """The lattice as a product of multiples per axis, or by its generators; "?" for an axis never tested."""
     if not generators:
-        return "only 0"
+        return NOTHING
     if any(sum(1 for x in row if x) > 1 for row in generators):
         return f"generated by {' and '.join(_vector(row) for row in generators)}"
     steps = [sum((row[i] for row in generators), Fraction(0)) for i in range(len(tested))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from discretize import Grid
 from equivariance.error import Layer, equivariance_error
 from equivariance.provenance import provenance
+from equivariance.verdict import of_compared, refused
 from fields import Field
 from fields.checks import translation
 
@@ -51,8 +53,10 @@ def sweep(
     Returns
     -------
     xarray.Dataset
-        `error` (layer, field, grid, translation), relative; coordinate `t` (translation, axis) in length units;
-        provenance in the attributes.
+        `error` (layer, field, grid, translation), relative; `commutes_with` (layer, field, grid), the set of the tested
+        translations without an error, in words and in spacings of the grid (in length units for continuous layers), and
+        the worst `error_there` and `error_elsewhere`; coordinate `t` (translation, axis) in length units; provenance in
+        the attributes.
 
     Examples
     --------
@@ -61,8 +65,8 @@ def sweep(
     >>> from fields import random_bandlimited
     >>> F = random_bandlimited(1, 1, bandlimit=0.4, period=16.0, seed=0)
     >>> data = sweep({"stride 2": Stride(2)}, {"noise": F}, [[1.0], [2.0]], {"16": Grid(16, 1.0)})
-    >>> (data.error.squeeze() > 1e-3).values.tolist()
-    [True, False]
+    >>> (data.error.squeeze() > 1e-3).values.tolist(), data.commutes_with.item()
+    ([True, False], '2Z')
     """
     _named(layers, "layers")
     _named(fields, "fields")
@@ -78,6 +82,8 @@ def sweep(
                 f"the fields of a sweep share d and have no batch: {name!r} is on R^{field.dim}, batch {field.batch}"
             )
     errors = np.empty((len(layers), len(fields), len(grids), len(t)))
+    words = np.empty((*errors.shape[:3], 3), dtype=object)
+    dtypes = set[str]()
     cells = [
         (i, j, k) for i in range(len(layers)) for j in range(len(fields)) for k in range(len(grids))
     ]
@@ -91,7 +97,17 @@ def sweep(
                 for part in t.split(CHUNK)
             ]
         errors[i, j, k] = torch.cat([p.double().cpu() for p in parts]).numpy()
-    return _dataset(errors, names, t.numpy(), norm, seed)
+        dtype = "float64" if parts[0].dtype == torch.float64 else "float32"
+        dtypes.add(dtype)
+        spacing = 1.0 if grid is None else np.asarray(grid.spacing)
+        found = of_compared(t.numpy() / spacing, errors[i, j, k], dtype)
+        words[i, j, k] = (
+            (refused("the error is no number"), math.nan, math.nan)
+            if found is None
+            else (found.commutes_with, found.error_there, found.error_elsewhere)
+        )
+    data = _dataset(errors, words, names, t.numpy(), norm, seed)
+    return data.assign_attrs(dtype=dtypes.pop()) if len(dtypes) == 1 else data
 
 
 def _named(items: Mapping[str, Any], what: str) -> None:
@@ -101,6 +117,7 @@ def _named(items: Mapping[str, Any], what: str) -> None:
 
 def _dataset(
     errors: np.ndarray[Any, Any],
+    words: np.ndarray[Any, Any],
     names: tuple[list[str], list[str], list[str]],
     t: np.ndarray[Any, Any],
     norm: str,
@@ -113,8 +130,14 @@ def _dataset(
         "norm": norm,
         "seed": seed,
     }
+    dims = ("layer", "field", "grid")
     data = xr.Dataset(
-        {"error": (("layer", "field", "grid", "translation"), errors)},
+        {
+            "error": ((*dims, "translation"), errors),
+            "commutes_with": (dims, words[..., 0].astype(str)),
+            "error_there": (dims, words[..., 1].astype(float)),
+            "error_elsewhere": (dims, words[..., 2].astype(float)),
+        },
         coords={
             "layer": names[0],
             "field": names[1],
@@ -128,5 +151,11 @@ def _dataset(
         "long_name": f"relative equivariance error, {norm} norm",
         "units": "1",
     }
+    data["commutes_with"].attrs = {"long_name": "translations with round-off error, in words"}
+    data["error_there"].attrs = {
+        "long_name": "worst relative error under these translations",
+        "units": "1",
+    }
+    data["error_elsewhere"].attrs = {"long_name": "worst relative error elsewhere", "units": "1"}
     data["t"].attrs = {"long_name": "translation", "units": "length units of the fields"}
     return data

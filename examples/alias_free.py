@@ -12,7 +12,7 @@
 import torch
 from torch import nn
 
-from discretize import AliasFreeActivation, Grid, Polynomial
+from discretize import AliasFreeActivation, Grid, PolynomialActivation
 from equivariance import equivariance_error
 from fields import random_bandlimited
 from layers import Conv, Pointwise
@@ -29,8 +29,8 @@ points = SIZE * torch.rand(30, 2, generator=draw, dtype=torch.float64)
 
 # %%
 functions = {
-    "degree 2": Polynomial([0.01694, 0.5, 0.30784]),
-    "degree 3": Polynomial([0.0, 1.0, 0.2, -0.1]),
+    "degree 2": PolynomialActivation([0.01694, 0.5, 0.30784]),
+    "degree 3": PolynomialActivation([0.0, 1.0, 0.2, -0.1]),
     "GELU": nn.GELU(),
     "ReLU": nn.ReLU(),
 }

@@ -29,7 +29,7 @@ from discretize import (
     LearnablePolyphase,
     MaxPooling,
     Peak,
-    Polynomial,
+    PolynomialActivation,
     PolyphaseSubsampling,
     Stride,
     Subsampling,
@@ -67,7 +67,7 @@ subsamplings: dict[str, Subsampling] = {
     "comoving": ComovingSubsampling(2),
 }
 translations = [[2.0, -4.0], [1.0, 3.0], [0.3, 2**0.5]]
-smooth = AliasFreeActivation(Polynomial([0.01694, 0.5, 0.30784]))
+smooth = AliasFreeActivation(PolynomialActivation([0.01694, 0.5, 0.30784]))
 activations = {"ReLU": Pointwise(torch.relu), "alias-free": smooth}
 errors: dict[tuple[str, str], list[float]] = {}
 print(f"{'':>18}  {'ReLU: even, odd, real':24}  alias-free: even, odd, real")

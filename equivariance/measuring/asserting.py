@@ -123,5 +123,5 @@ def _said(cell: xr.Dataset, t: np.ndarray, which: int, error: float, limit: floa
     return (
         f"{cell['layer'].item()} ({cell['kind'].item()}, stride {stride}) isn't equivariant{padded}: relative error "
         f"{number(error)} > {limit:.1e} for the translation by {vector(t.tolist())} pixels, input {which}; "
-        f"of those tested it commutes with: {cell['subgroup'].item()}"
+        f"of those tested it commutes with: {cell['commutes_with'].item()}"
     )

@@ -19,10 +19,10 @@ from fields import checks
 class Comparison:
     """Errors of all layers, filled pass by pass; the first input of the first pass is the reference.
 
-    ‖Φ(t▷F) − t▷Φ(F)‖ / ‖Φ(F)‖ over channels and space, per input. Maps over a period are moved as trigonometric
+    ‖Φ(t▷F) − t▷Φ(F)‖ / ‖t▷Φ(F)‖ over channels and space, per input. Maps over a period are moved as trigonometric
     polynomials; other maps are compared where both know them, and only at multiples of their stride, as are maps with
     two samples per axis or fewer. Everything else is compared as an invariant. NaN where nothing can be compared, and
-    where Φ(F) vanishes.
+    where t▷Φ(F) vanishes.
 
     Attributes
     ----------
@@ -122,10 +122,11 @@ class Comparison:
         if len(rest) and self.periodic and frame.wraps and not frame.is_small:
             expected = interpolated(reference, steps[rest])
             kept = out if len(rest) == len(out) else out[rest.to(out.device)]
+            size = self._norm(expected, 2)
             difference = expected.sub_(
                 kept
             )  # in place: fresh memory for large maps costs page faults
-            error[rest] = self._relative(difference, self._sizes[name], 2)
+            error[rest] = self._ratio(self._norm(difference, 2), size)
 
     def _compare_whole(
         self, name: str, frame: Frame, at: int, step: Sequence[int], out: Tensor
@@ -160,12 +161,18 @@ class Comparison:
 
     def _relative(self, difference: Tensor, sizes: Tensor, first: int) -> Tensor:
         """‖difference‖ over the axes from `first` on, by the reference's; NaN where that vanishes."""
-        size, scale = difference, sizes
-        if size.ndim > first:
-            size = torch.linalg.vector_norm(size.flatten(first), self.order, -1)
-        if scale.ndim > 1:
-            scale = torch.linalg.vector_norm(scale.flatten(1), self.order, -1)
-        size, scale = size.abs().cpu().double(), scale.cpu().double()
+        return self._ratio(self._norm(difference, first), self._norm(sizes, 1))
+
+    def _norm(self, values: Tensor, first: int) -> Tensor:
+        """Over the axes from `first` on."""
+        if values.ndim <= first:
+            return values.abs()
+        norm: Tensor = torch.linalg.vector_norm(values.flatten(first), self.order, -1)
+        return norm
+
+    @staticmethod
+    def _ratio(size: Tensor, scale: Tensor) -> Tensor:
+        size, scale = size.cpu().double(), scale.cpu().double()
         return torch.where(scale > 0, size / scale, math.nan)
 
 

@@ -12,11 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from equivariance.subgroup import subgroup
 from equivariance.table import aligned, number
-from equivariance.verdict import CLASSES, classes, tolerance
+from equivariance.verdict import (
+    CLASSES,
+    COLUMNS,
+    CONSTANT,
+    classes,
+    largest,
+    of_compared,
+    refused,
+    tolerance,
+)
 
 UNKNOWN = "unknown"
+NOT_COMPARED = refused("no tested translation could be compared")
 
 
 @dataclass(frozen=True)
@@ -35,9 +44,13 @@ class Finding:
     interior : float
         Largest error at multiples of the stride over points whose receptive fields are free of padding.
     verdict : str
-        "exact", "round-off", "broken" at multiples of its stride, or "unknown".
+        "exact", "round-off", "broken", where it does less than its stride allows, or "unknown".
     subgroup : str
         The tested translations without error, as a group.
+    commutes_with : str
+        The same in the words of all verdicts, which invariants, constants and what couldn't be compared have, too.
+    error_there, error_elsewhere : float
+        The worst error under these translations, and under all others; NaN where there are none.
     """
 
     layer: str
@@ -49,6 +62,14 @@ class Finding:
     interior: float
     verdict: str
     subgroup: str
+    commutes_with: str
+    error_there: float
+    error_elsewhere: float
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """For a table with the columns of `equivariance.verdict.COLUMNS`."""
+        return self.commutes_with, number(self.error_there), number(self.error_elsewhere)
 
     @property
     def stride_text(self) -> str:
@@ -57,24 +78,29 @@ class Finding:
 
 
 def judged(data: xr.Dataset) -> xr.Dataset:
-    """The dataset with `verdict` and `subgroup` (padding, layer), and with the first layers that break.
+    """The dataset with a verdict on each layer (padding, layer), and with the first layers that break.
 
-    A layer is *exact* where all errors at multiples of its stride are round-off and the probe gave equal bits,
-    *round-off* where all of them are within the tolerance for the dtype, *broken* otherwise.
+    A layer is *broken* where it does less than its stride allows: an error at a multiple of it is beyond the tolerance
+    for the dtype. Otherwise it is *exact* where the probe, whose inputs move without rounding, gave equal bits, or all
+    errors are 0 under the translations that it commutes with, and *round-off* where it isn't.
     """
     dims = ("padding", "layer")
-    verdicts = np.empty([data.sizes[d] for d in dims], dtype=object)
-    groups = np.empty_like(verdicts)
+    found = np.empty([data.sizes[d] for d in dims], dtype=object)
     limit = tolerance(data.attrs["dtype"])
     error, t, stride = _arrays(data)
-    bitwise = data["bitwise"].transpose(*dims).to_numpy()
-    for i, j in np.ndindex(*verdicts.shape):
-        multiples = classes(t, stride[j])[0]
-        verdicts[i, j] = _verdict(error[i, j][multiples], bool(bitwise[i, j]), limit)
-        groups[i, j] = _group(t, error[i, j], limit)
+    for i, j in np.ndindex(*found.shape):
+        found[i, j] = _verdict(data.isel(padding=i, layer=j), error[i, j], t, stride[j])
+    names = ("verdict", "subgroup", "commutes_with", "error_there", "error_elsewhere")
+    columns = (np.array([[v[k] for v in row] for row in found]) for k in range(len(names)))
+    about = (
+        {"tolerance": limit},
+        {"long_name": "translations with round-off error"},
+        {"long_name": "translations with round-off error, in words"},
+        {"long_name": "worst relative error under these translations", "units": "1"},
+        {"long_name": "worst relative error under all others", "units": "1"},
+    )
     data = data.assign(
-        verdict=(dims, verdicts.astype(str), {"tolerance": limit}),
-        subgroup=(dims, groups.astype(str), {"long_name": "translations with round-off error"}),
+        {name: (dims, v, attrs) for name, v, attrs in zip(names, columns, about, strict=True)}
     )
     for padding in map(str, data["padding"].to_numpy()):
         rows = findings(data, padding)
@@ -117,29 +143,28 @@ def compared(row: Finding, which: str) -> bool:
 
 def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
     """One row for each layer, in the order of execution."""
+    if "commutes_with" not in data:  # a file from before there were these words
+        data = judged(data)
     cell = data.sel(padding=padding)
     errors, t, stride = _arrays(data)
     error = errors[data["padding"].to_numpy().tolist().index(padding)]
     inner = np.full_like(error, math.nan)
     if padding == "as is" and "interior" in data:
         inner = _over_inputs(data["interior"].transpose("layer", "translation", "input").to_numpy())
-    names = ("layer", "kind", "shape", "space", "verdict", "subgroup")
-    texts = [[str(v) for v in cell[name].to_numpy()] for name in names]
+    texts = ("kind", "shape", "space", "verdict", "subgroup", "commutes_with")
     rows = []
-    for j, (layer, kind, shape, space, verdict, group) in enumerate(zip(*texts, strict=True)):
-        masks = classes(t, stride[j])
-        multiples, others, between = (_largest(error[j][m]) for m in masks)
+    for j, layer in enumerate(cell["layer"].to_numpy()):
+        masks, own = classes(t, stride[j]), cell.isel(layer=j)
+        multiples, others, between = (largest(error[j][m]) for m in masks)
         rows.append(
             Finding(
-                layer=layer,
-                kind=kind,
-                shape=shape,
-                space=space,
+                layer=str(layer),
+                **{name: str(own[name].item()) for name in texts},
                 stride=tuple(map(float, stride[j])),
                 worst=(multiples, others, between),
-                interior=_largest(inner[j][masks[0]]),
-                verdict=verdict,
-                subgroup=group,
+                interior=largest(inner[j][masks[0]]),
+                error_there=float(own["error_there"]),
+                error_elsewhere=float(own["error_elsewhere"]),
             )
         )
     return rows
@@ -190,13 +215,13 @@ def shares(data: xr.Dataset) -> list[Share]:
         if math.isnan(whole + rest):  # multiples alone, where nothing aliases, would be all border
             share = math.nan
         excess = math.sqrt(np.maximum(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))  # keeps NaN
-        rows.append(Share(a.layer, excess, _largest(np.array(c.worst[1:])), share))
+        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share))
     return rows
 
 
 def table(data: xr.Dataset, padding: str = "as is") -> str:
     """The layers as a table for a terminal."""
-    header = ["layer", "output", "stride", *CLASSES, "interior", "verdict", "equivariant under"]
+    header = ["layer", "output", "stride", *CLASSES, "interior", "verdict", *COLUMNS]
     rows = []
     for f in findings(data, padding):
         seen = {"periodic": "", "window": " (window)", "invariant": " (invariant)"}[f.space]
@@ -208,7 +233,7 @@ def table(data: xr.Dataset, padding: str = "as is") -> str:
                 *map(number, f.worst),
                 number(f.interior),
                 f.verdict,
-                f.subgroup,
+                *f.words,
             ]
         )
     return aligned(header, rows)
@@ -221,25 +246,21 @@ def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return _over_inputs(error), t, data["stride"].transpose("layer", "axis").to_numpy()
 
 
-def _verdict(errors: np.ndarray, bitwise: bool, limit: float) -> str:
-    """Of the errors at multiples of the stride."""
-    worst = _largest(errors)
-    if math.isnan(worst):
-        return UNKNOWN
-    if worst > limit:
-        return "broken"
-    return "exact" if bitwise else "round-off"
-
-
-def _group(t: np.ndarray, errors: np.ndarray, limit: float) -> str:
-    """The translations without error, of those that were compared."""
-    known = ~np.isnan(errors)
-    if not known.any():
-        return UNKNOWN
-    try:
-        return subgroup(t[known], errors[known] <= limit).name
-    except ValueError:  # translations that are no fractions have no group that can be named
-        return UNKNOWN
+def _verdict(
+    cell: xr.Dataset, errors: np.ndarray, t: np.ndarray, stride: np.ndarray
+) -> tuple[str, str, str, float, float]:
+    """Kind, group, group in words, error there and elsewhere, of what was compared of one layer."""
+    space = str(cell["space"].item())
+    dtype, invariant = str(cell.attrs["dtype"]), space == "invariant"
+    found = of_compared(t, errors, dtype, stride, invariant)
+    if found is None:
+        vanishes = invariant or (space == "periodic" and classes(t, stride)[0].any())
+        return UNKNOWN, UNKNOWN, CONSTANT if vanishes else NOT_COMPARED, math.nan, math.nan
+    kind = found.kind
+    if kind == "round-off" and bool(cell["bitwise"]):
+        kind = "exact"
+    there, elsewhere = found.error_there, found.error_elsewhere
+    return kind, found.subgroup.name, found.commutes_with, there, elsewhere
 
 
 def _over_inputs(values: np.ndarray) -> np.ndarray:
@@ -247,8 +268,3 @@ def _over_inputs(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     worst = np.where(known, values, -np.inf).max(-1)
     return np.where(known.any(-1), worst, np.nan)
-
-
-def _largest(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.max()) if len(values) else math.nan

@@ -106,8 +106,8 @@ def measure(
     Returns
     -------
     xarray.Dataset
-        `error` (padding, layer, translation, input): ‖Φ(t▷F) − t▷Φ(F)‖ / ‖Φ(F)‖, L2 over channels and space, NaN where
-        it isn't defined; `interior`: the same over the points whose receptive fields are free of padding, as is;
+        `error` (padding, layer, translation, input): ‖Φ(t▷F) − t▷Φ(F)‖ / ‖t▷Φ(F)‖, L2 over channels and space; NaN
+        where it isn't defined; `interior`: the same over the points whose receptive fields are free of padding, as is;
         `bitwise` (padding, layer): what the probe saw, at multiples of the layer's stride; `stride` (layer, axis) in
         pixels; `verdict` and `subgroup` (padding, layer); the attributes say which layer breaks first, and where all
         this comes from. `equivariance.measuring.findings` reads it.

@@ -182,8 +182,8 @@ def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, 
         near = ", ".join(" × ".join(map(str, s)) for s in sizes)
         parts.append(f"Not every map covers a period. At these sizes all strides divide: {near}")
     parts.append(
-        f"0 is exact, up to {tolerance(data.attrs['dtype']):.1e} is round-off, – wasn't compared. A verdict is about "
-        "multiples of the\nlayer's own stride; “exact”: integer-valued inputs, rolled, gave the same bits."
+        f"0 is exact, up to {tolerance(data.attrs['dtype']):.1e} is round-off, – wasn't compared. Broken does less "
+        "than its own\nstride allows; “exact”: integer-valued inputs, rolled, gave the same bits."
     )
     return "\n\n".join(parts)
 

@@ -8,18 +8,27 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
 from equivariance.bad_input import BadInput
 from equivariance.table import number
-from equivariance.verdict import CLASSES, Kind, classes, kind_of, tolerance
+from equivariance.verdict import (
+    CLASSES,
+    COLUMNS,
+    Kind,
+    classes,
+    largest,
+    of_compared,
+    refused,
+)
 
 #: Axes that a row is the worst over; all others tell rows apart, where they have more than one label.
 POOLED = ("field", "seed", "input", "translation")
+#: Letters of a reason that are shown.
+REASON = 60
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,12 @@ class Row:
         The first translation at which the worst is reached; empty where all are exactly 0.
     classes : tuple of float, optional
         The worst at multiples of the stride, at other whole steps of the grid, between; NaN where none was tested.
-    kind : {"exact", "round-off", "broken"}, optional
-        What the worst is; None where there is no error.
+    kind : {"exact", "round-off", "broken", "unknown"}, optional
+        Of `equivariance.verdict`; None where there is no error.
+    words : tuple of str
+        What it commutes with, the worst error there, and the worst elsewhere.
+    there, elsewhere : float
+        These errors; NaN where there is none.
     """
 
     labels: dict[str, str]
@@ -50,6 +63,9 @@ class Row:
     at: tuple[float, ...]
     classes: tuple[float, float, float] | None
     kind: Kind | None
+    words: tuple[str, str, str]
+    there: float = math.nan
+    elsewhere: float = math.nan
 
 
 def told_apart(error: xr.DataArray) -> list[str]:
@@ -79,8 +95,12 @@ def rows(data: xr.Dataset) -> list[Row]:
         )
     t = data["t"].transpose("translation", "axis").to_numpy()
     error = data["error"]
-    names, limit = told_apart(error), tolerance(str(data.attrs.get("dtype", "float64")))
-    return [_row(part, labels, t, limit, data.attrs) for labels, part in parts(error, names)]
+    names = told_apart(error)
+    rows = [_row(part, labels, t, data) for labels, part in parts(error, names)]
+    if "message" in data and not all(row.count for row in rows):
+        said = [part for _, part in parts(data["message"], names)]
+        rows = [_with_reason(row, why) for row, why in zip(rows, said, strict=True)]
+    return rows
 
 
 def parts(
@@ -96,67 +116,90 @@ def parts(
         yield labels, part
 
 
-def _row(
-    part: xr.DataArray,
-    labels: dict[str, str],
-    t: np.ndarray,
-    limit: float,
-    attributes: Mapping[str, Any],
-) -> Row:
+def _row(part: xr.DataArray, labels: dict[str, str], t: np.ndarray, data: xr.Dataset) -> Row:
     flat = part.transpose("translation", ...).to_numpy().reshape(len(t), -1)
     known = np.isfinite(flat)
     count = int(known.sum())
     if not count:
-        return Row(labels, 0, flat.size, math.nan, math.nan, (), None, None)
-    each = np.where(known, flat, -math.inf).max(1)  # -inf: no error at this translation
-    where = int(each.argmax())
-    worst = float(each[where])
-    step = _step(part, attributes, t.shape[1])
+        words = (refused("nothing was measured"), "–", "–")
+        return Row(labels, 0, flat.size, math.nan, math.nan, (), None, None, words)
+    each = np.where(known, flat, -math.inf).max(1)
+    each = np.where(known.any(1), each, math.nan)  # NaN: no error at this translation
+    step = _step(part, data, labels)
+    stride, spacing = step or (None, np.ones(t.shape[1]))
+    dtype = str(data.attrs.get("dtype", "float64"))
+    invariant = "space" in part.coords and str(part["space"].to_numpy()) == "invariant"
+    found = of_compared(t / spacing, each, dtype, stride, invariant)
+    assert found is not None  # some translation has an error
     return Row(
         labels,
         count,
         flat.size - count,
         float(np.sqrt((flat[known] ** 2).mean())),
-        worst,
-        tuple(float(x) for x in t[where]) if worst else (),
-        None if step is None else _by_class(t, each, *step),
-        kind_of(worst, limit),
+        found.worst,
+        tuple(float(x) for x in t[np.nanargmax(each)]) if found.worst else (),
+        None if stride is None else _by_class(t / spacing, each, stride),
+        found.kind,
+        found.words,
+        found.error_there,
+        found.error_elsewhere,
     )
 
 
+def _with_reason(row: Row, messages: xr.DataArray) -> Row:
+    """A row without errors with what its first cell raised."""
+    why = next((text for text in map(str, messages.to_numpy().ravel()) if text), "")
+    if row.count or not why:
+        return row
+    short = why if len(why) <= REASON else f"{why[:REASON]}…"
+    return replace(row, words=(refused(short), "–", "–"))
+
+
 def _step(
-    part: xr.DataArray, attributes: Mapping[str, Any], dim: int
-) -> tuple[int, np.ndarray] | None:
-    """The stride, and the spacing of the grid, of a sweep's part on one grid at one stride."""
+    part: xr.DataArray, data: xr.Dataset, labels: Mapping[str, str]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The stride, in spacings, and the spacing of the grid: of a measured layer, or of a sweep's part on one grid."""
+    dim = data.sizes["axis"]
+    if "stride" in data and {*data["stride"].dims} == {"layer", "axis"} and "layer" in labels:
+        stride = data["stride"].transpose("layer", "axis").to_numpy()
+        names = [str(name) for name in data["layer"].to_numpy()]
+        return stride[names.index(labels["layer"])], np.ones(dim)
     if "stride" not in part.coords or "grid" not in part.coords:
         return None
     if part["stride"].ndim or part["grid"].ndim:
         part = part.isel({d: 0 for d in ("stride", "grid") if part.sizes.get(d) == 1})
     try:
-        table = json.loads(attributes["configuration"])["grids"][str(part["grid"].item())]
+        table = json.loads(data.attrs["configuration"])["grids"][str(part["grid"].item())]
         spacing = np.broadcast_to(np.asarray(table.get("spacing", 1.0), dtype=float), dim)
-        stride = int(part["stride"].item())
+        stride = np.full(dim, int(part["stride"].item()))
     except (AttributeError, KeyError, TypeError, ValueError):  # anybody may have written it
         return None
-    usable = stride >= 1 and bool((np.isfinite(spacing) & (spacing > 0)).all())
+    usable = bool((stride >= 1).all()) and bool((np.isfinite(spacing) & (spacing > 0)).all())
     return (stride, spacing) if usable else None
 
 
 def _by_class(
-    t: np.ndarray, each: np.ndarray, stride: int, spacing: np.ndarray
+    steps: np.ndarray, each: np.ndarray, stride: np.ndarray
 ) -> tuple[float, float, float]:
-    worst = []
-    for mask in classes(t / spacing, stride):
-        found = each[mask & np.isfinite(each)]
-        worst.append(float(found.max()) if found.size else math.nan)
-    return worst[0], worst[1], worst[2]
+    multiples, others, between = (largest(each[mask]) for mask in classes(steps, stride))
+    return multiples, others, between
 
 
 def header(found: Sequence[Row]) -> list[str]:
     """Names of the columns."""
     apart = CLASSES if any(row.classes for row in found) else ()
     lacking = ("missing",) if any(row.missing for row in found) else ()
-    return [*found[0].labels, "cells", *lacking, "typical", "worst", "at", *apart, "verdict"]
+    return [
+        *found[0].labels,
+        "cells",
+        *lacking,
+        "typical",
+        "worst",
+        "at",
+        *apart,
+        *COLUMNS,
+        "verdict",
+    ]
 
 
 def cells(row: Row, columns: Sequence[str]) -> list[str]:
@@ -165,7 +208,7 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
     found.append(", ".join(f"{x:.3g}" for x in row.at) or "–")
     if "multiples" in columns:
         found += map(number, row.classes or (math.nan,) * 3)
-    return [*found, row.kind or "no error"]
+    return [*found, *row.words, row.kind or "no error"]
 
 
 def _counts(row: Row, columns: Sequence[str]) -> list[str]:
@@ -182,7 +225,8 @@ def as_csv(found: Sequence[Row]) -> str:
         at = " ".join(repr(x) for x in row.at)
         counts = _counts(row, columns)
         line = [*row.labels.values(), *counts, repr(row.typical), repr(row.worst), at]
-        writer.writerow([*line, *(by_class if "multiples" in columns else []), row.kind or ""])
+        line += [*(by_class if "multiples" in columns else []), row.words[0]]
+        writer.writerow([*line, repr(row.there), repr(row.elsewhere), row.kind or ""])
     return buffer.getvalue()
 
 
@@ -199,7 +243,8 @@ def as_latex(found: Sequence[Row]) -> str:
     """A `tabular` for LaTeX's input, with the rules of booktabs."""
     columns = header(found)
     first = len(found[0].labels)
-    style = "l" * first + "r" * (len(columns) - first - 1) + "l"
+    words = len(COLUMNS) + 1
+    style = "l" * first + "r" * (len(columns) - first - words) + "lrrl"
     lines = [_line(columns, first), r"\midrule", *(_line(cells(r, columns), first) for r in found)]
     rules = [rf"\begin{{tabular}}{{{style}}}", r"\toprule"]
     return "\n".join([*rules, *lines, r"\bottomrule", r"\end{tabular}", ""])

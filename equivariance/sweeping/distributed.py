@@ -37,6 +37,9 @@ AHEAD = 3
 ATTEMPTS = 2
 #: How long a scheduler is waited for.
 TIMEOUT = "20s"
+#: How long processes on this machine may take to answer, and how often an event loop is given ten seconds to start: on
+#: a busy machine these are no signs of death.
+PATIENCE, LOOPS = "300s", 12
 #: A wait that no sweep outlasts.
 NEVER = "1000d"
 GONE = "the scheduler is gone: the same command goes on"
@@ -233,8 +236,12 @@ def connected(
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             # Where a dead worker isn't back in time, Dask ends what restarts it, and starts no other.
-            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
-            cluster = stack.enter_context(_loopback_cluster(workers, security))
+            patient = {f"distributed.comm.timeouts.{name}": PATIENCE for name in ("connect", "tcp")}
+            never = {"distributed.deploy.lost-worker-timeout": NEVER}
+            stack.enter_context(dask.config.set(patient | never))
+            runner = _event_loop()
+            stack.callback(runner.stop)
+            cluster = stack.enter_context(_loopback_cluster(workers, security, runner.loop))
             client = stack.enter_context(Client(cluster, security=security, set_as_default=False))
             _leave_interrupts(client)
             yield client
@@ -262,7 +269,21 @@ def _leave_interrupts(client: Client) -> None:
     client.register_plugin(LeaveInterrupts())
 
 
-def _loopback_cluster(workers: int, security: Any) -> LocalCluster:
+def _event_loop() -> Any:
+    """A running event loop for a cluster: by itself it would wait ten seconds for one, and be left unclosed without."""
+    from distributed.utils import LoopRunner
+
+    for _ in range(LOOPS):
+        runner = LoopRunner()
+        with contextlib.suppress(AssertionError):  # it didn't start in time
+            runner.start()
+            return runner
+    raise StoreTrouble(
+        f"Dask's event loop didn't start within {10 * LOOPS} s, so busy is this machine: the same command goes on"
+    )
+
+
+def _loopback_cluster(workers: int, security: Any, loop: Any) -> LocalCluster:
     from distributed import LocalCluster
 
     try:
@@ -273,8 +294,9 @@ def _loopback_cluster(workers: int, security: Any) -> LocalCluster:
             dashboard_address="127.0.0.1:0",
             security=security,
             silence_logs=logging.CRITICAL,
+            loop=loop,
         )
-    except RuntimeError as error:  # killed while it started
+    except (RuntimeError, OSError) as error:  # killed while it started, or too slow to answer
         raise StoreTrouble(f"a worker didn't start: {error}") from error
 
 

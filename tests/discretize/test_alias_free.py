@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import discretize
 from discretize import (
     AliasFreeActivation,
     CNOActivation,
     FilteredLeakyReLU,
     Grid,
     IdealLowpass,
-    Polynomial,
+    PolynomialActivation,
     Samples,
     sample,
 )
@@ -36,7 +37,7 @@ def test_polynomials_need_an_oversampling_of_half_the_degree(dim: int, degree: i
     period = (12.0, 8.0, 6.0)[:dim]
     field = random_bandlimited(dim, 2, 0.49, period, seed=1)
     grid, t = Grid([int(p) for p in period], 1.0), [[0.3, 1.7, -2.9][:dim]]
-    sigma = Polynomial([0.1, 0.5, 0.3, -0.2, 0.1, 0.4][: degree + 1])
+    sigma = PolynomialActivation([0.1, 0.5, 0.3, -0.2, 0.1, 0.4][: degree + 1])
     layer = AliasFreeActivation(sigma)
     least = math.ceil((degree + 1) / 2)
     assert layer.oversampling == least
@@ -64,15 +65,15 @@ def test_alias_free_coefficients_are_learnt_per_channel() -> None:
     coefficients = noise(3, 3, seed=1)
 
     def result(c: Tensor, values: Tensor) -> Tensor:
-        layer = AliasFreeActivation(Polynomial(coefficients))
+        layer = AliasFreeActivation(PolynomialActivation(coefficients))
         f = Samples(values, Grid(8, 1.0))
         return torch.func.functional_call(layer, {"fn.coefficients": c}, f).values
 
     torch.autograd.gradcheck(result, (coefficients.requires_grad_(), x))
-    constant = Polynomial(torch.tensor([[1.0], [2.0], [3.0]]))(torch.zeros(4, 3))
+    constant = PolynomialActivation(torch.tensor([[1.0], [2.0], [3.0]]))(torch.zeros(4, 3))
     assert constant.tolist() == [[1.0, 2.0, 3.0]] * 4
     with pytest.raises(ValueError, match="coefficients for 3 channels, got 2"):
-        Polynomial(coefficients.detach())(torch.zeros(4, 2).double())
+        PolynomialActivation(coefficients.detach())(torch.zeros(4, 2).double())
 
 
 @pytest.mark.parametrize(
@@ -217,3 +218,14 @@ def test_radial_leaky_relu() -> None:
             bad(sample(field, grid))
     with pytest.raises(ValueError, match="in 1 dimensions"):
         FilteredLeakyReLU(radial=True)(Samples(noise(1, 8), Grid(8, 1.0)))
+
+
+def test_the_old_name_is_reachable_and_says_the_new_one():
+    """It leaves `import *` alone, where it hid the field of that name."""
+    with pytest.warns(DeprecationWarning, match="PolynomialActivation"):
+        old = discretize.Polynomial
+    assert old is PolynomialActivation
+    assert "Polynomial" not in vars(discretize)
+    assert "PolynomialActivation" in vars(discretize)
+    with pytest.raises(AttributeError, match="no attribute 'Polynom'"):
+        _ = discretize.Polynom

@@ -20,7 +20,7 @@ from discretize import (
     IdealLowpass,
     LearnablePolyphase,
     MaxPooling,
-    Polynomial,
+    PolynomialActivation,
     Samples,
     Stride,
     Upsampling,
@@ -471,4 +471,4 @@ def test_bad_input() -> None:
     with pytest.raises(TypeError, match="fn must be callable"):
         AliasFreeActivation(3)
     with pytest.raises(ValueError, match=r"shape \(p \+ 1,\) or \(c, p \+ 1\)"):
-        Polynomial(1.0)
+        PolynomialActivation(1.0)

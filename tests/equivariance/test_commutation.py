@@ -87,7 +87,7 @@ def test_layers_without_stride():
     cosets = by_matrix(coset_matrix(kernels, (6, 4)), grid)
     assert names(commutation(cosets, grid, 1))[0] == "2Z × Z"
     unshared = by_matrix(random(24, 24), grid)
-    assert names(commutation(unshared, grid, 1))[0] == "only 0"
+    assert names(commutation(unshared, grid, 1))[0] == "none"
 
 
 def test_an_invertible_layer_lets_every_translation_act():

@@ -43,13 +43,13 @@ def test_command() -> None:
         port = other.getsockname()[1]
     with running("--port", str(port)) as (url, run):
         assert url == f"http://127.0.0.1:{port}/"
-        with urllib.request.urlopen(f"{url}api/choices", timeout=30) as answer:
+        with urllib.request.urlopen(f"{url}api/choices", timeout=300) as answer:
             assert "noise" in json.load(answer)["menus"]["field"]
         asked = urllib.request.Request(url, headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="421"):
-            urllib.request.urlopen(asked, timeout=30)
+            urllib.request.urlopen(asked, timeout=300)
         run.send_signal(signal.SIGINT)
-        out, errors = run.communicate(timeout=30)
+        out, errors = run.communicate(timeout=300)
     assert run.returncode == 0
     assert "has stopped" in out
     assert errors == ""
@@ -62,13 +62,13 @@ def test_stopped_at_work() -> None:
     with running() as (url, run), contextlib.ExitStack() as stack:
         host, port = url.removeprefix("http://").strip("/").split(":")
         for path in ("curve", "view", "curve", None):
-            line = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            line = stack.enter_context(socket.create_connection((host, int(port)), timeout=300))
             if path is not None:
                 asked = f"POST /api/{path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
                 line.sendall(asked.encode() + head + body)
-        with urllib.request.urlopen(f"{url}api/choices", timeout=30):
+        with urllib.request.urlopen(f"{url}api/choices", timeout=300):
             run.send_signal(signal.SIGINT)
-        out, errors = run.communicate(timeout=60)
+        out, errors = run.communicate(timeout=300)
     assert run.returncode == 0
     assert "has stopped" in out
     assert "Traceback" not in errors
@@ -92,7 +92,7 @@ def test_opened_in_a_browser(
     command.run(ExploreSettings(open=wanted))
     url = capsys.readouterr().out.split()[4]
     if wanted:
-        assert opened.get(timeout=30) == url
+        assert opened.get(timeout=300) == url
     assert opened.empty()
 
 

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from discretize import Grid, Samples, sample
-from equivariance import measure
+from equivariance import judge, measure, sweep
 from equivariance.measuring.findings import findings, first_broken, shares, table
 from fields import Constant, Gaussians, PlaneWaves, random_bandlimited
+from layers import TorchModel
 from tests.equivariance.models import MODELS, SmallTransformer, plain, seeded
 
 EPS = np.finfo(float).eps
@@ -26,6 +27,13 @@ def _seeded():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+class Nothing(nn.Module):
+    """Zeros."""
+
+    def forward(self, x):
+        return 0 * x
 
 
 class Every(nn.Module):
@@ -131,7 +139,7 @@ def test_every_layer_agrees_with_resampling_its_maps():
                 expected = Samples(still, coarse).translate(by).resample(coarse).values
             else:
                 expected = still
-            error = (after - expected).flatten(1).norm(dim=1) / still.flatten(1).norm(dim=1)
+            error = (after - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1)
             found = torch.from_numpy(values(data, layer)[i])
             torch.testing.assert_close(found, error.detach(), rtol=1e-9, atol=1e-13)
 
@@ -157,9 +165,43 @@ def test_a_linear_layer_is_equivariant_between_pixels_too():
     data = measure(conv, size=(10, 12), **F64)
     found = row(data, "output")
     assert found.verdict == "exact"
-    assert found.subgroup == "all tested real translations"
+    assert found.subgroup == "every real translation tested"
     assert max(found.worst) < 1e-14
     assert found.interior < 1e-14
+    assert found.words[::2] == ("every real translation tested", "–")
+
+
+def test_what_a_layer_commutes_with_has_the_same_words_everywhere():
+    """A circular net without stride is as good here as in a sweep: Z × Z, and not broken for what lies between."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), nn.ReLU()).double()
+    field = random_bandlimited(2, 1, 0.4, 16.0, seed=0)
+    t = [[i / 2, j / 2] for i in range(5) for j in range(5)]
+    here = row(measure(net, field, t, size=(16, 16), padding="as is", **F64), "output")
+    swept = sweep({"net": TorchModel(net)}, {"F": field}, t, {"grid": Grid((16, 16), 1.0)})
+    (there,) = judge(swept, 1)
+    assert (
+        here.commutes_with == there.verdict.commutes_with == swept.commutes_with.item() == "Z × Z"
+    )
+    assert {here.verdict, there.verdict.kind} <= {"exact", "round-off"}
+    assert here.error_elsewhere == pytest.approx(there.verdict.error_elsewhere, rel=1e-6)
+    assert here.error_elsewhere > 1e-3
+    assert here.error_there <= 1e-14
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (nn.AdaptiveAvgPool2d(1), "invariant under every real translation tested"),
+        (nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1)), "invariant under 2Z × 2Z"),
+        (Nothing(), "constant: says nothing"),
+    ],
+)
+def test_invariants_and_constants_are_said_to_be_such(model, words):
+    t = [[i / 2, j / 2] for i in range(5) for j in range(5)]
+    model = nn.Sequential(model, nn.Flatten())
+    field = random_bandlimited(2, 1, 0.4, 16.0, seed=0) + Constant([1.0], 2)
+    found = row(measure(model, field, t, size=(16, 16), padding="as is", **F64), "output")
+    assert found.commutes_with == words
 
 
 # --- what is watched -----------------------------------------------------------------------------

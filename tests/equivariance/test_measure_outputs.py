@@ -150,9 +150,11 @@ def test_a_model_that_refuses_nan_has_no_interior_that_is_known() -> None:
     assert float(picky["error"].max()) > 1e-3
 
 
-def test_translations_that_are_no_fractions_have_no_group() -> None:
+def test_translations_that_are_no_fractions_have_words_too() -> None:
     data = measure(nn.ReLU(), NOISE, [[0.0], [math.pi]], size=(16,), padding="as is", **F64)
-    assert [f.subgroup for f in findings(data, "as is")] == ["unknown"]
+    (found,) = findings(data, "as is")
+    assert (found.commutes_with, found.error_there, found.verdict) == ("none", 0.0, "unknown")
+    assert found.error_elsewhere > 1e-3
 
 
 def test_border_and_aliasing_need_both_paddings() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from discretize import Grid, Samples, sample
-from equivariance import lie_derivative
+from equivariance import equivariance_error, lie_derivative
 from equivariance.eq_t import sinc_translated
 from equivariance.metrics import (
     crop_consistency,
@@ -21,6 +21,7 @@ from equivariance.metrics import (
     worst_case,
 )
 from fields import PlaneWaves, random_bandlimited
+from layers import TorchModel
 from tests.equivariance.models import MODELS, seeded
 
 GRID = Grid((16, 16), 1.0)
@@ -422,3 +423,19 @@ def test_models_without_a_floating_point_output_have_none():
 
     with pytest.raises(ValueError, match="no floating point tensor"):
         lie_derivative(Indices(), size=(8, 8))
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_one_definition_of_the_relative_error(size):
+    """Also where the output has waves at Nyquist, whose size changes as they are moved by parts of a sample."""
+    field = random_bandlimited(2, 1, 0.49, float(size), seed=3)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), torch.nn.Hardtanh(-1e-3, 1e-3)
+    ).double()
+    t = [[0.5, 0.5], [0.3, 0.0], [1.0, 2.0]]
+    grid = Grid((size, size), 1.0)
+    with torch.no_grad():
+        expected = equivariance_error(TorchModel(model), field, t, grid)
+    found = relative_l2(model, field, t, size=(size, size), dtype=torch.float64)[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    assert float(found[0]) > 0.1

@@ -62,7 +62,7 @@ def test_the_table_is_the_worst_of_the_errors(done):
     (row,) = (r for r in whole.rows if r[:2] == ["as is", "layer3"])
     assert row[whole.header.index("8")] == f"{worst:.1e}"
     assert len(whole.rows) == 2 * done.data.sizes["layer"]
-    assert row in stages(done.data).rows
+    assert row[:-2] in stages(done.data).rows  # both errors are the worst of the others
 
 
 def test_multiples_are_those_of_each_layer(done):

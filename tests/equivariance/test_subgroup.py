@@ -1,14 +1,13 @@
 """The group of translations that pass, against lattices written down by hand."""
 
 import itertools
-from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equivariance.subgroup import subgroup
+from equivariance.subgroup import snapped, subgroup
 
 EIGHTHS = [k / 8 for k in range(33)]
 #: Along x1, along x2 and along the diagonal, in eighths of a pixel, up to 4 pixels.
@@ -26,7 +25,7 @@ def multiple(x: float, step: float) -> bool:
 @pytest.mark.parametrize(
     ("member", "name"),
     [
-        (lambda x, y: True, "all tested real translations"),
+        (lambda x, y: True, "every real translation tested"),
         (lambda x, y: multiple(x, 1) and multiple(y, 1), "Z × Z"),
         (lambda x, y: multiple(x, 2) and multiple(y, 2), "2Z × 2Z"),
         (lambda x, y: multiple(x, 4) and multiple(y, 4), "4Z × 4Z"),
@@ -36,7 +35,7 @@ def multiple(x: float, step: float) -> bool:
         (lambda x, y: multiple(x, 0.125) and multiple(y, 1), "(1/8)Z × Z"),
         (lambda x, y: multiple(x, 2) and y == 0, "2Z × {0}"),
         (lambda x, y: multiple(y, 2) and x == 0, "{0} × 2Z"),
-        (lambda x, y: (x, y) == (0, 0), "only 0"),
+        (lambda x, y: (x, y) == (0, 0), "none"),
         # the quincunx: neither the product of its axes, nor all of Z × Z
         (
             lambda x, y: multiple(x, 1) and multiple(x + y, 2),
@@ -65,14 +64,14 @@ def test_what_is_no_group_is_said_to_be_none(passing, missing):
     group = subgroup(tested, [x in passing for (x,) in tested])
     assert not group.is_subgroup
     assert group.missing == (missing,)
-    assert group.name == f"no subgroup: {Fraction(missing)} is missing"
+    assert group.name == f"no group: {len(passing)} of 33 tested"
 
 
 def test_a_diagonal_that_breaks_is_noticed():
     """Both axes pass at every integer, and their sums don't."""
     group = group_of(lambda x, y: multiple(x, 1) and multiple(y, 1) and 0 in (x, y))
     assert group.missing == (1.0, 1.0)
-    assert group.name == "no subgroup: (1, 1) is missing"
+    assert group.name == "no group: 11 of 99 tested"  # five on either axis, and 0 on the diagonal
 
 
 def test_one_translation_that_fails_by_chance_is_noticed():
@@ -117,6 +116,34 @@ def test_every_lattice_is_found_again(a, b):
     assert subgroup(tested, held).missing == (0.0, 0.0)
 
 
+#: Random real translations, which are no fractions of anything.
+REAL = np.random.default_rng(0).uniform(-8, 8, (20, 2))
+
+
+def test_real_translations_pass_all_or_are_no_group():
+    """None of them lies on a lattice: those that pass make no closed group, unless all do."""
+    whole = np.array(list(itertools.product(range(4), repeat=2)), dtype=float)
+    tested = np.concatenate([whole, REAL])
+    on_grid = (tested == tested.round()).all(1)
+    assert subgroup(tested, np.ones(36)).name == "every real translation tested"
+    assert subgroup(tested, on_grid).name == "Z × Z"
+    assert subgroup(tested, on_grid & (tested % 2 == 0).all(1)).name == "2Z × 2Z"
+    assert subgroup(REAL, np.zeros(20)).name == "none"
+    some = on_grid | (np.arange(36) < 21)  # five real ones
+    found = subgroup(tested, some)
+    assert (found.name, found.is_subgroup) == ("no group: 21 of 36 tested", False)
+    assert found.missing == tuple(REAL[5])
+
+
+@pytest.mark.parametrize("spacing", [0.1, 0.3, 1.0, 7.0])
+def test_what_was_rounded_to_float32_stands_for_its_fraction(spacing):
+    tested = np.array([[k / 4] for k in range(33)])
+    rounded = (tested * spacing).astype(np.float32).astype(float) / spacing
+    assert subgroup(rounded, np.arange(33) % 8 == 0).name == "2Z"
+    np.testing.assert_array_equal(snapped(rounded), tested)
+    np.testing.assert_array_equal(snapped(REAL), REAL)
+
+
 def test_decimal_fractions_are_understood():
     tested = [(k / 5,) for k in range(21)]
     assert subgroup(tested, [k % 5 == 0 for k in range(21)]).name == "Z"
@@ -125,7 +152,6 @@ def test_decimal_fractions_are_understood():
 @pytest.mark.parametrize(
     ("translations", "passes", "message"),
     [
-        ([[0.0], [2**0.5]], [True, True], "fractions of the grid's spacing"),
         ([[0.0], [np.nan]], [True, True], "finite"),
         ([0.0, 1.0], [True, True], "shape"),
         (np.zeros((0, 2)), [], "shape"),

@@ -62,7 +62,7 @@ def test_invariants_in_a_sweep(data) -> None:
 
 
 def test_dimensions_coordinates_and_units(data) -> None:
-    assert list(data.data_vars) == ["error"]
+    assert list(data.data_vars) == ["error", "commutes_with", "error_there", "error_elsewhere"]
     assert data.error.dims == ("layer", "field", "grid", "translation")
     assert data.error.dtype == np.float64
     for name, keys in [("layer", LAYERS), ("field", FIELDS), ("grid", GRIDS)]:
@@ -174,3 +174,26 @@ def test_outputs_that_ignore_their_input_are_invariant() -> None:
 def test_fields_are_fields() -> None:
     with pytest.raises(TypeError, match="fields must be Fields, 'grid' is a Grid"):
         sweep(LAYERS, {**FIELDS, "grid": GRIDS["16"]}, T, GRIDS)
+
+
+def test_a_sweep_says_what_each_layer_commutes_with() -> None:
+    """In spacings of its grid; also for layers in float32, and random real translations."""
+    whole = torch.tensor([[i / 4, j / 4] for i in range(9) for j in range(9)], dtype=torch.float64)
+    random = 9 * torch.rand(9, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    layers = {"none": CONV, "stride": LAYERS["stride 2"], "square": LAYERS["square"]}
+    points = torch.cat([POINTS + k for k in range(9)])
+    for t in (whole, torch.cat([whole, random])):
+        data = sweep(layers, {"F": FIELDS["0"]}, t, GRIDS, points=points)
+        names = {g: data.commutes_with.sel(grid=g, field="F").values.tolist() for g in GRIDS}
+        assert names == {
+            "continuous": ["every real translation tested"] * 3,
+            "16": ["Z × Z", "2Z × 2Z", "Z × Z"],
+            "32": ["Z × Z", "2Z × 2Z", "every real translation tested"],
+        }
+        there, elsewhere = data.error_there.sel(field="F"), data.error_elsewhere.sel(field="F")
+        assert float(there.max()) <= 1e-13
+        assert float(elsewhere.sel(grid="16").min()) > 1e-3
+        assert bool(elsewhere.sel(grid="continuous").isnull().all())
+    low = random_bandlimited(2, 1, 0.4, 16.0, seed=0, dtype=torch.float32)
+    data = sweep({"square": lambda f: f * f}, {"F": low}, whole, {"16": GRIDS["16"]})
+    assert (data.attrs["dtype"], data.commutes_with.item()) == ("float32", "Z × Z")

@@ -1,5 +1,6 @@
 """Sweeps on a Dask cluster that was started elsewhere: what is asked of it, and what is said where it fails."""
 
+import itertools
 import logging
 import re
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import replace
 import dask
 import pytest
 from distributed import LocalCluster
+from distributed.utils import LoopRunner
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
@@ -51,6 +53,27 @@ random = {{ bandlimit = 0.4, period = 12.0 }}
 {layer}
 """
 TASK = (0,) * 6
+
+
+def test_an_event_loop_that_starts_late_is_waited_for(monkeypatch) -> None:
+    """Where it didn't start in time, Dask has an AssertionError."""
+    start, late = LoopRunner.start, iter([True] * 3)
+
+    def slow(runner) -> None:
+        assert not next(late, False)
+        start(runner)
+
+    monkeypatch.setattr(LoopRunner, "start", slow)
+    with connected(workers=1) as client:
+        assert sum(client.nthreads().values()) == 1
+    late = itertools.repeat(True)
+    with (
+        pytest.raises(StoreTrouble, match="event loop didn't start within 120 s"),
+        connected(workers=1),
+    ):
+        pass
+
+
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 OPENSSL = shutil.which("openssl")
 tls = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")

@@ -339,8 +339,8 @@ DISCRETIZE = [
         | {"clamp": 256.0, "radial": False},
     ),
     Entry(
-        "Polynomial",
-        lambda **a: ly.Pointwise(dz.Polynomial(**a)),
+        "PolynomialActivation",
+        lambda **a: ly.Pointwise(dz.PolynomialActivation(**a)),
         {"coefficients": [0.1, 0.5, 0.3]},
     ),
     Entry("Upsampling", dz.Upsampling, {"s": (2, 2), "fill": "blur", "taps": 4}),

@@ -25,7 +25,7 @@ from equivariance.measuring.telling import (
 )
 from equivariance.plots import STYLES
 from equivariance.table import number
-from equivariance.verdict import CLASSES, classes, tolerance
+from equivariance.verdict import CLASSES, COLUMNS, classes, tolerance
 
 TITLE = "Where a residual network stops being translation equivariant"
 PICTURES = ("model", "model-maps", "model-layers")
@@ -135,16 +135,18 @@ def table(data: xr.Dataset) -> Table:
     for padding in data["padding"].to_numpy():
         cells = error.sel(padding=padding).to_numpy()
         for row, each in zip(findings(data, str(padding)), cells, strict=True):
-            last = [number(row.interior), row.verdict, row.subgroup]
+            last = [number(row.interior), row.verdict, *row.words]
             rows.append([str(padding), row.layer, row.stride_text, *map(number, each), *last])
     header = ["padding", "layer", "stride", *dividing]
-    return Table([*header, "interior", "verdict", "equivariant under"], rows)
+    return Table([*header, "interior", "verdict", *COLUMNS], rows)
 
 
 def stages(data: xr.Dataset) -> Table:
     """The rows of the stages."""
     whole = table(data)
-    return Table(whole.header, [row for row in whole.rows if row[1] in STAGES])
+    shown = len(whole.header) - 2  # both errors are the worst of those by divisor
+    rows = [row[:shown] for row in whole.rows if row[1] in STAGES]
+    return Table(whole.header[:shown], rows)
 
 
 def text(data: xr.Dataset) -> str:

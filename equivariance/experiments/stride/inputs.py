@@ -9,6 +9,7 @@ import torch
 from skimage.data import camera
 from torch import Tensor
 
+from discretize.trigonometric import below, filtered
 from equivariance.bad_input import BadInput
 from equivariance.experiments.stride.settings import StrideSettings
 from fields import Field, Interpolated, random_bandlimited
@@ -29,10 +30,10 @@ def inputs(settings: StrideSettings) -> dict[str, Input]:
 
 
 def random(settings: StrideSettings) -> Input:
-    """A random trigonometric sum."""
-    field = random_bandlimited(
-        2, 1, bandlimit=settings.bandlimit, period=float(settings.size), seed=settings.seed
-    )
+    """A random trigonometric sum, as all inputs without waves at Nyquist."""
+    below_nyquist = (settings.size - 1) / 2 / settings.size
+    limit = min(settings.bandlimit, below_nyquist)
+    field = random_bandlimited(2, 1, limit, period=float(settings.size), seed=settings.seed)
     coarse = 0.5 / settings.stride
     side = "below" if settings.bandlimit < coarse else "not below"
     about = (
@@ -45,16 +46,28 @@ def random(settings: StrideSettings) -> Input:
 def photograph(settings: StrideSettings) -> Input:
     """The photograph, averaged over blocks, as the periodic field through these averages."""
     pixels, name = _pixels(settings.image)
-    values, block = _averaged(pixels, settings.size, name)
+    averaged, block = _averaged(pixels, settings.size, name)
+    values = _below_nyquist(averaged)
+    share = float((averaged - values).square().sum() / averaged.square().sum().clamp(min=1e-300))
     about = (
         f"{name}, {pixels.shape[0]} × {pixels.shape[1]} pixels, averaged over blocks of {block} × {block} "
         f"to {settings.size} × {settings.size} (averaged, not every {block}th taken, which would alias). The field "
-        "is the trigonometric interpolant through these values. That it continues periodically, on a torus, is a "
+        "is the trigonometric interpolant through these values, without the waves at Nyquist, two pixels long along "
+        f"either axis ({share:.1%} of its squares), which no grid can translate by parts of a pixel. "
+        "That it continues periodically, on a torus, is a "
         "choice: it makes every translation possible without anything unknown entering at the border, and puts jumps "
         "where opposite borders meet."
     )
-    title = f"photograph, averaged over blocks of {block} × {block}, periodic"
+    title = f"photograph, averaged over blocks of {block} × {block}, periodic, below Nyquist"
     return Input(Interpolated(values[None], 1.0), title, about)
+
+
+def _below_nyquist(values: Tensor) -> Tensor:
+    """Values (X1, X2) without the waves of two samples' length along either axis, which an odd size doesn't have."""
+    for axis in range(2):
+        size = values.shape[axis]
+        values = filtered(values, below(size, size), axis - 2, 2)
+    return values
 
 
 def _pixels(path: Path | None) -> tuple[Tensor, str]:

@@ -1,9 +1,10 @@
-"""One small network with five ways of subsampling.
+"""One small network with six ways of subsampling.
 
     convolution 3×3 → ReLU → subsampling → convolution 3×3 → ReLU
 
-Weights are the same in all of them. The taps of the second convolution lie `stride` pixels apart, so that they fit
-the coarse grid; on a Field, which has no grid, a stride does nothing, and the same network is a continuous one.
+In the last of them the activation is a polynomial without aliases, and the subsampled grid moves along with the input.
+Weights are the same in all of them. The taps of the second convolution lie `stride` pixels apart, so that they fit the
+coarse grid; on a Field, which has no grid, a stride does nothing, and the same network is a continuous one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from discretize import BlurPool, EquivariantSubsampling, Stride
+from discretize import (
+    AliasFreeActivation,
+    BlurPool,
+    ComovingSubsampling,
+    EquivariantSubsampling,
+    Stride,
+)
 from equivariance.experiments.stride.settings import StrideSettings
 from fields import Box
 from layers import Conv, MaxPool, Pointwise
@@ -33,7 +40,7 @@ class Network:
     about : str
         What subsamples.
     predicted : int
-        Its discretization is equivariant under translations by multiples of so many pixels.
+        Its discretization is equivariant under translations by multiples of so many pixels; 0: by any real vector.
     """
 
     module: nn.Module
@@ -42,13 +49,13 @@ class Network:
 
 
 def networks(settings: StrideSettings) -> dict[str, Network]:
-    """The five networks, by name."""
+    """The six networks, by name."""
     s = settings.stride
     first, second = _convolutions(settings)
     relu = Pointwise(torch.relu)
 
-    def network(*subsampling: nn.Module) -> nn.Module:
-        return nn.Sequential(first, relu, *subsampling, second, relu)
+    def network(*subsampling: nn.Module, activation: nn.Module = relu) -> nn.Module:
+        return nn.Sequential(first, activation, *subsampling, second, activation)
 
     return {
         "no stride": Network(network(), "nothing: the grid stays as fine as it was", 1),
@@ -67,6 +74,12 @@ def networks(settings: StrideSettings) -> dict[str, Network]:
             network(EquivariantSubsampling(s)),
             f"every {ordinal(s)} point is kept, from the residue of the strongest point on (Xu et al. 2021)",
             1,
+        ),
+        "comoving subsampling": Network(
+            network(ComovingSubsampling(s), activation=AliasFreeActivation()),
+            f"every {ordinal(s)} point of a grid that begins at any real place, which the phases of the features' "
+            "waves predict; polynomials without aliases (Michaeli et al. 2023) in place of ReLU",
+            0,
         ),
     }
 

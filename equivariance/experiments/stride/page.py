@@ -18,8 +18,9 @@ from equivariance.experiments.stride.inputs import inputs
 from equivariance.experiments.stride.networks import OUTPUTS, networks, ordinal
 from equivariance.experiments.stride.settings import StrideSettings
 from equivariance.plots import error_curves
+from equivariance.subgroup import EVERYTHING
 from equivariance.table import aligned, number
-from equivariance.verdict import Row, tolerance
+from equivariance.verdict import CLASSES, COLUMNS, Row, tolerance
 from equivariance.verdict import judge as verdicts
 
 TITLE = "What a stride does to translation equivariance"
@@ -39,18 +40,19 @@ def rows(data: xr.Dataset) -> list[Row]:
 def predicted(data: xr.Dataset) -> dict[tuple[str, str], str]:
     """The group of translations that theory says, by layer and grid."""
     settings = stored_settings(StrideSettings(), data)
-    everything = "all tested real translations" if settings.steps > 1 else "Z × Z"
+    everything = EVERYTHING if settings.steps > 1 else "Z × Z"
     names: dict[tuple[str, str], str] = {}
     for name, net in networks(settings).items():
         step = "Z" if net.predicted == 1 else f"{net.predicted}Z"
-        names |= {(name, "continuous"): everything, (name, "grid"): f"{step} × {step}"}
+        on_grid = f"{step} × {step}" if net.predicted else everything
+        names |= {(name, "continuous"): everything, (name, "grid"): on_grid}
     return names
 
 
 def judge(data: xr.Dataset) -> list[Finding]:
     """Whether every group is as predicted."""
     found, theory = rows(data), predicted(data)
-    agreeing = sum(row.verdict.subgroup.name == theory[row.layer, row.grid] for row in found)
+    agreeing = sum(row.verdict.commutes_with == theory[row.layer, row.grid] for row in found)
     measured = f"{agreeing} of {len(found)}"
     return [
         Finding("groups of translations are as predicted", measured, agreeing == len(found)),
@@ -59,12 +61,11 @@ def judge(data: xr.Dataset) -> list[Finding]:
 
 def table(data: xr.Dataset) -> Table:
     """A row for each network, field and way to run it."""
-    header = ["field", "grid", "network", "multiples", "others", "between", "verdict"]
     cells = [
-        [r.field, r.grid, r.layer, *map(number, r.classes), r.verdict.kind, r.verdict.subgroup.name]
+        [r.field, r.grid, r.layer, *r.verdict.words, *map(number, r.classes), r.verdict.kind]
         for r in rows(data)
     ]
-    return Table([*header, "equivariant under"], cells)
+    return Table(["field", "grid", "network", *COLUMNS, *CLASSES, "verdict"], cells)
 
 
 def text(data: xr.Dataset) -> str:
@@ -72,14 +73,14 @@ def text(data: xr.Dataset) -> str:
     settings = stored_settings(StrideSettings(), data)
     s, whole = settings.stride, table(data)
     parts = [
-        f"Relative equivariance error: the worst over translations by multiples of {s} pixels, by\n"
-        "other whole pixels, and between pixels."
+        "Which of the tested translations each network commutes with, the worst relative error there,\n"
+        "and the worst elsewhere."
     ]
     for name, title in titles(data).items():
         for grid, way in GRIDS.items():
-            cells = [row[2:] for row in whole.rows if row[:2] == [name, grid]]
+            cells = [row[2:6] for row in whole.rows if row[:2] == [name, grid]]
             heading = f"{title}: {way.format(settings.size)}"
-            parts.append(f"{heading}\n{aligned(whole.header[2:], cells)}")
+            parts.append(f"{heading}\n{aligned(whole.header[2:6], cells)}")
     parts.append(
         f"0 is exact, up to {tolerance():.0e} is round-off. Z are the whole pixels, {s}Z the multiples of {s}."
     )

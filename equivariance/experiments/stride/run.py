@@ -1,10 +1,9 @@
-"""The experiment `stride`: five ways of subsampling, two fields, translations by parts of pixels."""
+"""The experiment `stride`: six ways of subsampling, two fields, translations by parts of pixels."""
 
 from __future__ import annotations
 
 import logging
 
-import numpy as np
 import torch
 import xarray as xr
 
@@ -15,8 +14,8 @@ from equivariance.experiments.stride.networks import networks
 from equivariance.experiments.stride.settings import StrideSettings
 from equivariance.provenance import as_json
 from equivariance.sweep import sweep
-from equivariance.verdict import Row, tolerance
 from equivariance.verdict import judge as verdicts
+from equivariance.verdict import tolerance
 
 log = logging.getLogger(__name__)
 
@@ -65,22 +64,11 @@ def translations(settings: StrideSettings) -> tuple[torch.Tensor, list[str]]:
 
 
 def labelled(data: xr.Dataset, stride: int) -> xr.Dataset:
-    """The errors together with the verdicts on them."""
-    dims = ("layer", "field", "grid")
-    by_name: dict[tuple[str, str, str], Row] = {
-        (row.layer, row.field, row.grid): row for row in verdicts(data, stride)
-    }
-    labels = [data[dim].to_numpy() for dim in dims]
-    cells = np.array(
-        [
-            [
-                [(v.kind, v.subgroup.name) for v in (by_name[a, b, c].verdict for c in labels[2])]
-                for b in labels[1]
-            ]
-            for a in labels[0]
-        ]
-    )
+    """The errors and what they say with the verdicts, and the groups, of each network, field and grid."""
+    kinds = xr.full_like(data["commutes_with"], "", dtype="U10")
+    for row in verdicts(data, stride):
+        kinds.loc[{"layer": row.layer, "field": row.field, "grid": row.grid}] = row.verdict.kind
     return data.assign(
-        verdict=(dims, cells[..., 0], {"tolerance": tolerance()}),
-        subgroup=(dims, cells[..., 1], {"long_name": "translations with round-off error"}),
+        verdict=kinds.assign_attrs({"long_name": "verdict", "tolerance": tolerance()}),
+        subgroup=data["commutes_with"],
     )

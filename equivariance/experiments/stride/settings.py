@@ -14,7 +14,7 @@ from equivariance.experiments.settings import Settings
 class StrideSettings(Settings):
     """Measure what a stride does to translation equivariance.
 
-    A small network with five ways of subsampling meets a photograph and a random band-limited field, moved by fractions
+    A small network with six ways of subsampling meets a photograph and a random band-limited field, moved by fractions
     of a pixel. The errors come with a verdict each, and are written to a NetCDF file, pictures and an HTML page.
     """
 
