@@ -113,6 +113,26 @@ class Phase:
         else:
             assert isinstance(f, Field)
             found = coefficients_of_field(f, waves, periods, self.rtol)
+        return self._told(f, found, waves, lengths)
+
+    def with_nyquist(self, f: Samples, modulus: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict for periodic samples, and tell the share (*batch,) of their energy in waves at Nyquist.
+
+        These square to the energy's waves of wavelength h: what the prediction has transformed anyway.
+        """
+        lengths, periods = domain_of(f, modulus)
+        waves = [self._waves(p, m) for p, m in zip(periods, lengths, strict=True)]
+        more = [[*w, h] for w, h in zip(waves, f.grid.spacing, strict=True)]
+        found = coefficients_of_samples(f, more, periods)
+        rest = torch.ones_like(found[0][..., 0].real)
+        for c in found:
+            mean, top = c[..., 0].real, c[..., -1].real.clamp(min=0)
+            rest = rest * torch.where(top > 0, (mean - top) / (mean + top), 1.0)
+        return *self._told(f, [c[..., :-1] for c in found], waves, lengths), 1 - rest
+
+    def _told(
+        self, f: FeatureMap, found: list[Tensor], waves: list[list[float]], lengths: Sequence[float]
+    ) -> tuple[Tensor, Tensor]:
         columns = [_origin(c, w) for c, w in zip(found, waves, strict=True)]
         offset, confidence = (torch.stack(column, dim=-1) for column in zip(*columns, strict=True))
         return from_offset(f, offset, lengths), confidence.expand(*f.batch, f.dim)

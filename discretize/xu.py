@@ -185,8 +185,9 @@ class EquivariantChain(nn.Module):
     Notes
     -----
     Promise as for EquivariantSubsampling, with the product of all strides for s. The origin of the last grid modulo the
-    period is the pose of the input, to the last stride's accuracy: where the strides' product is the whole shape, values are an invariant code, and the
-    origin is the pose. To decode, apply the `upsampling` partners of `subsamplings` in reverse.
+    period is the pose of the input, to the last stride's accuracy: where the strides' product is the whole shape,
+    values are an invariant code, and the origin is the pose. To decode, apply the `upsampling` partners of
+    `subsamplings` in reverse.
 
     Examples
     --------
