@@ -13,6 +13,7 @@ from discretize.lowpass import IdealLowpass as IdealLowpass
 from discretize.polyphase import AdaptivePolyphase as AdaptivePolyphase
 from discretize.polyphase import PolyphaseSubsampling as PolyphaseSubsampling
 from discretize.prefilter import Prefilter as Prefilter
+from discretize.promises import LowConfidence as LowConfidence
 from discretize.refinement import NotResolved as NotResolved
 from discretize.samples import Samples as Samples
 from discretize.sampling import sample as sample

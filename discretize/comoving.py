@@ -20,8 +20,18 @@ from torch import Tensor
 
 from discretize.grid import Grid, divides
 from discretize.origins import EPSILON, Phase, Predictor
+from discretize.promises import (
+    DROP,
+    confidence_bound,
+    handling,
+    nyquist_share,
+    warn_of_confidence,
+    warn_of_nyquist,
+    without_nyquist,
+)
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling
+from discretize.ties import tracing
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
@@ -44,6 +54,19 @@ class ComovingSubsampling(Subsampling):
         It must divide the shape of the grid, which is periodic.
     predictor : Predictor
         Of the origin Φ modulo s·h: the phase of the energy's wave of that length unless given.
+    nyquist : {"keep", "drop"}, optional
+        "drop" leaves waves at Nyquist out first: no array holds all their translates. "keep" says that they are meant.
+        Unless given they are kept, with a warning.
+    bound : float, optional
+        Confidence below which it warns: √eps of the input's dtype, 1.5e-8 or 3.5e-4, unless given; 0 never warns.
+
+    Warns
+    -----
+    AliasingWarning
+        Where more than 1e-8 of the input's energy (2e-6 in float32) lies at Nyquist: with its share.
+    LowConfidence
+        Where an origin is unknown: the output moves along as a function, but not index by index, so that a pointwise
+        non-linearity behind it undoes the promise.
 
     Notes
     -----
@@ -70,11 +93,18 @@ class ComovingSubsampling(Subsampling):
     True
     """
 
-    def __init__(self, s: Any, predictor: Predictor | None = None) -> None:
+    def __init__(
+        self,
+        s: Any,
+        predictor: Predictor | None = None,
+        nyquist: str | None = None,
+        bound: float | None = None,
+    ) -> None:
         super().__init__(s)
         self.predictor = (
             Phase() if predictor is None else arguments.function(predictor, "predictor", WHAT)
         )
+        self.nyquist, self.bound = handling(nyquist), confidence_bound(bound)
 
     @property
     def upsampling(self) -> Upsampling:
@@ -82,14 +112,31 @@ class ComovingSubsampling(Subsampling):
         return Upsampling(self.s, "fourier")
 
     def with_confidence(self, f: Samples) -> tuple[Samples, Tensor]:
-        """The subsampled map, and the confidence (*batch, d) of its origin."""
+        """The subsampled map, and the confidence (*batch, d) of its origin; it warns of waves at Nyquist only."""
+        return self._moved(f, stacklevel=3)
+
+    def _moved(self, f: Samples, stacklevel: int) -> tuple[Samples, Tensor]:
         strides = checks.integers(self.s, f.dim, "stride")
-        values, offset, confidence = comoved(f, strides, self.predictor, blend=True)
+        values, offset, confidence, share = comoved(
+            f, strides, self.predictor, blend=True, nyquist=self.nyquist
+        )
+        warn_of_nyquist(share, f.dtype, stacklevel)
         origin = f.grid.origin + offset.to(f.grid.origin.device)
         return f._with(values, f.grid.stride(strides).replace(origin=origin)), confidence
 
     def _subsampled(self, f: Samples) -> Samples:
-        return self.with_confidence(f)[0]
+        out, confidence = self._moved(f, stacklevel=6)
+        strided = confidence[..., [s > 1 for s in checks.integers(self.s, f.dim, "stride")]]
+        warn_of_confidence(
+            strided,
+            f.dtype,
+            self.bound,
+            "values don't move along index by index (as a function they do): before a pointwise non-linearity put an "
+            "alias-free activation in front, or wrap the whole model in equivariance.Comoving; bound=0 says that it is "
+            "meant",
+            stacklevel=5,
+        )
+        return out
 
     def extra_repr(self) -> str:
         """Stride and predictor."""
@@ -102,8 +149,9 @@ def comoved(
     predictor: Predictor,
     modulus: Any = None,
     blend: bool = False,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Values on the comoving grid, its origin less that of the grid, in length units, and the confidence.
+    nyquist: str | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Values on the comoving grid, its origin less that of the grid, the confidence, and what lies at Nyquist.
 
     Parameters
     ----------
@@ -114,6 +162,15 @@ def comoved(
         Of the origin; strides times spacing unless given.
     blend : bool
         Whether to blend the waves at and above the coarse Nyquist frequency by the confidence.
+    nyquist : {"keep", "drop"}, optional
+        What to do with waves at Nyquist.
+
+    Returns
+    -------
+    values, offset, confidence : Tensor
+        The offset in length units.
+    share : Tensor, shape (*batch,), or None
+        Of energy in waves at Nyquist, unless `nyquist` says what to do with them.
     """
     if f.grid.boundary != "periodic":
         raise ValueError(
@@ -124,9 +181,17 @@ def comoved(
     grid = Grid(f.grid.shape, f.grid.spacing)
     lengths = [s * h for s, h in zip(strides, f.grid.spacing, strict=True)]
     dim, lead = f.dim, f.values.shape[: -f.dim - 1]
+    ask, modulus = nyquist is None and not tracing(), lengths if modulus is None else modulus
 
     def moved(part: Tensor) -> tuple[Tensor, ...]:
-        origin, confidence = predictor(f._with(part, grid), lengths if modulus is None else modulus)
+        if nyquist == DROP:
+            part = without_nyquist(part, dim)
+        here, shared = f._with(part, grid), list[Tensor]()
+        if ask and isinstance(predictor, Phase):
+            origin, confidence, *shared = predictor.with_nyquist(here, modulus)
+        else:
+            origin, confidence = predictor(here, modulus)
+            shared = [nyquist_share(part, dim)] if ask else []
         if blend:  # an axis without a stride keeps all its waves from any origin, its own too
             origin = origin * origin.new_tensor([s > 1 for s in strides])
         steps = (origin / origin.new_tensor(grid.spacing)).to(part.device)
@@ -137,14 +202,11 @@ def comoved(
                 for i, (n, s) in enumerate(zip(grid.shape, strides, strict=True))
             ]
             waves = [w * share for w, share in zip(waves, shares, strict=True)]
-        return resampled(part, waves, strides), origin, confidence
+        return resampled(part, waves, strides), origin, confidence, *shared
 
-    values, origin, confidence = in_chunks(moved, f.values.reshape(-1, *f.values.shape[-dim - 1 :]))
-    return (
-        values.reshape(*lead, *values.shape[1:]),
-        origin.reshape(*lead, dim),
-        confidence.reshape(*lead, dim),
-    )
+    columns = in_chunks(moved, f.values.reshape(-1, *f.values.shape[-dim - 1 :]))
+    values, origin, confidence, *share = (c.reshape((*lead, *c.shape[1:])) for c in columns)
+    return values, origin, confidence, share[0].detach() if share else None
 
 
 def _weights(confidence: Tensor, size: int, stride: int) -> Tensor:

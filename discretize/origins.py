@@ -38,6 +38,8 @@ from fields.lattice import split
 
 #: Below this confidence a phase is noise: its gradient is cut off, and comoving grids drop what depends on it.
 EPSILON = 1e-6
+#: Confidences this close to the largest, relative to it, count as equal: rounding and quadrature don't choose.
+TOLD = 1e-3
 
 
 class Predictor(Protocol):
@@ -68,7 +70,7 @@ class Phase:
     ----------
     multiple : int or "strongest"
         m. "strongest" takes, of all m for which m·M divides the period, the one with the largest confidence, element
-        by element and axis by axis; of equals the smallest m.
+        by element and axis by axis; of those within 0.1 % of it the smallest m.
     rtol : float
         On a Field: accuracy of the quadrature of C, relative to C(0); 64 eps of its dtype where that is more.
 
@@ -111,6 +113,26 @@ class Phase:
         else:
             assert isinstance(f, Field)
             found = coefficients_of_field(f, waves, periods, self.rtol)
+        return self._told(f, found, waves, lengths)
+
+    def with_nyquist(self, f: Samples, modulus: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict for periodic samples, and tell the share (*batch,) of their energy in waves at Nyquist.
+
+        These square to the energy's waves of wavelength h: what the prediction has transformed anyway.
+        """
+        lengths, periods = domain_of(f, modulus)
+        waves = [self._waves(p, m) for p, m in zip(periods, lengths, strict=True)]
+        more = [[*w, h] for w, h in zip(waves, f.grid.spacing, strict=True)]
+        found = coefficients_of_samples(f, more, periods)
+        rest = torch.ones_like(found[0][..., 0].real)
+        for c in found:
+            mean, top = c[..., 0].real, c[..., -1].real.clamp(min=0)
+            rest = rest * torch.where(top > 0, (mean - top) / (mean + top), 1.0)
+        return *self._told(f, [c[..., :-1] for c in found], waves, lengths), 1 - rest
+
+    def _told(
+        self, f: FeatureMap, found: list[Tensor], waves: list[list[float]], lengths: Sequence[float]
+    ) -> tuple[Tensor, Tensor]:
         columns = [_origin(c, w) for c, w in zip(found, waves, strict=True)]
         offset, confidence = (torch.stack(column, dim=-1) for column in zip(*columns, strict=True))
         return from_offset(f, offset, lengths), confidence.expand(*f.batch, f.dim)
@@ -193,7 +215,7 @@ class Strongest:
     Parameters
     ----------
     predictors : sequence of Predictor
-        Of equals the first wins.
+        The first wins whose confidence is within 0.1 % of the largest.
 
     Notes
     -----
@@ -220,7 +242,7 @@ class Strongest:
         pairs = [predictor(f, modulus) for predictor in self.predictors]
         origins = torch.stack([origin for origin, _ in pairs])
         confidences = torch.stack([confidence for _, confidence in pairs])
-        best = confidences.argmax(0, keepdim=True)
+        best = first_of_largest(confidences, 0)
         return origins.gather(0, best.expand_as(origins[:1]))[0], confidences.gather(0, best)[0]
 
 
@@ -257,11 +279,17 @@ def from_offset(f: FeatureMap, offset: Tensor, lengths: Sequence[float]) -> Tens
     return offset.expand(*f.batch, f.dim)
 
 
+def first_of_largest(confidences: Tensor, axis: int) -> Tensor:
+    """Index of the first confidence that is the largest, up to a share TOLD; the axis is kept, with length 1."""
+    enough = confidences >= (1 - TOLD) * confidences.amax(axis, keepdim=True)
+    return enough.to(torch.uint8).argmax(axis, keepdim=True)
+
+
 def _origin(coefficients: Tensor, wavelengths: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Offset and confidence (*batch,) by the wave with the largest confidence."""
     mean, rest = coefficients[..., :1].real, coefficients[..., 1:]
     confidences = rest.abs() / torch.where(mean > 0, mean, 1.0)
-    best = confidences.argmax(-1, keepdim=True)
+    best = first_of_largest(confidences, -1)
     wave, confidence = rest.gather(-1, best)[..., 0], confidences.gather(-1, best)[..., 0]
     length = confidence.new_tensor(wavelengths)[best[..., 0]]
     certain = confidence.detach() >= EPSILON

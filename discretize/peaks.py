@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from discretize.energy import attainable
 from discretize.grid import Grid
 from discretize.samples import Samples
+from discretize.ties import highest, pointwise_norm, rounding, surroundings
 from discretize.trigonometric import in_chunks, upsampled
 from fields import FeatureMap, Field, checks
 from fields.lattice import split
@@ -22,8 +24,6 @@ CANDIDATES = 8
 APART = 1e-3
 #: A peak of the samples no further off is taken for the same one, not refined yet.
 BESIDE = 0.75
-#: Samples of one channel that are summed at once: no more than what torch leaves to one thread, which needn't wait.
-BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class Argmax:
 
     Notes
     -----
-    Commutes with translations by whole spacings on a periodic grid, wherever the maximum is unique. Of equals the first
-    in row-major order is taken. M is a multiple of the spacing; the boundary may be any. The confidence is
-    1 − (largest value at another residue of the axis modulo M)/(largest value): 0 where these tie. Piecewise constant:
-    it has no gradient. Defined on samples only: of a Field take RefinedArgmax.
+    Commutes with translations by whole spacings on a periodic grid, for every map whose own translational symmetries
+    lie in M·Z^d: maxima that tie, up to rounding, are decided by what lies around them. M is a multiple of the spacing;
+    the boundary may be any. The confidence is 1 − (largest value at another residue of the axis modulo M)/(largest
+    value): 0 where these tie. Piecewise constant: it has no gradient. Defined on samples only: of a Field take
+    RefinedArgmax.
 
     Examples
     --------
@@ -61,41 +62,15 @@ class Argmax:
                 f"the modulus of Argmax must be a multiple of the spacing {f.grid.spacing}, got {lengths}"
             )
         strides = [n for n, _ in parts]
-        norm = pointwise_norm(f).double()
-        index = first_largest(norm, f.dim) % torch.tensor(strides, device=f.device)
+        norm = pointwise_norm(f)
+        index = highest(f, norm) % torch.tensor(strides, device=f.device)
+        norm = norm.double()
         confidence = torch.stack(
             [_gap(norm, index[..., i], i - f.dim, s, f.dim) for i, s in enumerate(strides)], dim=-1
         )
         origin = f.grid.origin
         where = index.to(origin.device) * origin.new_tensor(f.grid.spacing)
         return (origin + where).expand(*f.batch, f.dim), confidence.expand(*f.batch, f.dim)
-
-
-def pointwise_norm(f: Samples) -> Tensor:
-    """‖F(x)‖₁ over the channels at every sample, shape (*batch, X1, …, Xd), without gradient."""
-    values = f.values.detach()
-    flat = values.reshape(-1, f.channels, math.prod(f.grid.shape))
-    count = max(1, BLOCK // flat.shape[-1])
-    norm = torch.cat([_summed(part) for part in flat.split(count)])
-    return norm.reshape(*values.shape[: -f.dim - 1], *f.grid.shape)
-
-
-def _summed(values: Tensor) -> Tensor:
-    """Absolute values (n, c, x) summed over c, in the same order everywhere, so that equal samples stay equal.
-
-    Channel by channel it is several times as fast as torch's sum over an axis that isn't the last.
-    """
-    first, *others = values.unbind(1)
-    total = first.abs()
-    for channel in others:
-        total += channel.abs()
-    return total
-
-
-def first_largest(score: Tensor, dim: int) -> Tensor:
-    """Index (*batch, d) of the largest of scores (*batch, X1, …, Xd); the first in row-major order of equals."""
-    flat = score.flatten(-dim).argmax(-1)
-    return torch.stack(torch.unravel_index(flat, score.shape[-dim:]), dim=-1)
 
 
 def _gap(norm: Tensor, residue: Tensor, axis: int, stride: int, dim: int) -> Tensor:
@@ -123,9 +98,10 @@ class RefinedArgmax:
     Notes
     -----
     The eight highest local maxima on twice as fine a grid are refined, and per axis the highest at another place of
-    the axis modulo M; the highest of them all is the origin. Commutes with all real translations of periodic maps with
-    waves below Nyquist wherever the confidence, 1 − (second highest at another place of the axis modulo M)/(highest),
-    isn't 0; there it jumps. No gradient. A constant has confidence 0.
+    the axis modulo M; the highest of them all is the origin, decided among equals by what lies around them. Commutes
+    with all real translations of periodic maps with waves below Nyquist and no more than eight highest maxima, whose
+    own translational symmetries lie in M·Z^d. Near maps with several it jumps: the confidence, 1 − (second highest at
+    another place of the axis modulo M)/(highest), is near 0. No gradient. A constant has confidence 0.
 
     Examples
     --------
@@ -151,11 +127,14 @@ class RefinedArgmax:
         start = samples.grid.origin
         spacing, period = start.new_tensor(samples.grid.spacing), start.new_tensor(lengths)
         values = samples.values.detach()
-        lead = values.shape[: -f.dim - 1]
+        lead, equal = values.shape[: -f.dim - 1], 1 - 2 * rounding(values.dtype)
 
         def predict(part: Tensor) -> tuple[Tensor, ...]:
             modulus = (period / spacing).to(part.device)
-            return _highest(*refined_maxima(part.double(), modulus, self.steps), modulus)
+            places, heights = refined_maxima(part.double(), modulus, self.steps)
+            tied = heights >= heights.amax(-1, keepdim=True) * equal
+            around = _around(part.double(), places).masked_fill(~tied, -math.inf)
+            return _chosen(around.argmax(-1), places, heights, modulus)
 
         columns = in_chunks(predict, values.reshape(-1, *values.shape[-f.dim - 1 :]))
         place, confidence = (column.reshape(*lead, f.dim) for column in columns)
@@ -177,9 +156,20 @@ def resolved(f: FeatureMap, rtol: float) -> Samples:
     return Samples(g.values, Grid(g.shape, g.spacing, g.origin))
 
 
-def _highest(places: Tensor, heights: Tensor, modulus: Tensor) -> tuple[Tensor, Tensor]:
-    """Place and confidence (n, d) from K maxima: places (n, K, d) in samples, heights (n, K)."""
-    top, best = heights.max(-1)
+def _around(values: Tensor, places: Tensor) -> Tensor:
+    """What lies around places (n, K, d), as one number each, (n, K): it moves along, and tells them apart."""
+    dim = places.shape[-1]
+    size = values.abs().sum(1).flatten(1).amax(-1, keepdim=True)
+    g = surroundings(values, size, periodic=True)
+    spectrum = torch.fft.fftn(g, dim=tuple(range(-dim, 0)), norm="forward")
+    return _value(spectrum[:, None], _bases(g.shape[1:], places), (0,) * dim)[:, 0]
+
+
+def _chosen(
+    best: Tensor, places: Tensor, heights: Tensor, modulus: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Place and confidence (n, d) of the best (n,) of K maxima: places (n, K, d) in samples, heights (n, K)."""
+    top = heights.amax(-1)
     place = places.gather(-2, best[:, None, None].expand(-1, 1, places.shape[-1]))
     apart = (places - place) / modulus
     apart = (apart - apart.round()).abs() * modulus > APART
@@ -258,26 +248,34 @@ def _ascent(slope: Tensor, bend: Tensor) -> tuple[Tensor, Tensor]:
 def _energy_at(spectrum: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Σ_c F_c² at points (n, K, d), its gradient (n, K, d) and second derivatives (n, K, d, d)."""
     dim = x.shape[-1]
+    bases = _bases(spectrum.shape[2:], x)
+    unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
+    f = _value(spectrum, bases, (0,) * dim)
+    df = [_value(spectrum, bases, u) for u in unit]
+    bend = torch.zeros(*x.shape, dim, dtype=x.dtype, device=x.device)
+    for i, j in itertools.product(range(dim), repeat=2):
+        orders = tuple(a + b for a, b in zip(unit[i], unit[j], strict=True))
+        bend[..., i, j] = 2 * (df[i] * df[j] + f * _value(spectrum, bases, orders)).sum(1)
+    gradient = torch.stack([2 * (f * d).sum(1) for d in df], dim=-1)
+    return f.square().sum(1), gradient, bend
+
+
+def _bases(shape: Sequence[int], x: Tensor) -> list[list[Tensor]]:
+    """Per axis its waves at points (n, K, d), then their first and second derivatives: (n, K, N) each."""
     bases = []
-    for axis, size in enumerate(spectrum.shape[2:]):
+    for axis, size in enumerate(shape):
         k = torch.fft.fftfreq(size, dtype=x.dtype, device=x.device)
         wave = torch.exp(2j * math.pi * x[..., axis, None] * k)
         nyquist = (k == -0.5) & (size % 2 == 0)
         rates = [wave * (2j * math.pi * k) ** order for order in range(3)]
         # cos(πx) and its derivatives, for the wave at Nyquist
         bases.append([torch.where(nyquist, r.real + 0j, r) for r in rates])
+    return bases
 
-    def value(orders: tuple[int, ...]) -> Tensor:
-        out = torch.einsum("nc...z,nkz->nck...", spectrum, bases[-1][orders[-1]])
-        for axis in range(dim - 2, -1, -1):
-            out = torch.einsum("nck...z,nkz->nck...", out, bases[axis][orders[axis]])
-        return out.real
 
-    unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
-    f, df = value((0,) * dim), [value(u) for u in unit]
-    bend = torch.zeros(*x.shape, dim, dtype=x.dtype, device=x.device)
-    for i, j in itertools.product(range(dim), repeat=2):
-        second = value(tuple(a + b for a, b in zip(unit[i], unit[j], strict=True)))
-        bend[..., i, j] = 2 * (df[i] * df[j] + f * second).sum(1)
-    gradient = torch.stack([2 * (f * d).sum(1) for d in df], dim=-1)
-    return f.square().sum(1), gradient, bend
+def _value(spectrum: Tensor, bases: Sequence[Sequence[Tensor]], orders: Sequence[int]) -> Tensor:
+    """Derivatives of these orders per axis, (n, c, K), of the interpolant with this spectrum (n, c, X1, …, Xd)."""
+    out = torch.einsum("nc...z,nkz->nck...", spectrum, bases[-1][orders[-1]])
+    for axis in range(len(orders) - 2, -1, -1):
+        out = torch.einsum("nck...z,nkz->nck...", out, bases[axis][orders[axis]])
+    return out.real

@@ -5,6 +5,7 @@ Chaman & Dokmanić, "Truly Shift-Invariant Convolutional Neural Networks", CVPR 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor
 
 from discretize.grid import divides
-from discretize.peaks import pointwise_norm
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
+from discretize.ties import highest, pointwise_norm, tracing
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
@@ -113,14 +114,25 @@ def components(values: Tensor, strides: Sequence[int], fill: float = 0.0) -> Ten
 def best_phase(scores: Tensor, f: Samples, strides: Sequence[int]) -> Tensor:
     """The phase (*batch, d) with the largest score (*batch, s1·…·sd).
 
-    Scores that are equal up to rounding are decided by the largest ‖f(x)‖₁ on their sublattices, of which one may tie
-    only where the map has equal maxima; then the first in row-major order is taken.
+    Scores that are equal up to rounding are decided by the largest ‖f(x)‖₁ on their sublattices, and where these tie by
+    what lies around, so that the choice moves along (`discretize.ties`).
     """
     size = scores.abs().amax(-1, keepdim=True)
-    tied = scores >= scores.amax(-1, keepdim=True) - TIE * torch.finfo(scores.dtype).eps * size
-    peak = components(pointwise_norm(f), strides, -1.0).flatten(-f.dim).amax(-1)
-    best = torch.where(tied, peak, -1.0).argmax(-1)
-    return torch.stack(torch.unravel_index(best, tuple(strides)), dim=-1)
+    tied = ~(scores < scores.amax(-1, keepdim=True) - TIE * torch.finfo(scores.dtype).eps * size)
+    if not tracing() and bool((tied.count_nonzero(-1) == 1).all()):
+        return torch.stack(torch.unravel_index(scores.argmax(-1), tuple(strides)), dim=-1)
+    norm = pointwise_norm(f)
+    among = torch.where(tied[..., _phases(f.grid.shape, strides).to(tied.device)], norm, -math.inf)
+    index = highest(f, among, norm.flatten(-f.dim).amax(-1))
+    return index % torch.tensor(strides, device=index.device)
+
+
+def _phases(shape: Sequence[int], strides: Sequence[int]) -> Tensor:
+    """Which of the s1·…·sd sublattices every sample lies on."""
+    flat = torch.zeros((), dtype=torch.long)
+    for n, s in zip(shape, strides, strict=True):
+        flat = flat[..., None] * s + torch.arange(n) % s
+    return flat
 
 
 class AdaptivePolyphase(PolyphaseSubsampling):

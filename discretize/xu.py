@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,12 +10,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from discretize.peaks import first_largest, pointwise_norm
+from discretize.boundary import extend
 from discretize.polyphase import PolyphaseSubsampling
 from discretize.samples import Samples
 from discretize.subsampling import is_field
+from discretize.ties import highest, pointwise_norm
 from fields import FeatureMap, arguments, checks
-from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -38,8 +39,9 @@ class Peak:
     Notes
     -----
     The score of the authors' code is Peak(centred=True, box=5, sigma=5); they draw the index at random from its
-    softmax, which depends on the input's scale. Here it is the maximum: deterministic, and free of scale. Of equal
-    scores the first in row-major order is taken; a smoothed score is equal up to rounding at best.
+    softmax, which depends on the input's scale. Here it is the maximum: deterministic, and free of scale. Scores that
+    are equal up to rounding are decided by what lies around: the place from which a generic sum over all samples is
+    largest. So Φ(t▷f) = Φ(f) + t + u, u a symmetry of f, u▷f = f, for every f and whole t.
 
     Examples
     --------
@@ -63,28 +65,46 @@ class Peak:
 
     def __call__(self, f: Samples) -> Tensor:
         """Index (*batch, d)."""
-        space = tuple(range(-f.dim, 0))
-        if self.centred:
-            f = f._with(f.values.detach() - f.values.detach().mean(space, keepdim=True))
-        score = pointwise_norm(f)
-        if self.box == 1 and self.sigma is None:
-            return first_largest(score, f.dim)
+        norm = pointwise_norm(f)
+        if not self.centred and self.box == 1 and self.sigma is None:
+            return highest(f, norm)
+        score = pointwise_norm(_centred(f)) if self.centred else norm
         boundary = "zero" if f.grid.boundary == "none" else f.grid.boundary
-        smooth = f._with(score.unsqueeze(-f.dim - 1), f.grid.replace(boundary=boundary))
         for row in self._rows():
-            weights = row
-            for _ in range(f.dim - 1):
-                weights = weights[..., None] * row
-            smooth = smooth.pool(Mask(weights, f.grid.spacing))
-        return first_largest(smooth.values.squeeze(-f.dim - 1), f.dim)
+            for axis in range(-f.dim, 0):
+                score = _averaged(score, row, axis, f.dim, boundary)
+        return highest(f, score, norm.flatten(-f.dim).amax(-1))
 
-    def _rows(self) -> list[Tensor]:
-        rows = [] if self.box == 1 else [torch.ones(self.box, dtype=torch.float64)]
+    def _rows(self) -> list[list[float]]:
+        rows = [] if self.box == 1 else [[1.0] * self.box]
         if self.sigma is not None:
             reach = -int(-1.4 * self.sigma // 1)
-            offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
-            rows.append(torch.exp(-0.5 * (offset / self.sigma) ** 2))
-        return rows
+            offset = range(-reach, reach + 1)
+            rows.append([math.exp(-0.5 * (k / self.sigma) ** 2) for k in offset])
+        return [[w / sum(row) for w in row] for row in rows]
+
+
+def _centred(f: Samples) -> Samples:
+    """F less its mean over the grid, channel by channel, of whole numbers, whose sum doesn't depend on their order."""
+    values = f.values.detach()
+    space, count = tuple(range(-f.dim, 0)), math.prod(f.grid.shape)
+    size = values.abs().amax(space, keepdim=True).double()
+    unit = 2.0 ** (61 - count.bit_length())
+    whole = (values.double() / torch.where(size > 0, size, 1.0) * unit).round().long()
+    mean = whole.sum(space, keepdim=True).double() / (unit * count) * size
+    return f._with(values - mean.to(values.dtype))
+
+
+def _averaged(score: Tensor, row: list[float], axis: int, dim: int, boundary: str) -> Tensor:
+    """Weighted mean along an axis, tap by tap: in the same order everywhere, so that equals stay equal."""
+    size, reach = score.shape[axis], len(row) // 2
+    first, last = [0] * dim, [n - 1 for n in score.shape[-dim:]]
+    first[axis], last[axis] = -reach, size - 1 + reach
+    around = extend(score, first, last, boundary)
+    total = row[0] * around.narrow(axis, 0, size)
+    for k, weight in enumerate(row[1:], 1):
+        total = total + weight * around.narrow(axis, k, size)
+    return total
 
 
 class EquivariantSubsampling(PolyphaseSubsampling):
@@ -103,10 +123,12 @@ class EquivariantSubsampling(PolyphaseSubsampling):
     Notes
     -----
     The pair (f_b, p) of the paper is (values, origin of the grid) here. Promise: exact, the values bit for bit, for all
-    translations by integer multiples of the spacing on a periodic grid, wherever the maximum is unique; at any scale of
-    the input. Among equal maxima the first in row-major order is taken, for a constant the first sample; where the
-    input's own symmetry makes them equal no choice can be equivariant. No real translations: see ComovingSubsampling.
-    The index is piecewise constant: gradients flow through the values only.
+    translations by integer multiples of the spacing on a periodic grid, for every input whose own translational
+    symmetries lie in s·Z^d, at any scale: maxima that tie are decided by what lies around them (`Peak`). Where an input
+    has other symmetries (a constant, stripes) no choice can be equivariant: S(t▷f) = (t + u)▷S(f) for some u with
+    u▷f = f. No real translations: see ComovingSubsampling. The index is piecewise constant: gradients flow through the
+    values only. Without a period, what lies outside counts as zeros: it commutes with whole translations of what moves
+    over zeros within the frame.
 
     Examples
     --------
@@ -162,9 +184,10 @@ class EquivariantChain(nn.Module):
 
     Notes
     -----
-    Promise as for EquivariantSubsampling. The origin of the last grid modulo the period is the pose of the input, to
-    the last stride's accuracy: where the strides' product is the whole shape, values are an invariant code, and the
-    origin is the pose. To decode, apply the `upsampling` partners of `subsamplings` in reverse.
+    Promise as for EquivariantSubsampling, with the product of all strides for s. The origin of the last grid modulo the
+    period is the pose of the input, to the last stride's accuracy: where the strides' product is the whole shape,
+    values are an invariant code, and the origin is the pose. To decode, apply the `upsampling` partners of
+    `subsamplings` in reverse.
 
     Examples
     --------

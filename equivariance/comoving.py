@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from discretize import Grid, Samples
 from discretize.comoving import comoved
 from discretize.origins import Phase, Predictor
+from discretize.promises import LowConfidence as LowConfidence
+from discretize.promises import (
+    confidence_bound,
+    handling,
+    warn_of_confidence,
+    warn_of_nyquist,
+)
 from discretize.trigonometric import below, resampled
 from fields import arguments, checks
 from fields.fourier import phase
-
-
-class LowConfidence(UserWarning):
-    """The origin of an input is known too badly for what `Comoving` promises."""
 
 
 class Comoving(nn.Module):
@@ -40,6 +41,16 @@ class Comoving(nn.Module):
         Of Φ: `origins.Phase("strongest")` unless given.
     bound : float, optional
         Confidence below which the promise isn't made: √eps of the input's dtype, 1.5e-8 or 3.5e-4, unless given.
+    nyquist : {"keep", "drop"}, optional
+        "drop" leaves the input's waves at Nyquist out first: no array holds all their translates. "keep" says that they
+        are meant. Unless given they are kept, with a warning.
+
+    Warns
+    -----
+    AliasingWarning
+        Where more than 1e-8 of the input's energy (2e-6 in float32) lies at Nyquist: with its share.
+    LowConfidence
+        Where the confidence is below the bound.
 
     Notes
     -----
@@ -72,6 +83,7 @@ class Comoving(nn.Module):
         moved_back: bool = False,
         predictor: Predictor | None = None,
         bound: float | None = None,
+        nyquist: str | None = None,
     ) -> None:
         super().__init__()
         self.module = arguments.function(module, "module", "tensors (batch, c, X1, …, Xd)")
@@ -79,7 +91,7 @@ class Comoving(nn.Module):
         self.moved_back = arguments.flag(moved_back, "moved_back")
         given = Phase("strongest") if predictor is None else predictor
         self.predictor = arguments.function(given, "predictor", "a feature map and a modulus")
-        self.bound = None if bound is None else checks.per_axis(bound, 1, "bound")[0]
+        self.bound, self.nyquist = confidence_bound(bound), handling(nyquist)
 
     def extra_repr(self) -> str:
         """The stride."""
@@ -105,23 +117,16 @@ class Comoving(nn.Module):
         modulus = None
         if self.stride is not None:
             modulus = checks.integers(self.stride, f.dim, "stride")
-        values, origin, confidence = comoved(f, strides, self.predictor, modulus or f.grid.extent)
-        self._warn(confidence, x.dtype)
+        values, origin, confidence, share = comoved(
+            f, strides, self.predictor, modulus or f.grid.extent, nyquist=self.nyquist
+        )
+        warn_of_nyquist(share, x.dtype, stacklevel=4)
+        unkept = "equivariance is not promised for them"
+        warn_of_confidence(confidence, x.dtype, self.bound, unkept, stacklevel=4)
         output = self.module(values)
         if self.moved_back and isinstance(output, Tensor) and output.ndim == x.ndim:
             output = moved_back(output, origin, f.grid.shape)
         return output, origin, confidence
-
-    def _warn(self, confidence: Tensor, dtype: torch.dtype) -> None:
-        bound = torch.finfo(dtype).eps ** 0.5 if self.bound is None else self.bound
-        low = (confidence.detach() < bound).any(-1)
-        if bool(low.any()):
-            warnings.warn(
-                f"{int(low.sum())} of {len(low)} inputs have no certain origin: the confidence is "
-                f"{float(confidence.detach().min()):.1e}, below {bound:.1e}; equivariance is not promised for them",
-                LowConfidence,
-                stacklevel=5,
-            )
 
 
 def _as_samples(x: Any) -> Samples:

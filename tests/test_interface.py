@@ -145,7 +145,7 @@ def test_comoving() -> None:
     grid, confidence = discretize.comoving_grid(f, 2)
     assert grid.shape == (8, 8)
     assert confidence.shape == (2,)
-    assert discretize.ComovingSubsampling(2)(f).grid.shape == (8, 8)
+    assert discretize.ComovingSubsampling(2, bound=0)(f).grid.shape == (8, 8)
     model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)).double()
     out, origin, confidence = equivariance.Comoving(model)(f.values[None])
     assert out.shape == (1, 3, 8, 8)

@@ -7,7 +7,6 @@ it does to equivariance, not to accuracy.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from equivariance.comoving import Comoving, LowConfidence
+from equivariance.comoving import Comoving
 from equivariance.measuring.frames import survey, total_stride
 from equivariance.measuring.measure import measure
 from equivariance.measuring.rewriting import Fill, Rewriting
@@ -56,13 +55,12 @@ class InComovingFrame(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.comoving = Comoving(module, moved_back=True)
+        # without warnings: the measured errors say it
+        self.comoving = Comoving(module, moved_back=True, bound=0, nyquist="keep")
 
     def forward(self, x: Tensor) -> Any:
         """The output alone."""
-        with warnings.catch_warnings():  # the measured errors say it
-            warnings.simplefilter("ignore", LowConfidence)
-            return self.comoving(x)[0]
+        return self.comoving(x)[0]
 
 
 def remedies(module: nn.Module, dim: int) -> dict[str, nn.Module]:

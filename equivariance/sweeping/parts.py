@@ -48,7 +48,7 @@ SUBSAMPLINGS: dict[str, Callable[[int, Spacing], nn.Module]] = {
     "ideal": lambda s, h: IdealLowpass(s, spacing=h),
     "adaptive": lambda s, h: AdaptivePolyphase(s),
     "equivariant": lambda s, h: EquivariantSubsampling(s),
-    "comoving": lambda s, h: ComovingSubsampling(s),
+    "comoving": lambda s, h: ComovingSubsampling(s, nyquist="keep", bound=0),
 }
 STEPS = (*NONLINEARITIES, *SUBSAMPLINGS, "mean", "{ conv = taps, channels = c }")
 

@@ -636,6 +636,7 @@ REASONS = {
     "discretize": {
         "Aliasing": "a record that `aliasing` returns",
         "AliasingWarning": "a warning",
+        "LowConfidence": "a warning",
         "NotResolved": "an error",
         "PolyphaseSubsampling": "abstract: AdaptivePolyphase and others are tried",
         "Subsampling": "abstract: Stride and others are tried",

@@ -58,9 +58,12 @@ def methods(settings: SubsamplingSettings) -> dict[str, nn.Module]:
         "StyleGAN3": (FilteredLeakyReLU(2, 2 * s),),
         "StyleGAN3, critical": (FilteredLeakyReLU(2, 2 * s, cutoff=0.5),),
         "CNO": (CNOActivation(s),),
-        "comoving, linear": (ComovingSubsampling(s),),
-        "poly 2, comoving": (AliasFreeActivation(), ComovingSubsampling(s)),
-        "comoving, then ReLU": (ComovingSubsampling(s), relu),
-        "strongest, then ReLU": (ComovingSubsampling(s, Phase("strongest")), relu),
+        "comoving, linear": (ComovingSubsampling(s, nyquist="keep", bound=0),),
+        "poly 2, comoving": (
+            AliasFreeActivation(),
+            ComovingSubsampling(s, nyquist="keep", bound=0),
+        ),
+        "comoving, then ReLU": (ComovingSubsampling(s, nyquist="keep", bound=0), relu),
+        "strongest, then ReLU": (ComovingSubsampling(s, Phase("strongest"), "keep", 0), relu),
     }
     return {name: nn.Sequential(convolution, *chain) for name, chain in chains.items()}
