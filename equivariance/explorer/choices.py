@@ -107,7 +107,7 @@ METHODS = {
     ),
     "comoving": Method(
         "Comoving grid",
-        ComovingSubsampling,
+        lambda s: ComovingSubsampling(s, nyquist="keep", bound=0),  # the error shown says it
         "All real translations of what comes in below Nyquist: the kept points move along with it.",
         place="front",
         periodic=True,
