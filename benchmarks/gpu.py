@@ -82,7 +82,7 @@ def works(device: torch.device, dtype: torch.dtype, size: int) -> list[Work]:
     centers = size * torch.rand(TERMS, 2, generator=draw, dtype=torch.float64).to(device, dtype)
     blobs = Gaussians(centers, normal(TERMS, CHANNELS), torch.full((TERMS,), 3.0).to(centers))
     stride = Stride(2)
-    model = Comoving(nn.Identity())
+    model = Comoving(nn.Identity(), nyquist="keep")
     # A complex FFT of n numbers takes 5 n log2 n operations, a real one half as many; a resampling takes two.
     transforms = 2 * 2.5 * values.numel() * math.log2(points)
     return [

@@ -212,7 +212,7 @@ def deep(w: Weights) -> nn.Module:
 
 def comoving(_: Weights) -> ComovingSubsampling:
     """With an origin below the coarse Nyquist frequency, too, so that values compare index by index."""
-    return ComovingSubsampling(2, Phase("strongest"))
+    return ComovingSubsampling(2, Phase("strongest"), nyquist="keep")
 
 
 def subsampled(layer: type[nn.Module]) -> Callable[[Weights], nn.Module]:
