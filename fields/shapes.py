@@ -14,7 +14,7 @@ from fields.radial import ball_wave
 from fields.separable import separable_sum
 from fields.terms import Terms
 
-#: Edges closer than this part of the smallest shape count as one.
+#: Edges closer than this part of the smallest half side count as one.
 CLOSE = 64
 
 
@@ -56,7 +56,7 @@ class Balls(Terms):
     def _finest(self, rtol: float) -> PerAxis:
         """Two points per radius of the smallest ball; one between two edges on the line."""
         least = 1 / (2 * float(self.radii.detach().amin()))
-        return (max(least, _edges(self.centers, self.radii[..., None], 0)),) * self.dim
+        return (max(least, _edges(self.centers, self.radii)),) * self.dim
 
     def _reach(self, rtol: float) -> Tensor:
         return self.radii[..., None]
@@ -85,7 +85,7 @@ class Balls(Terms):
         return self._weighted(size * ball_wave(turns, self.dim) * self._phases(frequencies))
 
 
-def _edges(centers: Tensor, half: Tensor, axis: int) -> float:
+def _edges(centers: Tensor, half: Tensor) -> float:
     """Frequency that tells all edges on the line from each other, but for those closer than 1/64 of the smallest half.
 
     What lies between the edges of two shapes is a feature, too, and may hold their sum's maximum. Off the line edges
@@ -93,7 +93,7 @@ def _edges(centers: Tensor, half: Tensor, axis: int) -> float:
     """
     if centers.shape[-1] > 1:
         return 0.0
-    places, size = centers.detach()[..., axis], half.detach()[..., axis]
+    places, size = centers.detach()[..., 0], half.detach()
     gaps = torch.cat([places - size, places + size], -1).sort(-1).values.diff(dim=-1)
     return float(1 / (2 * gaps.clamp(min=float(size.amin()) / CLOSE).amin()))
 
@@ -159,8 +159,8 @@ class Boxes(Terms):
     def _finest(self, rtol: float) -> PerAxis:
         """Two points per side of the narrowest box; one between two edges on the line."""
         least = (1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist()
-        gaps = (_edges(self.centers, self.sides / 2, axis) for axis in range(self.dim))
-        return tuple(map(max, least, gaps))
+        apart = _edges(self.centers, self.sides[..., 0] / 2)
+        return tuple(max(f, apart) for f in least)
 
     def _reach(self, rtol: float) -> Tensor:
         return self.sides / 2
