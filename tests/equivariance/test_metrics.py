@@ -437,5 +437,7 @@ def test_one_definition_of_the_relative_error(size):
     with torch.no_grad():
         expected = equivariance_error(TorchModel(model), field, t, grid)
     found = relative_l2(model, field, t, size=(size, size), dtype=torch.float64)[:, 0]
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    # Rounding of the convolution, whose values are of size 1, before they are clipped at 1e-3.
+    rounding = 64 * torch.finfo(torch.float64).eps / 1e-3
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=rounding)
     assert float(found[0]) > 0.1
