@@ -10,13 +10,15 @@ from torch import Tensor
 from discretize.samples import Samples
 from discretize.trigonometric import energy_coefficients, in_chunks
 from fields import Field, Polynomial
+from fields.compiling import tracing
 from fields.lattice import split
+from fields.magnitude import fits, of_square, unit
 
 
 def coefficients_of_samples(
     f: Samples, waves: Sequence[Sequence[float]], periods: Sequence[float | None]
 ) -> list[Tensor]:
-    """Per axis the coefficients (*batch, 1 + m) of the energy: C(0), then those of m wavelengths."""
+    """Per axis the coefficients (*batch, 1 + m) of the energy, up to a factor: C(0), then those of m wavelengths."""
     counts = []
     for p, h, w in zip(periods, f.grid.spacing, waves, strict=True):
         assert p is not None
@@ -38,21 +40,26 @@ def coefficients_of_samples(
             out.append(energy_coefficients(part, i - dim, dim, cycles))
         return tuple(out)
 
-    columns = in_chunks(moments, values.reshape(-1, *values.shape[-dim - 1 :]))
+    rows = values.reshape(-1, *values.shape[-dim - 1 :])
+    if not tracing():
+        columns = in_chunks(moments, rows)
+    if tracing() or not bool(fits(columns[0][:, 0].detach().real.to(f.dtype)).all()):
+        columns = in_chunks(moments, rows / unit(rows, range(-dim - 1, 0)))
     return [column.reshape(*lead, -1) for column in columns]
 
 
 def coefficients_of_field(
     f: Field, waves: Sequence[Sequence[float]], periods: Sequence[float | None], rtol: float
 ) -> list[Tensor]:
-    """The same for a field, by quadrature."""
+    """The same for a field, by quadrature, up to a factor for each element, too."""
     frequencies = [[0.0] * f.dim]
     for axis, (w, p) in enumerate(zip(waves, periods, strict=True)):
         for length in w:
             frequencies.append([0.0] * f.dim)
             frequencies[-1][axis] = 0.0 if p == 0 else 1 / length
-    found = energy(f).transform(frequencies, rtol=attainable(rtol, f.dtype))
-    found = found[..., 0].to(torch.complex128)
+    rtol = attainable(rtol, f.dtype)
+    found, _ = of_square(lambda g: energy(g).transform(frequencies, rtol=rtol)[..., 0], f)
+    found = found.to(torch.complex128)
     mean, rest = found[..., :1], found[..., 1:]
     parts = rest.split([len(w) for w in waves], dim=-1)
     return [
@@ -74,7 +81,8 @@ def energy(f: Field) -> Field:
 
 def centroid_of_samples(f: Samples) -> tuple[Tensor, Tensor]:
     """Σ x e / Σ e, counted from the grid's origin, and the confidence (*batch, d)."""
-    e = f.values.double().square().sum(-f.dim - 1)
+    size = unit(f.values, range(-f.dim - 1, 0))
+    e = (f.values / size).double().square().sum(-f.dim - 1)
     total = e.flatten(-f.dim).sum(-1)
     columns = []
     for axis, (n, h) in enumerate(zip(f.grid.shape, f.grid.spacing, strict=True)):
@@ -86,11 +94,17 @@ def centroid_of_samples(f: Samples) -> tuple[Tensor, Tensor]:
 
 def centroid_of_field(f: Field, rtol: float) -> tuple[Tensor, Tensor]:
     """∫x e / ∫e by quadrature, and the confidence (*batch, d)."""
-    e, rtol = energy(f), attainable(rtol, f.dtype)
+    rtol = attainable(rtol, f.dtype)
     one = torch.ones(1, 1, dtype=f.dtype, device=f.device)
     powers = torch.eye(f.dim, dtype=torch.long).tolist()
-    first = [(e * Polynomial([power], one)).integrate(rtol)[..., 0] for power in powers]
-    return _divided(torch.stack(first, dim=-1).double(), e.integrate(rtol)[..., 0].double())
+
+    def moments(g: Field) -> Tensor:
+        e = energy(g)
+        first = [(e * Polynomial([power], one)).integrate(rtol)[..., 0] for power in powers]
+        return torch.stack([e.integrate(rtol)[..., 0], *first], dim=-1)
+
+    found = of_square(moments, f)[0].double()
+    return _divided(found[..., 1:], found[..., 0])
 
 
 def _divided(moments: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from discretize.ties import highest, pointwise_norm, rounding, surroundings
 from discretize.trigonometric import in_chunks, upsampled
 from fields import FeatureMap, Field, checks
 from fields.lattice import split
+from fields.magnitude import unit
 
 #: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
 CANDIDATES = 8
@@ -131,9 +132,10 @@ class RefinedArgmax:
 
         def predict(part: Tensor) -> tuple[Tensor, ...]:
             modulus = (period / spacing).to(part.device)
-            places, heights = refined_maxima(part.double(), modulus, self.steps)
+            part = (part / unit(part, range(-f.dim - 1, 0))).double()
+            places, heights = refined_maxima(part, modulus, self.steps)
             tied = heights >= heights.amax(-1, keepdim=True) * equal
-            around = _around(part.double(), places).masked_fill(~tied, -math.inf)
+            around = _around(part, places).masked_fill(~tied, -math.inf)
             return _chosen(around.argmax(-1), places, heights, modulus)
 
         columns = in_chunks(predict, values.reshape(-1, *values.shape[-f.dim - 1 :]))

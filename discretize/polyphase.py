@@ -16,11 +16,13 @@ from torch import Tensor
 from discretize.grid import divides
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
-from discretize.ties import highest, pointwise_norm, tracing
+from discretize.ties import highest, pointwise_norm
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
+from fields.compiling import tracing
 from fields.lattice import take
+from fields.magnitude import fits, unit
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -181,5 +183,9 @@ class AdaptivePolyphase(PolyphaseSubsampling):
         strides = checks.integers(self.s, f.dim, "stride")
         parts = components(f.values.detach(), strides)  # (*batch, c, S, Y…)
         space = tuple(range(-f.dim, 0))
-        scores = torch.linalg.vector_norm(parts, self.norm, (-f.dim - 2, *space))
+        axes = (-f.dim - 2, *space)
+        scores = torch.linalg.vector_norm(parts, self.norm, axes)
+        if tracing() or (self.norm < math.inf and not bool(fits(scores**self.norm).all())):
+            parts = parts / unit(parts, (-f.dim - 2, *range(-f.dim - 1, 0)))
+            scores = torch.linalg.vector_norm(parts, self.norm, axes)
         return best_phase(scores, f, strides)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from discretize.spectrum import AliasingWarning
-from discretize.ties import tracing
-from fields import arguments, checks
+from fields import arguments, checks, magnitude
+from fields.compiling import tracing
 
 #: What of an input's energy may lie at Nyquist without a warning: 1e-4 of it in L2, or what rounding may look like.
 NYQUIST = 1e-8
@@ -41,6 +41,7 @@ def without_nyquist(values: Tensor, dim: int) -> Tensor:
 def nyquist_share(values: Tensor, dim: int) -> Tensor:
     """Energy of waves at Nyquist in values (n, c, X1, …, Xd), as a part of all: (n,)."""
     values = values.detach()
+    values = values / magnitude.unit(values, range(-dim - 1, 0))
     rest = without_nyquist(values, dim)
     total = values.flatten(1).double().square().sum(-1)
     return (values - rest).flatten(1).double().square().sum(-1) / torch.where(total > 0, total, 1.0)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fields import magnitude
 from fields.bands import finest, known_within
 from fields.broadcasting import broadcast
 from fields.dither import ROUNDING, Dither
@@ -52,8 +53,8 @@ def relative_change(new: Tensor, old: Tensor, dim: int, rounding: float = 0.0) -
         return math.nan
     difference, worst = (difference - rounding).clamp(min=0), 0.0
     for order in (math.inf, 2):
-        change = torch.linalg.vector_norm(difference, order, dim=-1)
-        scale = torch.maximum(*(torch.linalg.vector_norm(v, order, dim=-1) for v in (new, old)))
+        change = magnitude.norm(difference, order, [-1])
+        scale = torch.maximum(*(magnitude.norm(v, order, [-1]) for v in (new, old)))
         worst = max(worst, float((change / torch.where(scale > 0, scale, 1.0)).amax()))
     return worst
 

@@ -120,7 +120,8 @@ def aliasing(field: Field, grid: Grid, rtol: float = 1e-3, memory: int = MEMORY_
         raise ValueError(
             f"aliasing is told over a period: the grid must be periodic, its boundary is {grid.boundary!r}"
         )
-    found = _coefficients(field, grid.extent, grid.origin, rtol, memory)
+    told = _coefficients(field, grid.extent, grid.origin, rtol, memory)
+    found, unit = told.scaled()
     inside = below_nyquist(found, grid)
     outer = found.coefficients * ~inside
     dims = tuple(range(-grid.dim - 1, 0))
@@ -133,10 +134,10 @@ def aliasing(field: Field, grid: Grid, rtol: float = 1e-3, memory: int = MEMORY_
     return Aliasing(
         grid,
         share,
-        binned(found.coefficients, grid.shape),
-        binned(outer, grid.shape),
-        mean_square.sum(dims).sqrt(),
-        power(whole).sum(dims).sqrt(),
+        binned(found.coefficients, grid.shape) * unit,
+        binned(outer, grid.shape) * unit,
+        mean_square.sum(dims).sqrt() * unit.squeeze(dims),
+        power(whole).sum(dims).sqrt() * unit.squeeze(dims),
         found.tail,
     )
 
@@ -271,7 +272,7 @@ def aliased_share(field: Field, grid: Grid, memory: int = MEMORY_BOUND) -> float
     try:
         origin = torch.zeros(grid.dim, dtype=torch.float64)
         with torch.no_grad():
-            found = _coefficients(field, period, origin, 1e-2, memory)
+            found = _coefficients(field, period, origin, 1e-2, memory).scaled()[0]
     except NotResolved:
         return None
     dims = tuple(range(-grid.dim - 1, 0))

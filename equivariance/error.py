@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, sample
-from fields import Field, arguments, checks
+from fields import Field, arguments, checks, magnitude
 from fields.broadcasting import broadcast
 from fields.evaluation import evaluate_points
 
@@ -193,11 +193,10 @@ def elements(f: Samples, batch: tuple[int, ...]) -> list[Samples]:
 
 def relative(difference: Tensor, reference: Tensor, axes: int, norm: str) -> Tensor:
     """‖difference‖/‖reference‖ over the last `axes` axes."""
-    order, last = NORMS[norm], tuple(range(-axes, 0))
-    scale = torch.linalg.vector_norm(reference, order, last)
+    order, last = NORMS[norm], range(-axes, 0)
+    scale = magnitude.norm(reference, order, last)
     if bool((scale == 0).any()):
         raise ValueError(
             "the output vanishes identically, so no relative error is defined: take another field, or other points"
         )
-    error: Tensor = torch.linalg.vector_norm(difference, order, last) / scale
-    return error
+    return magnitude.norm(difference, order, last) / scale

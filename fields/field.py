@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, integrals
+from fields import arguments, checks, integrals, magnitude
 from fields.aggregation import Aggregate
 from fields.evaluation import MEMORY_BOUND, evaluate_points
 from fields.feature_map import NODES, FeatureMap
@@ -185,9 +185,9 @@ class Field(Node):
 
         Its gradient at F = 0, where it has none, is the subgradient 0.
         """
-        square = self.inner(self, rtol, memory)
-        some = square > 0
-        return torch.where(some, square, 1.0).sqrt() * some
+        found, unit = magnitude.of_square(lambda f: f.inner(f, rtol, memory)[..., None], self)
+        some = found > 0
+        return (torch.where(some, found, 1.0).sqrt() * some / unit)[..., 0]
 
     def transform(self, frequencies: Any, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """Fourier transform ∫F(x) exp(−2πi f·x) dx; of a periodic field its Fourier coefficients.

@@ -21,6 +21,7 @@ from fields import arguments
 from fields.bands import finest
 from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
+from fields.magnitude import NotFinite
 from fields.plan import Plan, graph
 from fields.roughness import Roughness
 
@@ -198,7 +199,7 @@ def _converged(
         if last is not None:
             change = _change(now, last, size * weight, field.dtype)
             if math.isnan(change):
-                raise ValueError("the field isn't finite: it has no integral")
+                raise NotFinite("the field isn't finite: it has no integral")
             changes = [*changes[1:], change]
             if not smooth and _remaining(changes, smooth) <= rtol:
                 rough = Roughness(lattice, field.period is not None)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, checks, magnitude
 from fields.bands import finest
 from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
@@ -173,7 +173,9 @@ def _measured(run: _Sampling, period: PerAxis, rtol: float) -> Spectrum:
     reached = 0.0
     while True:
         values = run.sampled(counts, reached)
-        full = power(torch.fft.fftn(values.detach(), dim=tuple(range(-dim, 0)), norm="forward"))
+        unit = magnitude.unit(values, range(-dim - 1, 0))
+        spectrum = torch.fft.fftn(values.detach() / unit, dim=tuple(range(-dim, 0)), norm="forward")
+        full = power(spectrum)
         tails = [beyond(full, i, dim, False) for i in range(dim)]
         seen = [_octaves(t) for t in tails]
         unseen = [_unseen(last, before, floor) for last, before in seen]
@@ -224,10 +226,9 @@ def _error_between(run: _Sampling, found: Spectrum, counts: list[int]) -> float:
     axes = tuple(range(-found.dim - 1, 0))
     with torch.no_grad():
         truth = run.sampled(counts, found.tail, BETWEEN).double()
-        error = ((found.values(counts, BETWEEN).double() - truth) ** 2).sum(axes)
-        scale = (truth**2).sum(axes)
-    relative: Tensor = (error / torch.where(scale > 0, scale, 1.0)).amax().sqrt()
-    return float(relative)
+        error = magnitude.norm(found.values(counts, BETWEEN).double() - truth, 2, axes)
+        scale = magnitude.norm(truth, 2, axes)
+    return float((error / torch.where(scale > 0, scale, 1.0)).amax())
 
 
 def _check_hope(

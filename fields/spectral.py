@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fields.field import PerAxis
 from fields.interpolated import Interpolated
+from fields.magnitude import unit
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Spectrum:
         total: Tensor = power(self.coefficients).sum(tuple(range(-self.dim - 1, 0)))
         return total
 
+    def scaled(self) -> tuple[Spectrum, Tensor]:
+        """C/u, of which no square over- or underflows, and u, shape (*batch, 1, …, 1): a power of two."""
+        size = unit(self.coefficients, range(-self.dim - 1, 0))
+        return replace(self, coefficients=self.coefficients / size), size
+
     def cut(self, highest: Sequence[int]) -> Spectrum:
         """Only the modes |k_i| ≤ highest_i."""
         kept = self.coefficients
@@ -76,8 +82,8 @@ class Spectrum:
 
     def truncated(self, rtol: float) -> Spectrum:
         """The fewest modes per axis beyond which lies at most `rtol` of the field, in L2."""
-        budget = rtol**2 / self.dim
-        tails = [beyond(power(self.coefficients), i, self.dim, True) for i in range(self.dim)]
+        budget, energy = rtol**2 / self.dim, power(self.scaled()[0].coefficients)
+        tails = [beyond(energy, i, self.dim, True) for i in range(self.dim)]
         kept = [first_below(t, budget) for t in tails]
         left = sum(t[k] for t, k in zip(tails, kept, strict=True))
         return replace(self.cut(kept), tail=math.hypot(self.tail, math.sqrt(left)))

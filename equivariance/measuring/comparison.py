@@ -13,6 +13,7 @@ from equivariance.measuring.frames import Frame
 from equivariance.measuring.moving import crop, interpolated, rolled, whole
 from equivariance.measuring.watching import Told
 from fields import checks
+from fields.magnitude import fits, unit
 
 
 @dataclass
@@ -52,6 +53,9 @@ class Comparison:
         self.interior = {name: torch.full(shape, math.nan).double() for name in self.frames}
         self._reference: dict[str, Tensor] = {}
         self._sizes: dict[str, Tensor] = {}  # ‖Φ(F)‖ over channels, per point
+        self._units: dict[
+            str, Tensor
+        ] = {}  # (B, 1, …): outputs whose squares over- or underflow are compared in these
         self._where: slice = slice(0, 0)
         self._batch: int | None = None  # of all passes
         self._last: tuple[Tensor, int, str] | None = None  # tensor, its version, whose it was
@@ -62,7 +66,7 @@ class Comparison:
 
     def reference(self, name: str) -> Tensor:
         """What a layer put out for the untranslated inputs, (B, …)."""
-        return self._reference[name]
+        return self._reference[name] * self._units.get(name, 1)
 
     def see(self, name: str, layer: nn.Module, value: Tensor) -> None:
         """A layer's output ((1 +) K·B, …)."""
@@ -76,6 +80,8 @@ class Comparison:
         if name not in self._reference:
             self._set_reference(name, out[0])
             out = out[1:]
+        if name in self._units:
+            out = out / self._units[name]
         last = self._last
         is_last = last is not None and last[0] is value and last[1] == value._version
         if last is not None and is_last and self.frames[last[2]].sizes == frame.sizes:
@@ -98,6 +104,10 @@ class Comparison:
     def _set_reference(self, name: str, reference: Tensor) -> None:
         if not checks.all_finite(reference):
             raise Told(f"{name} puts out NaN or infinite values")
+        size = unit(reference, range(1, reference.ndim))
+        if not bool(fits(size.square()).all()):
+            self._units[name] = size
+            reference = reference / size
         self._reference[name] = reference.clone()
         self._sizes[name] = self._over_channels(reference)
 
