@@ -197,10 +197,28 @@ class Grid:
         self._check(other)
         spacings = zip(self.spacing, other.spacing, strict=True)
         alike = all(math.isclose(a, b, rel_tol=1e-12) for a, b in spacings)
+        steps, close = self._nearest(other)
+        return steps, close & alike
+
+    def _nearest(self, other: Grid) -> tuple[Tensor, Tensor]:
+        """The same whatever the spacing of `other`."""
         offset = self.offset(other).detach()
         whole = offset.round()
         close = ((offset - whole).abs() <= self.offset_tolerance(other)).all(-1)
-        return whole.long(), close & alike
+        return whole.long(), close
+
+    def _sublattice(self, other: Grid) -> tuple[tuple[int, ...], Tensor, Tensor]:
+        """The strides of `other` on this lattice, its first point, and whether (*batch) it lies there.
+
+        An axis with one point has stride 1, whatever its spacing.
+        """
+        self._check(other)
+        each = zip(other.spacing, self.spacing, other.shape, strict=True)
+        ratios = [a / b if n > 1 else 1.0 for a, b, n in each]
+        strides = tuple(max(1, round(r)) for r in ratios)
+        whole = all(math.isclose(r, s, rel_tol=1e-12) for r, s in zip(ratios, strides, strict=True))
+        steps, close = self._nearest(other)
+        return strides, steps, close & whole
 
     def steps_to(self, other: Grid) -> Tensor | None:
         """The offset as integers (*batch, d), where both are parts of one lattice; None otherwise."""
