@@ -24,8 +24,9 @@ from fields import FeatureMap, Field, Window
 from fields.arguments import MOST_NODES, affordable
 from fields.checks import VectorLike, integers, lengths, positive
 from fields.field import PerAxis
-from fields.lattice import Lattice
+from fields.lattice import Lattice, split
 from fields.periodic_kernel import PeriodicKernel
+from fields.periods import common_period
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
@@ -48,8 +49,9 @@ def shared(
     layer : nn.Module
         An unshared layer; a shared one, which is returned as it is; or any module from feature maps to feature maps.
     period : float or sequence of float, optional
-        Of the torus whose translations are averaged over, one number per axis; the layer's own unless given. A single
-        number is for one dimension, or for layers that don't ask for it.
+        Of the torus whose translations are averaged over, one number per axis, where the layer doesn't say it; a
+        multiple of the layer's own, or of a bias field's, otherwise, over which the mean is the same. A single number
+        is for one dimension, or for layers that don't ask for it.
     nodes : int, optional
         Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
         given. Odd, for an IntegralOperator.
@@ -63,7 +65,8 @@ def shared(
     Raises
     ------
     ValueError
-        Where the layer's period is needed and neither known nor given.
+        Where the layer's period is needed and neither known nor given, and where one that is given isn't a multiple of
+        the layer's own.
 
     Notes
     -----
@@ -83,14 +86,8 @@ def shared(
     ):
         return layer
     if isinstance(layer, BiasField):
-        return Bias(_mean(layer.field))
-    own = period if period is not None else getattr(layer, "period", None)
-    if own is None:
-        raise ValueError(
-            "the average over a torus needs its period: shared(layer, period=…), one number per axis"
-        )
-    sides = lengths(own, "period")
-    sides = sides if isinstance(sides, tuple) else (sides,)
+        return Bias(_mean(layer.field, period))
+    sides = _sides(layer, period)
     if nodes is not None:
         (nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
     count = nodes or MOST[len(sides)]
@@ -111,11 +108,50 @@ def _nodes(period: PerAxis, count: int) -> Tensor:
     return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
 
 
-def _mean(field: Field) -> Tensor:
+def _sides(layer: nn.Module, period: VectorLike | None) -> PerAxis:
+    """The period of a layer's parts, as far as they have one, else the one given, which has to be a multiple of it."""
+    stated = [getattr(m, "period", None) for m in layer.modules()]
+    known = [_tuple(lengths(p, "period")) for p in stated if p is not None]
+    given = None if period is None else _tuple(lengths(period, "period"))
+    dim = max(map(len, [*known, given or ()]), default=0)
+    known = [positive(p, dim, "period") if len(p) > 1 else p * dim for p in known]
+    own = functools.reduce(_common, known) if known else None
+    if given is None or own is None:
+        if given is None and own is None:
+            raise ValueError(
+                "the average over a torus needs its period: shared(layer, period=…), one number per axis"
+            )
+        return own or given  # type: ignore[return-value]
+    given = given if len(given) == dim else given * dim
+    if any(split(p / q)[1] or p < q / 2 for p, q in zip(given, own, strict=True)):
+        raise ValueError(
+            f"the period {given} isn't a multiple of the layer's own, {own}: leave it out, or give the layer another"
+        )
+    return own
+
+
+def _tuple(period: Any) -> PerAxis:
+    return period if isinstance(period, tuple) else (period,)
+
+
+def _common(a: PerAxis, b: PerAxis) -> PerAxis:
+    """The least common multiple of the periods of two parts."""
+    found = common_period(a, b)
+    if found is None:
+        raise ValueError(f"parts of this layer have periods {a} and {b}, without a common multiple")
+    return found
+
+
+def _mean(field: Field, period: VectorLike | None) -> Tensor:
     """Mean (c,) of a periodic field."""
     if field.period is None:
         raise ValueError(
             "the mean of a bias field needs one that is periodic: field.periodize(period)"
+        )
+    if period is not None and not field.is_periodic(period):
+        raise ValueError(
+            f"the period {period} isn't a multiple of the bias field's own, {field.period}: leave it out, or sum the "
+            "field's images by field.periodize(period)"
         )
     if field.batch:
         raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
