@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from discretize.spectrum import AliasingWarning
-from discretize.ties import tracing
 from fields import arguments, checks
 
 #: What of an input's energy may lie at Nyquist without a warning: 1e-4 of it in L2, or what rounding may look like.
@@ -75,7 +74,7 @@ def warn_of_confidence(
     confidence: Tensor, dtype: torch.dtype, bound: float | None, meaning: str, stacklevel: int
 ) -> None:
     """Warn where confidences (*batch, d) are below a bound, √eps unless given."""
-    if tracing():
+    if checks.tracing():
         return
     bound = torch.finfo(dtype).eps ** 0.5 if bound is None else bound
     low = (confidence.detach() < bound).any(-1)

@@ -25,7 +25,7 @@ from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
-from fields.window import Mask
+from fields.window import KEPT, Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -117,6 +117,7 @@ class _Pooling(Subsampling):
         super().__init__(s)
         self.size = checks.counts(s if size is None else size, "size", most=arguments.MOST_FILTER)
         self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
+        self._windows: dict[Any, Mask] = {}
 
     def extra_repr(self) -> str:
         """Stride and size."""
@@ -128,7 +129,16 @@ class _Pooling(Subsampling):
         return Upsampling(self.s, "hold")
 
     def _window(self, dim: int, spacing: checks.VectorLike) -> Mask:
-        return Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
+        """The window, kept for the next time: its taps are worked out once."""
+        key = dim, checks.positive(spacing, dim, "spacing")
+        if key not in self._windows:
+            made = Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
+            if checks.tracing():
+                return made
+            if len(self._windows) >= KEPT:
+                self._windows.pop(next(iter(self._windows)))
+            self._windows[key] = made
+        return self._windows[key]
 
     def _filtered(self, f: Field) -> Field:
         if self.spacing is None:

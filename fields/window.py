@@ -237,10 +237,9 @@ class Mask(Window):
 
     def __init__(self, mask: Any, spacing: checks.VectorLike) -> None:
         self.mask = checks.as_tensor(mask, "mask").double().clone()
-        if (
-            not 1 <= self.mask.ndim <= 3
-            or not bool((self.mask >= 0).all())
-            or not bool(self.mask.any())
+        known = not checks.tracing()  # numbers can be read
+        if not 1 <= self.mask.ndim <= 3 or (
+            known and not (bool((self.mask >= 0).all()) and bool(self.mask.any()))
         ):
             raise ValueError("a mask needs one to three axes, entries ≥ 0, and one entry > 0")
         self.spacing = checks.positive(spacing, self.mask.ndim, "spacing")
@@ -277,4 +276,4 @@ class Mask(Window):
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
             for n, h in zip(self.mask.shape, self.spacing, strict=True)
         ]
-        return on_nodes(axes, pitch, self.mask / self.mask.sum())
+        return on_nodes(axes, pitch, self.mask / self.mask.sum(), spacing=self.spacing)
