@@ -81,6 +81,8 @@ def shared(
     >>> shared(BiasField(2.0 + PlaneWaves([[0.25]], [[1.0]]))).bias.tolist()
     [2.0]
     """
+    if not isinstance(layer, nn.Module):
+        raise TypeError(f"layer must be an nn.Module, got {type(layer).__name__}")
     if isinstance(
         layer, Conv | Bias | Pointwise | AvgPool | MaxPool | LpPool | SoftMaxPool | Average
     ):
