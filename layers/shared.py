@@ -17,22 +17,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from fields import FeatureMap, Field, Window
-from fields.arguments import MOST_NODES, affordable
+from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths, positive
 from fields.field import PerAxis
-from fields.lattice import Lattice, split
-from fields.periodic_kernel import PeriodicKernel
+from fields.lattice import split
 from fields.periods import common_period
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
 from layers.pooling import AvgPool, LpPool, MaxPool, SoftMaxPool
+from layers.shared_kernel import shared_kernel, torus_nodes
 from layers.unshared import BiasField, IntegralOperator, PointwiseField
-from layers.unshared_fields import PAIRS, as_parameters, wrapped
+from layers.unshared_fields import PAIRS
 from layers.windowed import PoolField, by_window
 
 #: Points of a torus, at most, that an average over pairs of them takes per axis, in one to three dimensions.
@@ -54,7 +53,8 @@ def shared(
         is for one dimension, or for layers that don't ask for it.
     nodes : int, optional
         Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
-        given. Odd, for an IntegralOperator.
+        given. For an IntegralOperator odd, and samples of its kernel, too; unless given as many as resolve it to 1e-10
+        of its largest value, with an AliasingWarning where they are too many.
 
     Returns
     -------
@@ -70,9 +70,10 @@ def shared(
 
     Notes
     -----
-    The averages are trapezoidal sums, as accurate as the layer is smooth in x, for means of functions and windows; the
-    parts of the first four commute with every real translation, however few the nodes. A `TranslationAverage` does so
-    with multiples of period/nodes, and with the others as its accuracy has it.
+    A projection: an operator whose κ depends on x − y alone is its own shared part, to 1e-10, and a function or window
+    that doesn't depend on x to rounding error. The averages are trapezoidal sums, as accurate as the layer is smooth in
+    x, for means of functions and windows; the parts of the first four commute with every real translation, however few
+    the nodes. A `TranslationAverage` does so with multiples of period/nodes, and with others as accurately as it is.
 
     Examples
     --------
@@ -94,20 +95,12 @@ def shared(
         (nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
     count = nodes or MOST[len(sides)]
     if isinstance(layer, IntegralOperator) and layer.domain is None:
-        return _convolution(layer, sides, count)
+        return Conv(shared_kernel(layer.kappa, sides, nodes))
     if isinstance(layer, PointwiseField):
-        return Pointwise(AveragedFunction(layer.fn, _nodes(sides, count)))
+        return Pointwise(AveragedFunction(layer.fn, torus_nodes(sides, count)))
     if isinstance(layer, PoolField):
-        return _pooling(layer, _nodes(sides, count))
+        return _pooling(layer, torus_nodes(sides, count))
     return TranslationAverage(layer, sides, count)
-
-
-def _nodes(period: PerAxis, count: int) -> Tensor:
-    """Points j·period/count of the torus, (m, d)."""
-    affordable(count ** len(period) * len(period), "the translations that are averaged")
-    step = tuple(p / count for p in period)
-    origin = torch.zeros(len(period), dtype=torch.float64)
-    return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
 
 
 def _sides(layer: nn.Module, period: VectorLike | None) -> PerAxis:
@@ -158,26 +151,6 @@ def _mean(field: Field, period: VectorLike | None) -> Tensor:
     if field.batch:
         raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
     return field.integrate() / math.prod(p or 1.0 for p in field.period)
-
-
-def _convolution(layer: IntegralOperator, period: PerAxis, count: int) -> Conv:
-    x = _nodes(period, count)
-    with torch.no_grad():
-        kernel = PeriodicKernel.from_density(
-            lambda y: _averaged_kernel(layer, y, x, period), period, count, len(period)
-        )
-    return Conv(kernel)
-
-
-def _averaged_kernel(layer: IntegralOperator, y: Tensor, x: Tensor, period: PerAxis) -> Tensor:
-    """K(y) = mean over x of κ(x, x − y), for y (*points, d) and x (m, d): (*points, out, in)."""
-    flat = y.reshape(-1, y.shape[-1])
-    rows = []
-    for offset in flat:
-        at, to = (as_parameters(wrapped(z, period), layer.kappa) for z in (x, x - offset))
-        rows.append(layer.kappa(at, to).to(y.dtype).mean(0))
-    out = torch.stack(rows)
-    return out.reshape(*y.shape[:-1], *out.shape[-2:])
 
 
 def _pooling(layer: PoolField, x: Tensor) -> Average:
@@ -269,7 +242,7 @@ class TranslationAverage(nn.Module):
     def forward(self, f: Any) -> Any:
         """Average over the translations."""
         check_feature_map(f)
-        translations = _nodes(positive(self.period, f.dim, "period"), self.nodes)
+        translations = torus_nodes(positive(self.period, f.dim, "period"), self.nodes)
         parts = (self._moved_back(f, t) for t in translations)
         return functools.reduce(lambda a, b: a + b, parts) / len(translations)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discretize import Grid, Samples
+from discretize import AliasingWarning, Grid, Samples
 from fields import Box, PlaneWaves
 from layers import BiasField, Conv, IntegralOperator, PointwiseField, PoolField, shared
 from layers.shared import TranslationAverage
@@ -112,3 +112,46 @@ def test_a_periodic_grid_of_another_extent_raises(layer: nn.Module) -> None:
         layer(Samples(torch.ones(1, 6), Grid(6, 1.0)))
     layer(Samples(torch.ones(1, 8), Grid(8, 1.0)))
     layer(Samples(torch.ones(1, 6), Grid(6, 1.0, boundary="zero")))
+
+
+@pytest.mark.parametrize(("dim", "width"), [(1, 0.04), (1, 0.01), (2, 0.2), (3, 0.32)])
+@torch.no_grad()
+def test_a_kernel_of_differences_is_its_own_shared_part(dim: int, width: float) -> None:
+    """A narrow Gaussian on a torus of 4, summed over its images, times a wave: its transform, to 1e-9."""
+
+    def kappa(x: Tensor, y: Tensor) -> Tensor:
+        z = torch.remainder(x - y + 2, 4) - 2
+        images = torch.exp(-((z[..., None] + 4 * torch.arange(-1, 2)) ** 2) / (2 * width**2))
+        return images.sum(-1).prod(-1)[..., None, None]
+
+    part = shared(IntegralOperator(kappa, period=[4.0] * dim))
+    frequency = [0.5] * dim
+    wave = PlaneWaves([frequency], [[1.0]], period=(4.0,) * dim)
+    x = torch.tensor([[0.3, 1.1, -0.7][:dim]], dtype=torch.float64)
+    scale = (width * math.sqrt(2 * math.pi)) ** dim
+    transform = scale * math.exp(-2 * (math.pi * width) ** 2 * sum(f**2 for f in frequency))
+    found = part(wave)(x)
+    assert float((found - transform * wave(x)).abs().max()) <= 1e-9 * scale
+
+
+@torch.no_grad()
+def test_the_mean_over_places_settles() -> None:
+    """κ = (1 + cos 2π·33x/4) cos 2π(x − y)/4: the factor's mean is 1, though it is 2 on 33 nodes."""
+
+    def kappa(x: Tensor, y: Tensor) -> Tensor:
+        turns = 2 * math.pi / 4
+        return ((1 + torch.cos(33 * turns * x)) * torch.cos(turns * (x - y)))[..., None]
+
+    wave, x = PlaneWaves([[0.25]], [[1.0]], period=4.0), torch.tensor([[0.3], [1.7]]).double()
+    part = shared(IntegralOperator(kappa, period=4.0))
+    assert_close(part(wave)(x), 2 * wave(x), 1e4)
+
+
+def test_what_is_not_resolved_is_said() -> None:
+    """A kernel with jumps has no finite band."""
+    box = IntegralOperator(
+        lambda x, y: (torch.remainder(x - y, 4) < 1.1).double()[..., None], period=4.0
+    )
+    with pytest.warns(AliasingWarning, match="off by .* of its largest"):
+        shared(box)
+    shared(box, nodes=5)
