@@ -54,7 +54,7 @@ def shared(
     nodes : int, optional
         Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
         given. For an IntegralOperator odd, and samples of its kernel, too; unless given as many as resolve it to 1e-10
-        of its largest value, with an AliasingWarning where they are too many.
+        of κ, with an AliasingWarning where they are too many.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from layers.unshared_fields import PAIRS, as_parameters, wrapped
 
 #: Nodes per axis to begin with, in one to three dimensions: of the mean, and of the kernel.
 FIRST = {1: (33, 65), 2: (9, 33), 3: (5, 11)}
-#: What is left of the largest |K|, or so many eps of κ where that is more.
+#: What is left of the largest mean of |κ|, or so many eps of κ where that is more.
 RTOL, ROUNDING = 1e-10, 1 << 12
 #: Numbers that κ gives, at most, beyond the first nodes; and nodes per axis.
 MOST, FINEST = 1 << 25, 1 << 12
@@ -42,13 +42,14 @@ def torus_nodes(period: PerAxis, count: int, shift: float = 0.0) -> Tensor:
     return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
 
 
-def averaged(kappa: Kappa, y: Tensor, x: Tensor, period: PerAxis) -> Tensor:
-    """Mean over x of κ(x, x − y), for y (*points, d) and x (m, d): (*points, out, in)."""
+def averaged(kappa: Kappa, y: Tensor, x: Tensor, period: PerAxis, modulus: bool = False) -> Tensor:
+    """Mean over x of κ(x, x − y), or of its modulus, for y (*points, d) and x (m, d): (*points, out, in)."""
     rows = []
     for part in y.reshape(-1, y.shape[-1]).split(max(1, PAIRS // len(x))):
         to = wrapped(x - part[:, None], period)
         at, to = (as_parameters(z, kappa) for z in (wrapped(x, period).expand_as(to), to))
-        rows.append(kappa(at, to).expand(*to.shape[:-1], -1, -1).to(y.dtype).mean(1))
+        matrix = kappa(at, to).expand(*to.shape[:-1], -1, -1).to(y.dtype)
+        rows.append((matrix.abs() if modulus else matrix).mean(1))
     out = torch.cat(rows)
     return out.reshape(*y.shape[:-1], *out.shape[-2:])
 
@@ -67,26 +68,24 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
         return _through(kappa, period, torus_nodes(period, nodes), nodes)
     m, n = FIRST[dim]
     looks = _looks(period, n)
-    origin = as_parameters(looks[:1], kappa)
-    sample = kappa(origin, origin)
-    rtol = max(RTOL, ROUNDING * torch.finfo(sample.dtype).eps)
-    size = sample.shape[-2] * sample.shape[-1]
+    scale, rtol, size = _scale(kappa, looks, torus_nodes(period, m), period)
     mean = averaged(kappa, looks, torus_nodes(period, m), period)
     while True:
         finer = averaged(kappa, looks, torus_nodes(period, 2 * m - 1, BETWEEN), period)
-        uneven = _relative(finer, mean, finer) > rtol
+        uneven = float((finer - mean).abs().amax()) > rtol * scale
         if not uneven or size * (n * (2 * m - 1)) ** dim > MOST or 2 * m > FINEST:
             break
         m, mean = 2 * m - 1, averaged(kappa, looks, torus_nodes(period, 2 * m - 1), period)
     x = torus_nodes(period, m)
     while True:
         kernel, looks = _through(kappa, period, x, n), _looks(period, n)
-        error = _relative(_values(kernel, looks), averaged(kappa, looks, x, period), kernel.values)
-        if error <= rtol or size * ((2 * n - 1) * m) ** dim > MOST or 2 * n > FINEST:
+        error = float((_values(kernel, looks) - averaged(kappa, looks, x, period)).abs().amax())
+        if error <= rtol * scale or size * ((2 * n - 1) * m) ** dim > MOST or 2 * n > FINEST:
             break
         n = 2 * n - 1
-    if uneven or error > rtol:
-        what = "the mean over x isn't settled" if uneven else f"off by {error:.1e} of its largest"
+    if uneven or error > rtol * scale:
+        off = f"off by {error / scale:.1e} of the mean |κ|" if scale else f"off by {error:.1e}"
+        what = "the mean over x isn't settled" if uneven else off
         warnings.warn(
             f"the shared kernel is known on {n} nodes per axis, as the mean of {m}, and no better: {what}. Take a "
             "smoother kappa, or say nodes=…, where that is meant",
@@ -94,6 +93,16 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
             stacklevel=3,
         )
     return kernel
+
+
+def _scale(kappa: Kappa, y: Tensor, x: Tensor, period: PerAxis) -> tuple[float, float, int]:
+    """The largest mean over x of |κ(x, x − y)|, what counts as nothing beside it, and how many numbers κ has."""
+    origin = as_parameters(y[:1], kappa)
+    matrix = kappa(origin, origin)
+    dtype = matrix.dtype if matrix.is_floating_point() else torch.float64
+    sizes = averaged(kappa, y, x, period, modulus=True)
+    rtol = max(RTOL, ROUNDING * torch.finfo(dtype).eps)
+    return float(sizes.amax()), rtol, sizes[0].numel()
 
 
 def _through(kappa: Kappa, period: PerAxis, x: Tensor, count: int) -> PeriodicKernel:
@@ -119,8 +128,3 @@ def _values(kernel: PeriodicKernel, y: Tensor) -> Tensor:
         last = axis == y.shape[-1] - 1
         found = torch.einsum("...n,qn->...q" if last else "...nq,qn->...q", found, wave)
     return found.real.movedim(-1, 0) / math.prod(kernel.period)
-
-
-def _relative(new: Tensor, old: Tensor, all_values: Tensor) -> float:
-    largest = float(all_values.abs().amax())
-    return float((new - old).abs().amax()) / largest if largest else 0.0

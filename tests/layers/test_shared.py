@@ -38,9 +38,10 @@ class Wave(nn.Module):
         return self.a * torch.cos(2 * math.pi * (x - y) / 4)[..., None]
 
 
+@pytest.mark.parametrize("nodes", [5, None])
 @torch.no_grad()
-def test_kappa_sees_points_in_the_precision_of_its_parameters() -> None:
-    part = shared(IntegralOperator(Wave(), period=4.0), nodes=5)
+def test_kappa_sees_points_in_the_precision_of_its_parameters(nodes: int | None) -> None:
+    part = shared(IntegralOperator(Wave(), period=4.0), nodes=nodes)
     assert isinstance(part, Conv)
     wave, x = PlaneWaves([[0.25]], [[1.0]]), torch.tensor([[0.3], [1.7]]).double()
     assert_close(part(wave)(x), wave(x), 1e10)  # ∫ a·cos²: 4a/2 = 1, to single precision
@@ -152,6 +153,15 @@ def test_what_is_not_resolved_is_said() -> None:
     box = IntegralOperator(
         lambda x, y: (torch.remainder(x - y, 4) < 1.1).double()[..., None], period=4.0
     )
-    with pytest.warns(AliasingWarning, match="off by .* of its largest"):
+    with pytest.warns(AliasingWarning, match="off by .* of the mean"):
         shared(box)
     shared(box, nodes=5)
+
+
+@torch.no_grad()
+def test_an_operator_without_a_shared_part() -> None:
+    """The mean of cos 2π(x + y)/4 over x at a fixed x − y is 0; that is no failure to settle."""
+    turns = 2 * math.pi / 4
+    operator = IntegralOperator(lambda x, y: torch.cos(turns * (x + y))[..., None], period=4.0)
+    wave = PlaneWaves([[0.25]], [[1.0]], period=4.0)
+    assert float(shared(operator)(wave)([[0.3], [1.7]]).abs().max()) <= 1e-14
