@@ -54,7 +54,7 @@ def shared(
     nodes : int, optional
         Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
         given. For an IntegralOperator odd, and samples of its kernel, too; unless given as many as resolve it to 1e-10
-        of κ, with an AliasingWarning where they are too many.
+        of κ, or as can be afforded, with an AliasingWarning where they leave more than 1e-8.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def shared(
 
     Notes
     -----
-    A projection: an operator whose κ depends on x − y alone is its own shared part, to 1e-10, and a function or window
+    A projection: an operator whose κ depends on x − y alone is its own shared part, to 1e-8, and a function or window
     that doesn't depend on x to rounding error. The averages are trapezoidal sums, as accurate as the layer is smooth in
     x, for means of functions and windows; the parts of the first four commute with every real translation, however few
     the nodes. A `TranslationAverage` does so with multiples of period/nodes, and with others as accurately as it is.

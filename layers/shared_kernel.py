@@ -24,8 +24,8 @@ from layers.unshared_fields import PAIRS, as_parameters, wrapped
 
 #: Nodes per axis to begin with, in one to three dimensions: of the mean, and of the kernel.
 FIRST = {1: (33, 65), 2: (9, 33), 3: (5, 11)}
-#: What is left of the largest mean of |κ|, or so many eps of κ where that is more.
-RTOL, ROUNDING = 1e-10, 1 << 12
+#: What is aimed at, beside the largest mean of |κ|, and what is told; so many eps of κ where that is more.
+RTOL, TOLD, ROUNDING = 1e-10, 1e-8, 1 << 12
 #: Numbers that κ gives, at most, beyond the first nodes; and nodes per axis.
 MOST, FINEST = 1 << 25, 1 << 12
 #: Points at which errors are looked for.
@@ -61,7 +61,7 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
     Warns
     -----
     AliasingWarning
-        Where that takes more than `MOST` values of κ: with the error that is left.
+        Where `MOST` values of κ leave more than `TOLD`: with the error.
     """
     dim = len(period)
     if nodes is not None:
@@ -83,14 +83,14 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
         if error <= rtol * scale or size * ((2 * n - 1) * m) ** dim > MOST or 2 * n > FINEST:
             break
         n = 2 * n - 1
-    if uneven or error > rtol * scale:
+    if uneven or error > max(rtol, TOLD) * scale:
         off = f"off by {error / scale:.1e} of the mean |κ|" if scale else f"off by {error:.1e}"
         what = "the mean over x isn't settled" if uneven else off
         warnings.warn(
             f"the shared kernel is known on {n} nodes per axis, as the mean of {m}, and no better: {what}. Take a "
             "smoother kappa, or say nodes=…, where that is meant",
             AliasingWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return kernel
 

@@ -153,8 +153,9 @@ def test_what_is_not_resolved_is_said() -> None:
     box = IntegralOperator(
         lambda x, y: (torch.remainder(x - y, 4) < 1.1).double()[..., None], period=4.0
     )
-    with pytest.warns(AliasingWarning, match="off by .* of the mean"):
+    with pytest.warns(AliasingWarning, match="off by .* of the mean") as told:
         shared(box)
+    assert told[0].filename == __file__
     shared(box, nodes=5)
 
 
