@@ -72,8 +72,8 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
     mean = averaged(kappa, looks, torus_nodes(period, m), period)
     while True:
         finer = averaged(kappa, looks, torus_nodes(period, 2 * m - 1, BETWEEN), period)
-        uneven = float((finer - mean).abs().amax()) > rtol * scale
-        if not uneven or size * (n * (2 * m - 1)) ** dim > MOST or 2 * m > FINEST:
+        gap = float((finer - mean).abs().amax())
+        if gap <= rtol * scale or size * (n * (2 * m - 1)) ** dim > MOST or 2 * m > FINEST:
             break
         m, mean = 2 * m - 1, averaged(kappa, looks, torus_nodes(period, 2 * m - 1), period)
     x = torus_nodes(period, m)
@@ -83,12 +83,12 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
         if error <= rtol * scale or size * ((2 * n - 1) * m) ** dim > MOST or 2 * n > FINEST:
             break
         n = 2 * n - 1
-    if uneven or error > max(rtol, TOLD) * scale:
-        off = f"off by {error / scale:.1e} of the mean |κ|" if scale else f"off by {error:.1e}"
-        what = "the mean over x isn't settled" if uneven else off
+    if max(gap, error) > max(rtol, TOLD) * scale:
+        what = "the mean over x isn't settled" if gap > error else "the kernel isn't resolved"
+        off = max(gap, error) / (scale or 1.0)
         warnings.warn(
-            f"the shared kernel is known on {n} nodes per axis, as the mean of {m}, and no better: {what}. Take a "
-            "smoother kappa, or say nodes=…, where that is meant",
+            f"the shared kernel is known on {n} nodes per axis, as the mean of {m}, and off by {off:.1e} of the "
+            f"mean |κ|: {what}. Take a smoother kappa, or say nodes=…, where that is meant",
             AliasingWarning,
             stacklevel=4,
         )
