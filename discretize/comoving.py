@@ -34,7 +34,6 @@ from discretize.subsampling import Subsampling
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
-from fields.compiling import tracing
 from fields.fourier import phase
 from fields.lattice import split
 
@@ -181,12 +180,13 @@ def comoved(
     grid = Grid(f.grid.shape, f.grid.spacing)
     lengths = [s * h for s, h in zip(strides, f.grid.spacing, strict=True)]
     dim, lead = f.dim, f.values.shape[: -f.dim - 1]
-    ask, modulus = nyquist is None and not tracing(), lengths if modulus is None else modulus
+    ask, modulus = nyquist is None and not checks.tracing(), lengths if modulus is None else modulus
 
     def moved(part: Tensor) -> tuple[Tensor, ...]:
         if nyquist == DROP:
             part = without_nyquist(part, dim)
-        here, shared = f._with(part, grid), list[Tensor]()
+        here = f._with(part, grid)
+        shared: list[Tensor] = []
         if ask and isinstance(predictor, Phase):
             origin, confidence, *shared = predictor.with_nyquist(here, modulus)
         else:

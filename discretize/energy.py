@@ -10,7 +10,7 @@ from torch import Tensor
 from discretize.samples import Samples
 from discretize.trigonometric import energy_coefficients, in_chunks
 from fields import Field, Polynomial
-from fields.compiling import tracing
+from fields.checks import tracing
 from fields.lattice import split
 from fields.magnitude import fits, of_square, unit
 

@@ -126,29 +126,25 @@ class Grid:
         """
         strides = checks.integers(s, self.dim, "stride")
         divides(strides, self.shape, self.boundary)
-        known = checks.as_tensor(phase, "phase").to(self.origin.device)
-        if not bool((known == known.round()).all()):
-            raise ValueError(f"the phase of a stride must be integers, got {checks.said(phase)}")
-        if (known.ndim and known.shape[-1] not in (1, self.dim)) or not known.numel():
-            raise ValueError(
-                f"the phase of a stride is an integer, or one per axis, (*batch, {self.dim}), "
-                f"got shape {tuple(known.shape)}"
-            )
-        index = known.long()
-        index = index.expand(*index.shape[:-1], self.dim) if index.ndim else index.repeat(self.dim)
-        top = index.reshape(-1, self.dim).amax(0).tolist()
-        if bool((index < 0).any()) or any(p >= q for p, q in zip(top, strides, strict=True)):
+        index, bounds = _phase(phase, self.dim)
+        divided = all(n % q == 0 for n, q in zip(self.shape, strides, strict=True))
+        if bounds is None and divided and checks.tracing():
+            bounds = [(0, 0)] * self.dim  # they aren't known, and the shape doesn't depend on them
+        if bounds is None:
+            each = index.reshape(-1, self.dim)
+            bounds = list(zip(each.amin(0).tolist(), each.amax(0).tolist(), strict=True))
+        if any(p < 0 or top >= q for (p, top), q in zip(bounds, strides, strict=True)):
             raise ValueError(f"the phase of a stride {strides} lies in [0, stride), got {phase}")
         shape = [
-            n // q if self.boundary == "periodic" else -(-(n - int(p)) // q)
-            for n, q, p in zip(self.shape, strides, top, strict=True)
+            n // q if self.boundary == "periodic" else -(-(n - top) // q)
+            for n, q, (_, top) in zip(self.shape, strides, bounds, strict=True)
         ]
         if min(shape) < 1:
             raise ValueError(
                 f"a stride of {strides} from {phase} leaves nothing of shape {self.shape}"
             )
         spacing = tuple(h * q for h, q in zip(self.spacing, strides, strict=True))
-        origin = self.origin + index * self.origin.new_tensor(self.spacing)
+        origin = self.origin + index.to(self.origin.device) * self.origin.new_tensor(self.spacing)
         return self.replace(shape=shape, spacing=spacing, origin=origin)
 
     def refine(self, m: Any) -> Grid:
@@ -197,10 +193,28 @@ class Grid:
         self._check(other)
         spacings = zip(self.spacing, other.spacing, strict=True)
         alike = all(math.isclose(a, b, rel_tol=1e-12) for a, b in spacings)
+        steps, close = self._nearest(other)
+        return steps, close & alike
+
+    def _nearest(self, other: Grid) -> tuple[Tensor, Tensor]:
+        """The same whatever the spacing of `other`."""
         offset = self.offset(other).detach()
         whole = offset.round()
         close = ((offset - whole).abs() <= self.offset_tolerance(other)).all(-1)
-        return whole.long(), close & alike
+        return whole.long(), close
+
+    def _sublattice(self, other: Grid) -> tuple[tuple[int, ...], Tensor, Tensor]:
+        """The strides of `other` on this lattice, its first point, and whether (*batch) it lies there.
+
+        An axis with one point has stride 1, whatever its spacing.
+        """
+        self._check(other)
+        each = zip(other.spacing, self.spacing, other.shape, strict=True)
+        ratios = [a / b if n > 1 else 1.0 for a, b, n in each]
+        strides = tuple(max(1, round(r)) for r in ratios)
+        whole = all(math.isclose(r, s, rel_tol=1e-12) for r, s in zip(ratios, strides, strict=True))
+        steps, close = self._nearest(other)
+        return strides, steps, close & whole
 
     def steps_to(self, other: Grid) -> Tensor | None:
         """The offset as integers (*batch, d), where both are parts of one lattice; None otherwise."""
@@ -216,6 +230,22 @@ class Grid:
             return False
         steps = self.steps_to(other)
         return steps is not None and not bool(steps.any())
+
+
+def _phase(phase: Any, dim: int) -> tuple[Tensor, list[tuple[int, int]] | None]:
+    """The phase of a stride as integers (*batch, d), and what they lie between, where no tensor need be read."""
+    if isinstance(phase, int):
+        return torch.full((dim,), phase), [(phase, phase)] * dim
+    known = checks.as_tensor(phase, "phase")
+    if not checks.tracing() and not bool((known == known.round()).all()):
+        raise ValueError(f"the phase of a stride must be integers, got {checks.said(phase)}")
+    if (known.ndim and known.shape[-1] not in (1, dim)) or not known.numel():
+        raise ValueError(
+            f"the phase of a stride is an integer, or one per axis, (*batch, {dim}), "
+            f"got shape {tuple(known.shape)}"
+        )
+    index = known.long()
+    return index.expand(*index.shape[:-1], dim) if index.ndim else index.repeat(dim), None
 
 
 def divides(strides: tuple[int, ...], shape: tuple[int, ...], boundary: str) -> None:

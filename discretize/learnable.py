@@ -69,6 +69,7 @@ class LearnablePolyphase(PolyphaseSubsampling):
         if dim is None:
             dim = len(self.s) if isinstance(self.s, tuple) else 2
         self.dim = checks.dimension(dim)
+        checks.integers(self.s, self.dim, "stride")  # one per axis, where there are several
         (channels,) = checks.integers(channels, 1, "channels", most=arguments.MOST_CHANNELS)
         (hidden,) = checks.integers(hidden, 1, "hidden", most=arguments.MOST_CHANNELS)
         (self.temperature,) = checks.positive(temperature, 1, "temperature")

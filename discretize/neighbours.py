@@ -54,15 +54,17 @@ def seen_by(stencils: Sequence[Stencil], values: Tensor, grid: Grid) -> tuple[li
     return views, grid
 
 
-def looked_up(values: Tensor, grid: Grid, steps: Tensor, target: Grid) -> Tensor:
-    """Samples on `grid` at the points of `target`, `steps` (*batch, d) spacings further on, bit for bit.
+def looked_up(
+    values: Tensor, grid: Grid, steps: Tensor, target: Grid, strides: Sequence[int]
+) -> Tensor:
+    """Samples on `grid` at the points of `target`, every s-th from `steps` (*batch, d) spacings on, bit for bit.
 
     Outside of `grid` its boundary says what they are; with boundary "none", ValueError.
     """
     flat, known = torch.zeros((), dtype=torch.long, device=values.device), None
-    for axis, (size, count) in enumerate(zip(grid.shape, target.shape, strict=True)):
+    for axis, (size, count, s) in enumerate(zip(grid.shape, target.shape, strides, strict=True)):
         index = steps[..., axis, None].to(values.device)
-        index = index + torch.arange(count, device=values.device)
+        index = index + s * torch.arange(count, device=values.device)
         source = outside(index, size, grid.boundary)
         lead = (*index.shape[:-1], *(1,) * axis, count, *(1,) * (grid.dim - 1 - axis))
         inside = (source >= 0).reshape(lead)

@@ -20,7 +20,7 @@ from discretize.ties import highest, pointwise_norm
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
-from fields.compiling import tracing
+from fields.gathering import gather
 from fields.lattice import take
 from fields.magnitude import fits, unit
 
@@ -84,6 +84,8 @@ def kept(f: Samples, strides: Sequence[int], phase: Tensor) -> Samples:
     """The samples at p + s·k, p of shape (*batch, d), bit for bit."""
     grid = f.grid.stride(strides, phase)
     lead = f.values.shape[: -f.dim - 1]
+    if checks.tracing():
+        return f._with(_looked_up(f.values, strides, phase, grid.shape), grid)
     batch = broadcast(lead, phase.shape[:-1])
     element = f.values.shape[-f.dim - 1 :]
     values = f.values.expand(*batch, *element).reshape(-1, *element)
@@ -93,6 +95,20 @@ def kept(f: Samples, strides: Sequence[int], phase: Tensor) -> Samples:
         cuts = zip(first, strides, grid.shape, strict=True)
         parts.append(take(one, (slice(p, p + s * (n - 1) + 1, s) for p, s, n in cuts)))
     return f._with(torch.stack(parts).reshape(*batch, element[0], *grid.shape), grid)
+
+
+def _looked_up(
+    values: Tensor, strides: Sequence[int], phase: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """The same where no number can be read, as slices would have it."""
+    flat = torch.zeros((), dtype=torch.long, device=values.device)
+    for axis, (s, count) in enumerate(zip(strides, shape, strict=True)):
+        index = phase[..., axis, None].to(flat.device) + s * torch.arange(count, device=flat.device)
+        index = index.reshape(
+            *index.shape[:-1], *(1,) * axis, count, *(1,) * (len(shape) - 1 - axis)
+        )
+        flat = flat * values.shape[axis - len(shape)] + index
+    return gather(values, flat, len(shape))
 
 
 def components(values: Tensor, strides: Sequence[int], fill: float = 0.0) -> Tensor:
@@ -121,7 +137,7 @@ def best_phase(scores: Tensor, f: Samples, strides: Sequence[int]) -> Tensor:
     """
     size = scores.abs().amax(-1, keepdim=True)
     tied = ~(scores < scores.amax(-1, keepdim=True) - TIE * torch.finfo(scores.dtype).eps * size)
-    if not tracing() and bool((tied.count_nonzero(-1) == 1).all()):
+    if not checks.tracing() and bool((tied.count_nonzero(-1) == 1).all()):
         return torch.stack(torch.unravel_index(scores.argmax(-1), tuple(strides)), dim=-1)
     norm = pointwise_norm(f)
     among = torch.where(tied[..., _phases(f.grid.shape, strides).to(tied.device)], norm, -math.inf)
@@ -185,7 +201,7 @@ class AdaptivePolyphase(PolyphaseSubsampling):
         space = tuple(range(-f.dim, 0))
         axes = (-f.dim - 2, *space)
         scores = torch.linalg.vector_norm(parts, self.norm, axes)
-        if tracing() or (self.norm < math.inf and not bool(fits(scores**self.norm).all())):
+        if checks.tracing() or (self.norm < math.inf and not bool(fits(scores**self.norm).all())):
             parts = parts / unit(parts, (-f.dim - 2, *range(-f.dim - 1, 0)))
             scores = torch.linalg.vector_norm(parts, self.norm, axes)
         return best_phase(scores, f, strides)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from discretize.spectrum import AliasingWarning
 from fields import arguments, checks, magnitude
-from fields.compiling import tracing
 
 #: What of an input's energy may lie at Nyquist without a warning: 1e-4 of it in L2, or what rounding may look like.
 NYQUIST = 1e-8
@@ -76,7 +75,7 @@ def warn_of_confidence(
     confidence: Tensor, dtype: torch.dtype, bound: float | None, meaning: str, stacklevel: int
 ) -> None:
     """Warn where confidences (*batch, d) are below a bound, √eps unless given."""
-    if tracing():
+    if checks.tracing():
         return
     bound = torch.finfo(dtype).eps ** 0.5 if bound is None else bound
     low = (confidence.detach() < bound).any(-1)

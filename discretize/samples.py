@@ -11,14 +11,14 @@ from torch import Tensor
 from discretize.alignment import aligned
 from discretize.grid import Grid
 from discretize.neighbours import looked_up, seen_by
-from fields import checks
+from fields import arguments, checks
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.broadcasting import broadcast
 from fields.composed import affine_values, map_values
 from fields.correlation import mix
 from fields.feature_map import NODES, FeatureMap
 from fields.field import Field
-from fields.interpolated import Interpolated
+from fields.interpolated import METHODS, Interpolated
 from fields.kernel import MatrixKernel
 from fields.lattice import take
 from fields.stencil import Stencil
@@ -215,22 +215,23 @@ class Samples(FeatureMap):
         return Interpolated(self.values, self.grid.spacing, self.grid.origin, method, boundary)
 
     def resample(self, grid: Grid, method: str = "fourier") -> Samples:
-        """The values on another grid: moved bit for bit where the lattices coincide, interpolated otherwise.
+        """The values on another grid: looked up bit for bit where its points are samples, interpolated otherwise.
 
         Parameters
         ----------
         grid : Grid
-            Where both grids are parts of one lattice, samples outside of this map follow its boundary; with boundary
-            "none" every point must be known.
+            Where its points lie on this map's lattice, all of them or every s-th, those outside of the map follow its
+            boundary, whatever that is; with boundary "none" every point must be known.
         method : str
             As for `Interpolated`.
         """
-        steps, close = self.grid.nearest_steps(grid)
+        arguments.choice(method, "method", METHODS)
+        strides, steps, close = self.grid._sublattice(grid)
         if bool(close.all()):
-            return self._with(looked_up(self.values, self.grid, steps, grid), grid)
+            return self._with(looked_up(self.values, self.grid, steps, grid, strides), grid)
         values = self.interpolate(method)._values(grid.lattice)
         if bool(close.any()):  # elements of a batch that need no interpolation get none
-            moved = looked_up(self.values, self.grid, steps, grid)
+            moved = looked_up(self.values, self.grid, steps, grid, strides)
             close = close.to(self.device).reshape(*close.shape, *(1,) * (self.dim + 1))
             values = torch.where(close, moved, values)
         return self._with(values, grid)

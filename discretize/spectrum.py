@@ -143,13 +143,14 @@ def aliasing(field: Field, grid: Grid, rtol: float = 1e-3, memory: int = MEMORY_
 
 
 def required_grid(field: Field, rtol: float | None = None, memory: int = MEMORY_BOUND) -> Grid:
-    """The coarsest grid whose samples determine a field.
+    """The coarsest grid whose samples determine a field: of all that do it one with the fewest points.
 
     Parameters
     ----------
     field : Field
     rtol : float, optional
-        For a periodic field, the L2 norm of what the grid can't tell, relative to the field's: measured. For a decaying
+        For a periodic field, the L2 norm of what the grid can't tell, relative to the field's: measured, with a tenth
+        of it in reserve where no band limit is known. For a decaying
         one, where its values and its spectrum are cut off, relative to their maxima. Without it the grid is that of
         the band limit: 2K+1 points per axis for the modes 0, ±1, …, ±K of a period, which lose nothing.
     memory : int

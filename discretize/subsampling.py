@@ -15,6 +15,7 @@ stride leaves it as it is; filters apply to it where they are given a spacing.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
-from fields.window import Mask
+from fields.window import KEPT, Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -39,7 +40,11 @@ class Subsampling(nn.Module, ABC):
     ----------
     s : int or sequence of int
         Stride, one for all axes or one per axis.
+    spacing : float or sequence of float, optional
+        That of the grid, which a Field doesn't have: for kinds that filter one.
     """
+
+    spacing: checks.VectorLike | None = None
 
     def __init__(self, s: Any) -> None:
         super().__init__()
@@ -55,7 +60,21 @@ class Subsampling(nn.Module, ABC):
         checks.integers(self.s, f.dim, "stride")
         if field:
             return self._filtered(f)  # type: ignore[return-value,arg-type]
-        return self._subsampled(f)  # type: ignore[return-value,arg-type]
+        assert isinstance(f, Samples)
+        self._check_spacing(f)
+        return self._subsampled(f)  # type: ignore[return-value]
+
+    def _check_spacing(self, f: Samples) -> None:
+        """Raise where samples are filtered whose spacing isn't the one given, by which a Field is filtered."""
+        if self.spacing is None:
+            return
+        given = checks.positive(self.spacing, f.dim, "spacing")
+        each = zip(given, f.grid.spacing, strict=True)
+        if not all(math.isclose(a, b, rel_tol=1e-9) for a, b in each):
+            raise ValueError(
+                f"this layer filters fields by a spacing of {given}, and these samples lie {f.grid.spacing} apart: "
+                "their filters differ. Give it the grid's spacing, or none where fields aren't filtered"
+            )
 
     @property
     def upsampling(self) -> Upsampling:
@@ -117,6 +136,7 @@ class _Pooling(Subsampling):
         super().__init__(s)
         self.size = checks.counts(s if size is None else size, "size", most=arguments.MOST_FILTER)
         self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
+        self._windows: dict[Any, Mask] = {}
 
     def extra_repr(self) -> str:
         """Stride and size."""
@@ -128,7 +148,16 @@ class _Pooling(Subsampling):
         return Upsampling(self.s, "hold")
 
     def _window(self, dim: int, spacing: checks.VectorLike) -> Mask:
-        return Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
+        """The window, kept for the next time: its taps are worked out once."""
+        key = dim, checks.positive(spacing, dim, "spacing")
+        if key not in self._windows:
+            made = Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
+            if checks.tracing():
+                return made
+            if len(self._windows) >= KEPT:
+                self._windows.pop(next(iter(self._windows)))
+            self._windows[key] = made
+        return self._windows[key]
 
     def _filtered(self, f: Field) -> Field:
         if self.spacing is None:

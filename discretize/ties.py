@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from discretize.samples import Samples
-from fields.compiling import tracing
+from fields.checks import tracing
 
 #: Values within so many eps of the largest count as equal to it: interpolation at the samples changes them by up to 6.
 TIE = 64
@@ -183,7 +183,7 @@ def _bits(x: Tensor) -> Tensor:
 
 def _weight(shape: Sequence[int]) -> float:
     """(Σ_k w(k)²)^½, by which rounding of samples counts."""
-    return math.prod(math.hypot(1.0, _factor(i)) for i in range(len(_passes(shape))))
+    return math.prod([math.hypot(1.0, _factor(i)) for i in range(len(_passes(shape)))])
 
 
 def over_channels(values: Tensor, reduce: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:

@@ -73,6 +73,8 @@ def _converted(value: Any, name: str, like: Tensor | None, complex_too: bool) ->
 
 def _is_complex(value: Any) -> bool:
     """Whether numbers that are no tensor have imaginary parts."""
+    if isinstance(value, int | float):  # torch.compile doesn't know numpy's numbers
+        return False
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.kind == "c"
     if isinstance(value, list | tuple):
@@ -107,6 +109,11 @@ def all_finite(value: Tensor) -> bool:
     with np.errstate(all="ignore"):
         finite = np.isfinite(plain.numpy().sum())
     return bool(finite) or bool(torch.isfinite(plain).all())
+
+
+def tracing() -> bool:
+    """Whether nothing can depend on values: within torch.compile, torch.export, torch.vmap and the like."""
+    return torch.compiler.is_compiling() or functorch.maybe_current_level() is not None
 
 
 def _plain(value: Tensor) -> Tensor | None:

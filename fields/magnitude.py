@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fields.compiling import tracing
+from fields.checks import tracing
 
 if TYPE_CHECKING:
     from fields.field import Field

@@ -21,7 +21,7 @@ from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
 from fields.lattice import BETWEEN, Lattice, LatticeTooLarge
-from fields.spectral import Spectrum, beyond, enough, first_below, highest_modes, power
+from fields.spectral import Spectrum, beyond, coarsest, enough, highest_modes, power
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).
 Evaluator = Callable[[Lattice], Tensor]
@@ -184,9 +184,7 @@ def _measured(run: _Sampling, period: PerAxis, rtol: float) -> Spectrum:
             sum(2 * min(u, last) for u, (last, _) in zip(unseen, seen, strict=True))
         )
         if not rough:
-            allowed = [budget - 2 * u for u in unseen]
-            highest = [first_below(t, a) for t, a in zip(tails, allowed, strict=True)]
-            left = sum(t[k] for t, k in zip(tails, highest, strict=True))
+            highest, left = coarsest(full, dim, False, dim * budget - 2 * sum(unseen))
             tail = math.sqrt(left + 2 * sum(unseen))
             found = run.coefficients(values, highest, tail)
             error = _error_between(run, found, counts)

@@ -81,11 +81,10 @@ class Spectrum:
         return replace(self, coefficients=scaled)
 
     def truncated(self, rtol: float) -> Spectrum:
-        """The fewest modes per axis beyond which lies at most `rtol` of the field, in L2."""
-        budget, energy = rtol**2 / self.dim, power(self.scaled()[0].coefficients)
-        tails = [beyond(energy, i, self.dim, True) for i in range(self.dim)]
-        kept = [first_below(t, budget) for t in tails]
-        left = sum(t[k] for t, k in zip(tails, kept, strict=True))
+        """The smallest box of modes beyond which lies at most `rtol` of the field, in L2, together with the tail."""
+        kept, left = coarsest(
+            power(self.scaled()[0].coefficients), self.dim, True, rtol**2 - self.tail**2
+        )
         return replace(self.cut(kept), tail=math.hypot(self.tail, math.sqrt(left)))
 
     def values(self, counts: Sequence[int], shift: float = 0.0) -> Tensor:
@@ -147,6 +146,38 @@ def beyond(energy: Tensor, axis: int, dim: int, centred: bool) -> list[float]:
     return [*tails[1:], 0.0]
 
 
-def first_below(tails: list[float], bound: float) -> int:
-    """The lowest mode beyond which the energy is at most `bound`."""
-    return next(k for k, t in enumerate(tails) if t <= max(bound, 0.0))
+def coarsest(
+    energy: Tensor, dim: int, centred: bool, budget: float
+) -> tuple[tuple[int, ...], float]:
+    """The box |k_i| ≤ K_i of the fewest modes with at most `budget` of the energy outside, and how much that is.
+
+    Of several as small it is the one with the least outside. This is summed over disjoint parts, axis by axis: beyond
+    K_i, within K_j for j < i, anywhere for j > i: no difference of sums loses what is small.
+    """
+    folded = energy.sum(-dim - 1)
+    for axis in range(-dim, 0):
+        n = folded.shape[axis]
+        modes = torch.arange(n, device=energy.device)
+        modes = (modes - n // 2).abs() if centred else torch.minimum(modes, n - modes)
+        shape = [*folded.shape]
+        shape[axis] = n // 2 + 1
+        folded = folded.new_zeros(shape).index_add(axis, modes, folded)
+    total = folded.flatten(-dim).sum(-1)[(..., *(None,) * dim)]
+    within = folded / torch.where(total > 0, total, 1.0)
+    outside = torch.zeros((), dtype=within.dtype, device=within.device)
+    for axis in range(-dim, 0):
+        later = tuple(range(axis + 1, 0))
+        here = within.sum(later, keepdim=True) if later else within
+        tail = here.flip(axis).cumsum(axis).flip(axis).narrow(axis, 1, here.shape[axis] - 1)
+        beyond = torch.cat([tail, torch.zeros_like(here.narrow(axis, 0, 1))], axis)
+        outside = outside + beyond
+        within = within.cumsum(axis)
+    outside = outside.reshape(-1, *outside.shape[-dim:]).amax(0)
+    points = torch.ones((), dtype=outside.dtype, device=outside.device)
+    for n in outside.shape:
+        points = points[..., None] * (2 * torch.arange(n).to(outside) + 1)
+    points = torch.where(outside <= max(budget, 0.0), points, math.inf)
+    least = torch.where(points == points.amin(), outside, math.inf)
+    index = least.flatten().argmin()
+    highest = tuple(int(k) for k in torch.unravel_index(index, least.shape))
+    return highest, float(least.flatten()[index])

@@ -46,13 +46,13 @@ def convolved(values: Tensor, spacing: Sequence[float], kernel: MatrixKernel) ->
     like = {"dtype": torch.float64, "device": values.device}
     frequencies = [torch.fft.fftfreq(n, h, **like) for n, h in zip(sizes, spacing, strict=True)]
     frequencies[-1] = torch.fft.rfftfreq(sizes[-1], spacing[-1], **like)
-    kept = _kept(kernel, frequencies)
+    kept = _kept(kernel, sizes, spacing, values.device)
     frequencies = [f[k] for f, k in zip(frequencies, kept, strict=True)]
     spectrum = torch.fft.rfftn(values, dim=axes)
     for axis, index in zip(axes, kept, strict=True):
         if len(index) < spectrum.shape[axis]:
             spectrum = spectrum.index_select(axis, index)
-    product = _product(spectrum, frequencies, sizes, spacing, kernel)
+    product = _product(spectrum, frequencies, sizes, kernel)
     if product is None:
         return None
     full = [*sizes[:-1], sizes[-1] // 2 + 1]
@@ -65,30 +65,35 @@ def convolved(values: Tensor, spacing: Sequence[float], kernel: MatrixKernel) ->
     return mix(out, kernel.matrix, dim) if isinstance(kernel, ProfileKernel) else out
 
 
-def _kept(kernel: MatrixKernel, frequencies: Sequence[Tensor]) -> list[Tensor]:
-    """Indices of the bins at which the kernel's transform isn't negligible."""
-    band = kernel.bandwidth(NEGLIGIBLE, len(frequencies)) or (math.inf,) * len(frequencies)
-    return [
-        (f.abs() <= b * (1 + 1e-9)).nonzero()[:, 0] for f, b in zip(frequencies, band, strict=True)
-    ]
+def _kept(
+    kernel: MatrixKernel, sizes: Sequence[int], spacing: Sequence[float], device: torch.device
+) -> list[Tensor]:
+    """Indices of the bins at which the kernel's transform isn't negligible, the last axis's in half a spectrum."""
+    dim = len(sizes)
+    band = kernel.bandwidth(NEGLIGIBLE, dim) or (math.inf,) * dim
+    kept = []
+    for axis, (n, h, b) in enumerate(zip(sizes, spacing, band, strict=True)):
+        highest = math.floor(min(b * n * h * (1 + 1e-9), n // 2))
+        below = torch.arange(highest + 1, device=device)
+        above = torch.arange(max(n - highest, highest + 1), n, device=device)
+        kept.append(below if axis == dim - 1 else torch.cat([below, above]))
+    return kept
 
 
 def _product(
     spectrum: Tensor,
     frequencies: Sequence[Tensor],
     sizes: Sequence[int],
-    spacing: Sequence[float],
     kernel: MatrixKernel,
 ) -> Tensor | None:
     """K̂(f) times the spectrum; for a profile times a matrix without the matrix."""
     if isinstance(kernel, ProfileKernel):
         factor = kernel.profile_transform(_points(frequencies))
         return spectrum * factor.reshape([len(f) for f in frequencies]).to(spectrum.real)
-    count = math.prod(map(len, frequencies)) * kernel.out_channels * kernel.in_channels
+    count = math.prod([len(f) for f in frequencies]) * kernel.out_channels * kernel.in_channels
     if kernel.period is None and count > LARGEST:
         return None
-    nyquist = [0.5 / h if n % 2 == 0 else None for n, h in zip(sizes, spacing, strict=True)]
-    transfer = _transfer(kernel, frequencies, nyquist)
+    transfer = _transfer(kernel, frequencies, sizes)
     if transfer is None:
         return None
     x = "xyz"[: len(sizes)]
@@ -102,12 +107,13 @@ def _points(frequencies: Sequence[Tensor]) -> Tensor:
 
 
 def _transfer(
-    kernel: MatrixKernel, frequencies: Sequence[Tensor], nyquist: Sequence[float | None]
+    kernel: MatrixKernel, frequencies: Sequence[Tensor], sizes: Sequence[int]
 ) -> Tensor | None:
     """K̂ on the product of frequencies, (m1, …, md, out, in); at Nyquist the mean of both signs, as a cosine has it."""
+    full = [*sizes[:-1], sizes[-1] // 2 + 1]
     edges = [
-        [] if top is None else ((f.abs() - top).abs() < 1e-9 * top).nonzero()[:, 0].tolist()
-        for f, top in zip(frequencies, nyquist, strict=True)
+        [n // 2] if n % 2 == 0 and len(f) == m else []
+        for f, n, m in zip(frequencies, sizes, full, strict=True)
     ]
     wide = [torch.cat([f, -f[edge]]) for f, edge in zip(frequencies, edges, strict=True)]
     found = kernel.transform(_points(wide))

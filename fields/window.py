@@ -12,12 +12,12 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields import checks
+from fields.cells import ball_in_cells
 from fields.kernel import dyadic_nodes
 from fields.lattice import SNAP, split
 from fields.rims import as_points, in_a_ball, to_the_rim
@@ -163,8 +163,8 @@ class Ball(Window):
 
     Notes
     -----
-    For a mean the share of each cell is exact along the last axis and by 16-point Gauss quadrature along the others;
-    the shares are scaled to sum to 1.
+    For a mean every node weighs the volume of its cell that lies in the ball, to 1e-12 of a whole cell; the shares are
+    scaled to sum to 1.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Ball(Window):
             squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
             inside = sum(squares, torch.zeros(())) <= self.radius**2 * (1 + SNAP)
             return on_nodes(axes, pitch, inside.double())
-        share = self._share(axes, node)
+        share = ball_in_cells(self.radius, axes, node)
         return on_nodes(axes, pitch, share / share.sum())
 
     def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
@@ -211,24 +211,6 @@ class Ball(Window):
             return as_points(in_a_ball(axes, node, inside, chords), pitch)
         (stencil,) = on_nodes(axes, pitch, inside.double())
         return [replace(stencil, chords=tuple(chords))]
-
-    def _share(self, axes: list[Tensor], node: tuple[float, ...]) -> Tensor:
-        gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(16))
-        inner, halves = [], []
-        for y, q in zip(axes[:-1], node, strict=False):
-            low = torch.clamp(y - q / 2, min=-self.radius)  # a cell may hold the whole ball
-            high = torch.clamp(y + q / 2, max=self.radius)
-            inner.append(((low + high)[:, None] / 2 + (high - low)[:, None] / 2 * gauss).flatten())
-            halves.append((high - low) / 2)
-        squares = torch.zeros((), dtype=torch.float64)
-        for y in inner:
-            squares = squares[..., None] + y**2
-        half = torch.clamp(self.radius**2 - squares, min=0).sqrt()
-        length = cell_overlap(axes[-1].expand(*half.shape, -1), node[-1], half[..., None])
-        for axis, h in enumerate(halves):
-            length = length.unflatten(axis, (len(h), 16)).movedim(axis + 1, -1) @ weight
-            length = length * h.reshape(-1, *(1,) * (len(axes) - 1 - axis))
-        return length
 
 
 class Mask(Window):
@@ -255,10 +237,9 @@ class Mask(Window):
 
     def __init__(self, mask: Any, spacing: checks.VectorLike) -> None:
         self.mask = checks.as_tensor(mask, "mask").double().clone()
-        if (
-            not 1 <= self.mask.ndim <= 3
-            or not bool((self.mask >= 0).all())
-            or not bool(self.mask.any())
+        known = not checks.tracing()  # numbers can be read
+        if not 1 <= self.mask.ndim <= 3 or (
+            known and not (bool((self.mask >= 0).all()) and bool(self.mask.any()))
         ):
             raise ValueError("a mask needs one to three axes, entries ≥ 0, and one entry > 0")
         self.spacing = checks.positive(spacing, self.mask.ndim, "spacing")
@@ -295,4 +276,4 @@ class Mask(Window):
             (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
             for n, h in zip(self.mask.shape, self.spacing, strict=True)
         ]
-        return on_nodes(axes, pitch, self.mask / self.mask.sum())
+        return on_nodes(axes, pitch, self.mask / self.mask.sum(), spacing=self.spacing)

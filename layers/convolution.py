@@ -112,7 +112,7 @@ class Conv(nn.Module):
         Raises
         ------
         TypeError
-            For other modules.
+            For other modules. A transposed convolution is `discretize.Upsampling` and `from_array`, the error says how.
         ValueError
             For a stride, which is a layer of its own here (`discretize.Stride`), and for paddings that change the size.
 

@@ -17,21 +17,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from fields import FeatureMap, Field, Window
-from fields.arguments import MOST_NODES, affordable
+from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths, positive
 from fields.field import PerAxis
-from fields.lattice import Lattice
-from fields.periodic_kernel import PeriodicKernel
+from fields.lattice import split
+from fields.periods import common_period
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
 from layers.pooling import AvgPool, LpPool, MaxPool, SoftMaxPool
+from layers.shared_kernel import shared_kernel, torus_nodes
 from layers.unshared import BiasField, IntegralOperator, PointwiseField
-from layers.unshared_fields import PAIRS, as_parameters, wrapped
+from layers.unshared_fields import PAIRS
 from layers.windowed import PoolField, by_window
 
 #: Points of a torus, at most, that an average over pairs of them takes per axis, in one to three dimensions.
@@ -48,11 +48,13 @@ def shared(
     layer : nn.Module
         An unshared layer; a shared one, which is returned as it is; or any module from feature maps to feature maps.
     period : float or sequence of float, optional
-        Of the torus whose translations are averaged over, one number per axis; the layer's own unless given. A single
-        number is for one dimension, or for layers that don't ask for it.
+        Of the torus whose translations are averaged over, one number per axis, where the layer doesn't say it; a
+        multiple of the layer's own, or of a bias field's, otherwise, over which the mean is the same. A single number
+        is for one dimension, or for layers that don't ask for it.
     nodes : int, optional
         Translations per axis that stand for all, equally spaced; 65, 33 or 11 in one, two or three dimensions unless
-        given. Odd, for an IntegralOperator.
+        given. For an IntegralOperator odd, and samples of its kernel, too; unless given as many as resolve it to 1e-10
+        of κ, or as can be afforded, with an AliasingWarning where they leave more than 1e-8.
 
     Returns
     -------
@@ -63,13 +65,15 @@ def shared(
     Raises
     ------
     ValueError
-        Where the layer's period is needed and neither known nor given.
+        Where the layer's period is needed and neither known nor given, and where one that is given isn't a multiple of
+        the layer's own.
 
     Notes
     -----
-    The averages are trapezoidal sums, as accurate as the layer is smooth in x, for means of functions and windows; the
-    parts of the first four commute with every real translation, however few the nodes. A `TranslationAverage` does so
-    with multiples of period/nodes, and with the others as its accuracy has it.
+    A projection: an operator whose κ depends on x − y alone is its own shared part, to 1e-8, and a function or window
+    that doesn't depend on x to rounding error. The averages are trapezoidal sums, as accurate as the layer is smooth in
+    x, for means of functions and windows; the parts of the first four commute with every real translation, however few
+    the nodes. A `TranslationAverage` does so with multiples of period/nodes, and with others as accurately as it is.
 
     Examples
     --------
@@ -78,68 +82,75 @@ def shared(
     >>> shared(BiasField(2.0 + PlaneWaves([[0.25]], [[1.0]]))).bias.tolist()
     [2.0]
     """
+    if not isinstance(layer, nn.Module):
+        raise TypeError(f"layer must be an nn.Module, got {type(layer).__name__}")
     if isinstance(
         layer, Conv | Bias | Pointwise | AvgPool | MaxPool | LpPool | SoftMaxPool | Average
     ):
         return layer
     if isinstance(layer, BiasField):
-        return Bias(_mean(layer.field))
-    own = period if period is not None else getattr(layer, "period", None)
-    if own is None:
-        raise ValueError(
-            "the average over a torus needs its period: shared(layer, period=…), one number per axis"
-        )
-    sides = lengths(own, "period")
-    sides = sides if isinstance(sides, tuple) else (sides,)
+        return Bias(_mean(layer.field, period))
+    sides = _sides(layer, period)
     if nodes is not None:
         (nodes,) = integers(nodes, 1, "nodes", most=MOST_NODES)
     count = nodes or MOST[len(sides)]
     if isinstance(layer, IntegralOperator) and layer.domain is None:
-        return _convolution(layer, sides, count)
+        return Conv(shared_kernel(layer.kappa, sides, nodes))
     if isinstance(layer, PointwiseField):
-        return Pointwise(AveragedFunction(layer.fn, _nodes(sides, count)))
+        return Pointwise(AveragedFunction(layer.fn, torus_nodes(sides, count)))
     if isinstance(layer, PoolField):
-        return _pooling(layer, _nodes(sides, count))
+        return _pooling(layer, torus_nodes(sides, count))
     return TranslationAverage(layer, sides, count)
 
 
-def _nodes(period: PerAxis, count: int) -> Tensor:
-    """Points j·period/count of the torus, (m, d)."""
-    affordable(count ** len(period) * len(period), "the translations that are averaged")
-    step = tuple(p / count for p in period)
-    origin = torch.zeros(len(period), dtype=torch.float64)
-    return Lattice(origin, step, (count,) * len(period)).points().reshape(-1, len(period))
+def _sides(layer: nn.Module, period: VectorLike | None) -> PerAxis:
+    """The period of a layer's parts, as far as they have one, else the one given, which has to be a multiple of it."""
+    stated = [getattr(m, "period", None) for m in layer.modules()]
+    known = [_tuple(lengths(p, "period")) for p in stated if p is not None]
+    given = None if period is None else _tuple(lengths(period, "period"))
+    dim = max(map(len, [*known, given or ()]), default=0)
+    known = [positive(p, dim, "period") if len(p) > 1 else p * dim for p in known]
+    own = functools.reduce(_common, known) if known else None
+    if given is None or own is None:
+        if given is None and own is None:
+            raise ValueError(
+                "the average over a torus needs its period: shared(layer, period=…), one number per axis"
+            )
+        return own or given  # type: ignore[return-value]
+    given = given if len(given) == dim else given * dim
+    if any(split(p / q)[1] or p < q / 2 for p, q in zip(given, own, strict=True)):
+        raise ValueError(
+            f"the period {given} isn't a multiple of the layer's own, {own}: leave it out, or give the layer another"
+        )
+    return own
 
 
-def _mean(field: Field) -> Tensor:
+def _tuple(period: Any) -> PerAxis:
+    return period if isinstance(period, tuple) else (period,)
+
+
+def _common(a: PerAxis, b: PerAxis) -> PerAxis:
+    """The least common multiple of the periods of two parts."""
+    found = common_period(a, b)
+    if found is None:
+        raise ValueError(f"parts of this layer have periods {a} and {b}, without a common multiple")
+    return found
+
+
+def _mean(field: Field, period: VectorLike | None) -> Tensor:
     """Mean (c,) of a periodic field."""
     if field.period is None:
         raise ValueError(
             "the mean of a bias field needs one that is periodic: field.periodize(period)"
         )
+    if period is not None and not field.is_periodic(period):
+        raise ValueError(
+            f"the period {period} isn't a multiple of the bias field's own, {field.period}: leave it out, or sum the "
+            "field's images by field.periodize(period)"
+        )
     if field.batch:
         raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
     return field.integrate() / math.prod(p or 1.0 for p in field.period)
-
-
-def _convolution(layer: IntegralOperator, period: PerAxis, count: int) -> Conv:
-    x = _nodes(period, count)
-    with torch.no_grad():
-        kernel = PeriodicKernel.from_density(
-            lambda y: _averaged_kernel(layer, y, x, period), period, count, len(period)
-        )
-    return Conv(kernel)
-
-
-def _averaged_kernel(layer: IntegralOperator, y: Tensor, x: Tensor, period: PerAxis) -> Tensor:
-    """K(y) = mean over x of κ(x, x − y), for y (*points, d) and x (m, d): (*points, out, in)."""
-    flat = y.reshape(-1, y.shape[-1])
-    rows = []
-    for offset in flat:
-        at, to = (as_parameters(wrapped(z, period), layer.kappa) for z in (x, x - offset))
-        rows.append(layer.kappa(at, to).to(y.dtype).mean(0))
-    out = torch.stack(rows)
-    return out.reshape(*y.shape[:-1], *out.shape[-2:])
 
 
 def _pooling(layer: PoolField, x: Tensor) -> Average:
@@ -231,7 +242,7 @@ class TranslationAverage(nn.Module):
     def forward(self, f: Any) -> Any:
         """Average over the translations."""
         check_feature_map(f)
-        translations = _nodes(positive(self.period, f.dim, "period"), self.nodes)
+        translations = torus_nodes(positive(self.period, f.dim, "period"), self.nodes)
         parts = (self._moved_back(f, t) for t in translations)
         return functools.reduce(lambda a, b: a + b, parts) / len(translations)
 

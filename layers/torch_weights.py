@@ -17,6 +17,7 @@ from fields.kernel import MatrixKernel
 from fields.stencil import Stencil, outer
 
 TorchConv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
 def flipped(weights: Tensor) -> Tensor:
@@ -32,6 +33,12 @@ def flipped_back(array: Tensor) -> Tensor:
 
 def check_module(module: Any) -> TorchConv:
     """Raise where something isn't a torch convolution that keeps the grid, or leaves it to the boundary."""
+    if isinstance(module, Transposed):
+        raise TypeError(
+            f"{type(module).__name__} is a true convolution of samples with zeros between them: "
+            f"nn.Sequential(Upsampling({_plainly(module.stride)}), Conv.from_array(array, spacing)), with the spacing "
+            "of the finer grid (times the dilation) and, for one group, array = module.weight.movedim((0, 1), (-1, -2))"
+        )
     if not isinstance(module, TorchConv):
         raise TypeError(f"expected nn.Conv1d, nn.Conv2d or nn.Conv3d, got {type(module).__name__}")
     if isinstance(module.weight, nn.UninitializedParameter):
@@ -40,7 +47,7 @@ def check_module(module: Any) -> TorchConv:
         raise ValueError(
             f"a convolution of stride {module.stride} is one of stride 1 and a subsampling: set module.stride = "
             f"{(1,) * len(module.stride)} and take nn.Sequential(Conv.from_torch(module, spacing), "
-            f"Stride({module.stride[0]}))"
+            f"Stride({_plainly(module.stride)}))"
         )
     spans = [d * (s - 1) for d, s in zip(module.dilation, module.kernel_size, strict=True)]
     padding = module.padding
@@ -50,6 +57,11 @@ def check_module(module: Any) -> TorchConv:
             "grid, take padding='same' or 0"
         )
     return module
+
+
+def _plainly(stride: tuple[int, ...]) -> int | tuple[int, ...]:
+    """One number for all axes, where they agree."""
+    return stride[0] if len(set(stride)) == 1 else tuple(stride)
 
 
 def dense_taps(

@@ -28,6 +28,7 @@ from fields.checks import VectorLike, integers, lengths, per_axis, positive
 from fields.composed import map_channels
 from fields.feature_map import NODES
 from fields.field import PerAxis
+from fields.lattice import split
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (
     Integrated,
@@ -44,9 +45,19 @@ class Unshared(nn.Module, ABC):
 
     period: float | PerAxis | None
 
-    def torus(self, dim: int) -> PerAxis | None:
-        """The period per axis, where there is one."""
-        return None if self.period is None else positive(self.period, dim, "period")
+    def torus(self, f: FeatureMap) -> PerAxis | None:
+        """The period per axis, where there is one, which a periodic grid has to repeat by."""
+        if self.period is None:
+            return None
+        period = positive(self.period, f.dim, "period")
+        if isinstance(f, Samples) and f.grid.boundary == "periodic":
+            each = zip(f.grid.extent, period, strict=True)
+            if any(split(extent / p)[1] for extent, p in each):
+                raise ValueError(
+                    f"this layer repeats by {period}, and the grid by {f.grid.extent}, which is no multiple of it: "
+                    "take a grid of that extent, or of another boundary"
+                )
+        return period
 
     @abstractmethod
     def forward(self, f: Any) -> Any:
@@ -133,7 +144,8 @@ class IntegralOperator(Unshared):
             low, high = (per_axis(c, f.dim, "domain") for c in self.domain)
             extent = tuple(b - a for a, b in zip(low, high, strict=True))
             return low, positive(extent, f.dim, "the sides high − low of the domain")
-        period, known = self.torus(f.dim), None
+        known = None
+        period = None if self.period is None else positive(self.period, f.dim, "period")
         if isinstance(f, Samples):
             known = f.grid.extent if f.grid.boundary == "periodic" else None
             fits = period is None or (
@@ -253,7 +265,7 @@ class PointwiseField(Unshared):
     def forward(self, f: Any) -> Any:
         """Apply the function to a Field or Samples."""
         check_feature_map(f)
-        period = self.torus(f.dim)
+        period = self.torus(f)
         if isinstance(f, Samples):
             return f._with(positioned(self.fn, f.grid.points().to(f.device), f.values, period))
         with torch.no_grad():

@@ -186,7 +186,7 @@ class PoolField(Unshared):
     def forward(self, f: Any) -> Any:
         """Pool a Field or Samples."""
         check_feature_map(f)
-        period = self.torus(f.dim)
+        period = self.torus(f)
         if isinstance(f, Samples):
             return pooled_samples(f, self.window, self.kind, self.nodes, period)
         return Windowed(f, self.window, self.kind, self.nodes, period)

@@ -353,6 +353,27 @@ def test_resampling_beyond_the_rim_continues(boundary: str) -> None:
     assert torch.equal(f.resample(f.grid.dilate(5)).values[0, 1:], torch.from_numpy(wide))
 
 
+@every_dim
+@every_boundary
+def test_resampling_onto_every_second_point_is_a_look_up(boundary: str, dim: int) -> None:
+    """f.resample(f.grid.stride(s)) = f.stride(s), bit for bit; and any other sublattice, out of order, too."""
+    f = Samples(noise(2, *(8, 6, 4)[:dim]), Grid((8, 6, 4)[:dim], SPACING[:dim], 0.3, boundary))
+    for s in (2, (2, 1, 2)[:dim], (4, 3, 2)[:dim]):
+        assert torch.equal(f.resample(f.grid.stride(s)).values, f.stride(s).values)
+    phase = torch.tensor([[1, 0, 1], [0, 1, 0]])[:, :dim]
+    out = f.resample(f.grid.stride(2, phase))
+    for row, p in zip(out.values, phase.tolist(), strict=True):
+        cut = (..., *(slice(a, a + 2 * n - 1, 2) for a, n in zip(p, out.grid.shape, strict=True)))
+        assert torch.equal(row, f.values[cut])
+
+
+@every_boundary
+def test_resampling_onto_one_point_is_a_look_up(boundary: str) -> None:
+    """The spacing of one point says nothing."""
+    f = Samples(noise(1, 6), Grid(6, 0.5, boundary=boundary))
+    assert torch.equal(f.resample(Grid(1, 0.3, 1.5)).values, f.values[:, 3:4])
+
+
 def test_some_elements_of_a_batch_need_no_interpolation() -> None:
     """Where only some origins are off the lattice, the others still move bit for bit."""
     f = samples(1)

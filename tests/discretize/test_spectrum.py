@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -357,3 +358,27 @@ def test_quadratures_are_resolved_with_the_field() -> None:
     told = aliasing(field.convolve(BoxKernel(0.7, [[1.0]])), Grid(8, 1.0), rtol=1e-4)
     low, high = (math.sin(math.pi * 0.7 * f) / f for f in (1 / 8, 5 / 8))
     assert float(told.share) == pytest.approx(high**2 / (low**2 + high**2), rel=1e-4)
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 0.01, 0.1, 0.3])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_smaller_grid_suffices(dim: int, rtol: float, seed: int) -> None:
+    """All boxes of modes tried: the fewest points outside of which lies at most rtol, in L2."""
+    draw = torch.Generator().manual_seed(10 * dim + seed)
+    modes = torch.cartesian_prod(*(torch.arange(-3, 4),) * dim).reshape(-1, dim)
+    modes = modes[[m > [0] * dim for m in modes.tolist()]]  # one of each pair ±k
+    falls = torch.tensor([1.0, 2.0, 0.5])[:dim].double()
+    size = torch.exp(-(modes.double().abs() * falls).sum(-1))
+    noise = torch.randn(len(modes), generator=draw, dtype=torch.float64)
+    amplitudes = (size * noise)[:, None].to(torch.complex128)
+    field = PlaneWaves(modes.double() / 4, amplitudes, period=(4.0,) * dim)
+    energy = amplitudes[:, 0].abs() ** 2
+    small = math.inf
+    for box in itertools.product(range(4), repeat=dim):
+        outside = energy[(modes.abs() > torch.tensor(box)).any(-1)].sum() / energy.sum()
+        if outside <= rtol**2:
+            small = min(small, math.prod(2 * k + 1 for k in box))
+    assert math.prod(required_grid(field, rtol).shape) == small
+    resolved = field.resolve(rtol)
+    assert math.prod(resolved.shape) == small

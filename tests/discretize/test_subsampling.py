@@ -372,3 +372,14 @@ def test_strides_are_printed() -> None:
     assert repr(LearnablePolyphase(2, 3, hidden=4)).startswith(
         "LearnablePolyphase(2, channels=3, hidden=4"
     )
+
+
+@pytest.mark.parametrize("kind", [BlurPool, AveragePooling, MaxPooling, IdealLowpass])
+def test_a_spacing_is_held_against_the_grids(kind) -> None:
+    """A field is filtered by the spacing given, samples by their own: two spacings are two layers."""
+    f = Samples(noise(1, 12), Grid(12, 0.5))
+    assert torch.equal(kind(2, spacing=0.5)(f).values, kind(2)(f).values)
+    with pytest.raises(
+        ValueError, match=r"by a spacing of \(1.0,\), and these samples lie \(0.5,\)"
+    ):
+        kind(2, spacing=1.0)(f)

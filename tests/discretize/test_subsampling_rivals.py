@@ -465,6 +465,8 @@ def test_bad_input() -> None:
         Upsampling(2, "linear")
     with pytest.raises(ValueError, match="takes 3 channels in 2 dimensions, got 1 in 1"):
         LearnablePolyphase(2, 3)(f)
+    with pytest.raises(ValueError, match="a number or 3 numbers, got 2"):
+        LearnablePolyphase((2, 2), 3, dim=3)
     with pytest.raises(TypeError, match=r"torch\.float32"):
         LearnablePolyphase(2, 1, 1, dtype=torch.float32).eval()(f)
     with pytest.raises(ValueError, match="must divide the shape"):

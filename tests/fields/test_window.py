@@ -147,8 +147,7 @@ def test_shares_of_a_ball(dim: int) -> None:
     volume = math.pi ** (dim / 2) / math.gamma(dim / 2 + 1)
     inside = share[far < 1]
     assert inside.numel() > 0
-    # 16-point rules across the rim are good to a few 1e-4 of the ball.
-    assert inside.tolist() == pytest.approx([0.25**dim / volume] * len(inside), rel=1e-3)
+    assert inside.tolist() == pytest.approx([0.25**dim / volume] * len(inside), rel=1e-12)
     assert float(share[near > 1].abs().sum()) == 0
     assert_close(share, share.flip(tuple(range(dim))), 100)
     assert float(share.min()) >= 0

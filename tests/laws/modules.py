@@ -14,16 +14,23 @@ from torch import Tensor, nn
 
 from discretize import (
     AdaptivePolyphase,
+    AliasFreeActivation,
     AveragePooling,
     BlurPool,
+    CNOActivation,
     ComovingSubsampling,
+    EquivariantChain,
     EquivariantSubsampling,
+    FilteredLeakyReLU,
     Grid,
     IdealLowpass,
+    LearnablePolyphase,
     MaxPooling,
+    PolynomialActivation,
     Stride,
+    Upsampling,
 )
-from discretize.origins import Phase
+from discretize.origins import Centroid, Phase
 from fields import (
     Atoms,
     Ball,
@@ -47,6 +54,7 @@ from layers import (
     Bias,
     BiasField,
     Conv,
+    GlobalPool,
     IntegralOperator,
     LpPool,
     MaxPool,
@@ -54,9 +62,12 @@ from layers import (
     PointwiseField,
     PoolField,
     SoftMaxPool,
+    TorchModel,
 )
 from tests.laws.registry import PERIOD
 
+#: What `OnGrid` is for.
+TOOLS = ("compile", "export", "vmap", "jvp")
 SPACING = (0.5, 0.25, 0.5)
 SHAPE = tuple(round(p / h) for p, h in zip(PERIOD, SPACING, strict=True))
 
@@ -112,6 +123,8 @@ class Kind:
         Whether it is one and the same finite sum on a field and on its samples.
     learnt : int
         Number of its parameters.
+    refuses : tuple of str
+        Which of torch's tools don't work on it on a grid: of "compile", "export", "vmap", "jvp".
     """
 
     name: str
@@ -119,6 +132,7 @@ class Kind:
     step: int = 1
     exact: bool = True
     learnt: int = 0
+    refuses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -297,13 +311,47 @@ def pool_field(w: Weights) -> PoolField:
 #: Layers that depend on where they are: they break every law of equivariance.
 UNSHARED = [
     Kind("IntegralOperator", operator),
-    Kind("BiasField", bias_field),
+    Kind("BiasField", bias_field, refuses=("compile",)),
     Kind(
         "PointwiseField",
         lambda w: PointwiseField(lambda x, v: torch.tanh(v + phase(x).sin()), PERIOD[: w.dim]),
     ),
-    Kind("PoolField", pool_field),
-    Kind("relu after BiasField", lambda w: nn.Sequential(conv(w, 3), bias_field(w), relu())),
+    Kind("PoolField", pool_field, refuses=("compile", "export")),
+    Kind(
+        "relu after BiasField",
+        lambda w: nn.Sequential(conv(w, 3), bias_field(w), relu()),
+        refuses=("compile",),
+    ),
+]
+
+
+def learnable(w: Weights) -> LearnablePolyphase:
+    return LearnablePolyphase(2, 2, w.dim, hidden=3, dtype=w.dtype).eval()
+
+
+def there_and_back(w: Weights) -> nn.Module:
+    return nn.Sequential(conv(w, 3), Stride(2), Upsampling(2, "fourier"))
+
+
+#: Layers that other laws don't run over.
+MORE = [
+    Kind("LearnablePolyphase", learnable),
+    Kind("LearnablePolyphase, training", lambda w: learnable(w).train(), refuses=TOOLS),
+    Kind("EquivariantChain", lambda w: EquivariantChain([conv(w, 3), relu()], [2, 2])),
+    Kind("AdaptivePolyphase, filtered", lambda _: AdaptivePolyphase(2, 1, taps=3)),
+    Kind("ComovingSubsampling, centroid", lambda _: ComovingSubsampling(2, Centroid(), bound=0)),
+    Kind("AliasFreeActivation", lambda _: AliasFreeActivation(torch.tanh)),
+    Kind("PolynomialActivation", lambda _: Pointwise(PolynomialActivation([0.0, 1.0, 0.5]))),
+    Kind("FilteredLeakyReLU", lambda _: FilteredLeakyReLU(2, 4)),
+    Kind("CNOActivation", lambda _: CNOActivation()),
+    Kind("Upsampling, zeros", lambda _: Upsampling(2)),
+    Kind("Upsampling, hold", lambda _: Upsampling(2, "hold")),
+    Kind("Upsampling, blur", lambda _: Upsampling(2, "blur")),
+    Kind("Upsampling, Fourier", there_and_back),
+    Kind("GlobalPool, mean", lambda _: GlobalPool("mean")),
+    Kind("GlobalPool, power", lambda _: GlobalPool(2)),
+    Kind("GlobalPool, max", lambda _: GlobalPool("max")),
+    Kind("TorchModel", lambda w: TorchModel(conv(w, 3).to_torch(w.spacing))),
 ]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from discretize import Grid, Samples, Stride
+from discretize import Grid, Samples, Stride, Upsampling
 from fields import Atoms, BumpKernel, Field, GaussianKernel, PeriodicKernel, PlaneWaves
 from layers import Bias, Conv
 from tests.compare import assert_close
@@ -86,6 +86,30 @@ def test_paddings_are_boundaries(dim: int, side: tuple[int, ...], mode: str) -> 
     bare = module(dim, side, padding=0)
     g = samples(dim, boundary="none")
     assert_close(Conv.from_torch(bare, SPACING[:dim])(g).values, bare(g.values), 200)
+
+
+def test_the_advice_on_strides_per_axis() -> None:
+    strided = module(2, 3, stride=(1, 3), padding=1)
+    with pytest.raises(ValueError, match=r"module.stride = \(1, 1\).*Stride\(\(1, 3\)\)"):
+        Conv.from_torch(strided, 1.0)
+    plain = copy.deepcopy(strided)
+    plain.stride = (1, 1)
+    f = samples(2)
+    found = nn.Sequential(Conv.from_torch(plain, SPACING[:2]), Stride((1, 3)))(f)
+    assert_close(found.values, strided(f.values), 200)
+
+
+@every_dim
+def test_the_advice_on_transposed_convolutions(dim: int) -> None:
+    """What the error names is torch's module: zeros between the samples, then a true convolution."""
+    make = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[dim - 1]
+    theirs = make(4, 3, 3, stride=2, padding=1, output_padding=1).double()
+    with pytest.raises(TypeError, match=r"Upsampling\(2\), Conv.from_array\(array, spacing\)"):
+        Conv.from_torch(theirs, 1.0)
+    f = samples(dim, boundary="zero")
+    array, fine = theirs.weight.movedim((0, 1), (-1, -2)), [h / 2 for h in f.grid.spacing]
+    ours = nn.Sequential(Upsampling(2), Conv.from_array(array, fine, bias=theirs.bias))
+    assert_close(ours(f).values, theirs(f.values), 200)
 
 
 @pytest.mark.parametrize("stride", [2, 3])
