@@ -43,11 +43,16 @@ class Constant(Field):
         vector = checks.as_tensor(value, "value")
         if 0 in vector.shape:
             raise ValueError(f"value must have shape (c,), c ≥ 1, got {tuple(vector.shape)}")
-        self.value = vector[None] if vector.ndim == 0 else vector
+        self._value = vector
         self.dim = checks.dimension(dim)
         self.channels, self.batch = self.value.shape[-1], tuple(self.value.shape[:-1])
         self.dtype, self.device = self.value.dtype, self.value.device
         self.bandlimit = (0.0,) * self.dim
+
+    @property
+    def value(self) -> Tensor:
+        """The value, shape (c,) or (*batch, c)."""
+        return self._value[None] if self._value.ndim == 0 else self._value
 
     @property
     def period(self) -> PerAxis:

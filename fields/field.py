@@ -218,7 +218,7 @@ class Field(Node):
 
     def translate(self, t: checks.VectorLike) -> Field:
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
-        return composed.Translated(self, checks.translation(t, self.dim))
+        return composed.Translated(self, t)
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Field:
         """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
@@ -300,8 +300,9 @@ class Field(Node):
             return composed.Sum(self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
             return NotImplemented  # Samples ⊕ Field is theirs to define
+        shift = checks.channel_vector(other, self.channels, self._like)
         return composed.Affine(
-            self, 1.0, sign * checks.channel_vector(other, self.channels, self._like)
+            self, 1.0, shift if sign > 0 else functools.partial(torch.neg, shift)
         )
 
     def _times(self, other: Any) -> Any:
@@ -310,6 +311,9 @@ class Field(Node):
         if isinstance(other, FeatureMap):
             return NotImplemented
         return composed.Affine(self, checks.channel_vector(other, self.channels, self._like), 0.0)
+
+    def _divided(self, divisor: Tensor) -> Any:
+        return composed.Affine(self, functools.partial(torch.reciprocal, divisor), 0.0)
 
     @property
     def _like(self) -> Tensor:
