@@ -237,7 +237,7 @@ class Interpolated(Field):
         origin = self.origin + t.to(self.origin)
         return Interpolated(self.values, self.spacing, origin, self.method, self.boundary, self.eps)
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:
             return None
         values, spacing = self.values, self.spacing

@@ -188,7 +188,7 @@ class PlaneWaves(Field):
         amplitudes = self.amplitudes * turned[..., None].to(self.amplitudes)
         return PlaneWaves(self.frequencies, amplitudes, self._known)
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
         factors = kernel.transform(self.frequencies)
         if factors is None:
             return None
