@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fields.blurred import Blurred
 from fields.composed import Affine, Product, Sum, Translated
 from fields.field import Field
 from fields.integrals import integral
@@ -34,9 +35,14 @@ def paired(left: Field, right: Field) -> Answer[Tensor | None]:
     if isinstance(left, Translated) and isinstance(right, Translated) and left.moves_like(right):
         found: Tensor | None = yield left.parent, "_paired", right.parent
         return None if found is None else found.expand(Product(left, right).batch)
-    one, other = _leaf(left), _leaf(right)
+    one, other = present(_leaf(left)), present(_leaf(right))
     found = one._inner(other)
     return other._inner(one) if found is None else found
+
+
+def present(field: Field) -> Field:
+    """The leaf that a closed convolution is at present; any other field as it is."""
+    return field.now if isinstance(field, Blurred) else field
 
 
 def _factor(field: Field) -> Tensor | float | None:

@@ -80,7 +80,7 @@ class Gaussians(Envelopes):
     def _transform(self, frequencies: Tensor) -> Tensor:
         return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
         if type(kernel) is not GaussianKernel:
             return None
         widths, peaks = self._blurred(kernel)
@@ -160,7 +160,7 @@ class Gabors(Envelopes):
         behind = self._weighted(self._spectra(-frequencies[:, None] - f) * phases.conj())
         return 0.5 * (ahead + behind.conj())
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
         if type(kernel) is not GaussianKernel:
             return None
         widths, peaks = self._blurred(kernel)
@@ -226,6 +226,6 @@ class PeriodicGaussians(Field):
         check_multiples(frequencies, self._period)
         return self.source._transform(frequencies) / math.prod(self._period)
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        closed = self.source._convolved(kernel)
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
+        closed = self.source._convolution(kernel)
         return None if closed is None else closed.periodize(self._period)

@@ -95,8 +95,8 @@ class Node(FeatureMap):
         """The translate as another leaf of this kind, if it can be one."""
         return None
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        """K*F in closed form, if there is one, with a kernel that fits."""
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
+        """K*F of a leaf in closed form, of what both hold now, if there is one, with a kernel that fits."""
         return None
 
     # --- sizes ------------------------------------------------------------------------------------------------
