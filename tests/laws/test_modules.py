@@ -134,7 +134,8 @@ def test_batch_is_a_loop(kind: Kind, dim: int, carrier: str) -> None:
     assert_close(values(batch), torch.stack([values(s) for s in singles]), 100)
     if carrier == "Samples":
         origins = torch.stack([s.grid.origin for s in singles])
-        assert torch.equal(batch.grid.origin.expand_as(origins), origins)
+        # Sums of a batch may be rounded otherwise than those of one map.
+        assert_close(batch.grid.origin.expand_as(origins), origins, 100)
 
 
 @every_dim
