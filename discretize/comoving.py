@@ -31,10 +31,10 @@ from discretize.promises import (
 )
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling
-from discretize.ties import tracing
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
+from fields.checks import tracing
 from fields.fourier import phase
 from fields.lattice import split
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from discretize.grid import divides
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
-from discretize.ties import highest, pointwise_norm, tracing
+from discretize.ties import highest, pointwise_norm
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
@@ -119,7 +119,7 @@ def best_phase(scores: Tensor, f: Samples, strides: Sequence[int]) -> Tensor:
     """
     size = scores.abs().amax(-1, keepdim=True)
     tied = ~(scores < scores.amax(-1, keepdim=True) - TIE * torch.finfo(scores.dtype).eps * size)
-    if not tracing() and bool((tied.count_nonzero(-1) == 1).all()):
+    if not checks.tracing() and bool((tied.count_nonzero(-1) == 1).all()):
         return torch.stack(torch.unravel_index(scores.argmax(-1), tuple(strides)), dim=-1)
     norm = pointwise_norm(f)
     among = torch.where(tied[..., _phases(f.grid.shape, strides).to(tied.device)], norm, -math.inf)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch._C import _functorch as functorch
 
 from discretize.samples import Samples
+from fields.checks import tracing
 
 #: Values within so many eps of the largest count as equal to it: interpolation at the samples changes them by up to 6.
 TIE = 64
@@ -68,11 +68,6 @@ def highest(f: Samples, score: Tensor, size: Tensor | None = None) -> Tensor:
         values, flat, bound, size = _rows(several, values, flat, bound, size)
         index[several] = _decided(values, ~(flat < bound), size, periodic)
     return torch.stack(torch.unravel_index(index.reshape(lead), shape), dim=-1)
-
-
-def tracing() -> bool:
-    """Whether nothing can depend on values: within torch.compile, torch.export, torch.vmap and the like."""
-    return torch.compiler.is_compiling() or functorch.maybe_current_level() is not None
 
 
 def rounding(dtype: torch.dtype) -> float:
