@@ -63,7 +63,8 @@ class Constant(Field):
         return self.value
 
     def _inner(self, other: Field) -> Tensor | None:
-        return (self.value * other.value).sum(-1) if isinstance(other, Constant) else None
+        known = other._integral()
+        return None if known is None else (self.value * known).sum(-1)
 
     def _transform(self, frequencies: Tensor) -> Tensor:
         kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
@@ -73,6 +74,9 @@ class Constant(Field):
     def _moved(self, t: Tensor) -> Field:
         batch = broadcast(self.batch, t.shape[:-1])
         return Constant(self.value.expand(*batch, self.channels), self.dim)
+
+    def _mixed(self, matrix: Tensor) -> Field:
+        return Constant(self.value @ matrix.mT, self.dim)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         total = kernel.transform(torch.zeros(1, self.dim, dtype=torch.float64))

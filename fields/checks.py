@@ -94,6 +94,11 @@ def require_plain(value: Tensor, name: str) -> Tensor:
     return value
 
 
+def tracing() -> bool:
+    """Whether nothing can depend on values: within torch.compile, torch.export, torch.vmap and the like."""
+    return torch.compiler.is_compiling() or functorch.maybe_current_level() is not None
+
+
 def all_finite(value: Tensor) -> bool:
     """Whether `value` has neither a NaN nor an infinity; taken for granted under torch.vmap and torch.compile."""
     plain = None if torch.compiler.is_compiling() else _plain(value.detach())

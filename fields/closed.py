@@ -1,63 +1,214 @@
-"""Inner products: in closed form as far as sums, multiples and translates of leaves have one, else by quadrature."""
+"""Closed forms of linear combinations of leaves: integrals, transforms, convolutions, inner products.
+
+Each is a sum over the terms of `fields.linear`, as far as the leaves know their own; None where one of them doesn't.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
+
+import torch
 from torch import Tensor
 
-from fields.composed import Affine, Product, Sum, Translated
-from fields.field import Field
-from fields.integrals import integral
-from fields.questions import Answer
+from fields import analytic, composed
+from fields.checks import tracing
+from fields.field import Field, PerAxis
+from fields.fourier import turned
+from fields.integrals import TAIL, multiples
+from fields.integrals import integral as quadrature
+from fields.kernel import MatrixKernel
+from fields.lattice import LatticeTooLarge
+from fields.linear import (
+    Term,
+    Weight,
+    after,
+    applied,
+    is_number,
+    mixed,
+    plus,
+    terms,
+    together,
+    transposed,
+)
+from fields.moves import Moves
+from fields.periods import common_period
+
+#: Inner products of more pairs of terms have no closed form.
+MOST_PAIRS = 10_000
+#: Rounding errors of a sum, in eps of the sum of the moduli.
+ROUNDED = 4
+#: How well, and in how much memory, the square of a sum is integrated whose terms cancel.
+ROUGHLY, LITTLE = 1e-3, 1 << 26
+
+
+def integral(field: Field) -> Tensor | None:
+    """∫F over its domain, shape (*batch, c)."""
+    parts = []
+    for leaf, weight, _ in _one_domain(field, terms(field, None)):
+        own = leaf._integral()
+        if own is None:
+            return None
+        parts.append(applied(weight, own * _times(leaf.period, field.period)))
+    return together(parts).expand(*field.batch, field.channels) if parts else None
+
+
+def transform(field: Field, frequencies: Tensor) -> Tensor | None:
+    """F̂ at frequencies (k, d), shape (*batch, k, c)."""
+    moves, parts = Moves(), []
+    known: dict[Field, Tensor | None] = {}
+    for leaf, weight, moved in _one_domain(field, terms(field, moves)):
+        if leaf not in known:
+            known[leaf] = _coefficients(leaf, frequencies, field.period)
+        own = known[leaf]
+        if own is None:
+            return None
+        if moved:
+            own = turned(own, moves.total(moved), frequencies)
+        parts.append(applied(weight, own))
+    if not parts:
+        return None
+    return together(parts).expand(*field.batch, len(frequencies), field.channels)
+
+
+def _one_domain(field: Field, found: list[Term] | None) -> list[Term]:
+    """Terms whose integrals add up, all over a period or all over R^d; none where there is no such domain."""
+    if found is None or field.period is not None:
+        return found or []
+    found = [t for t in found if not _vanishes(t.leaf)]
+    leaves = {t.leaf for t in found}
+    alike = len(leaves) == 1 or all(leaf.support(TAIL) is not None for leaf in leaves)
+    return found if alike else []
+
+
+def _vanishes(leaf: Field) -> bool:
+    """Whether it is a constant 0, which has integrals wherever it stands."""
+    return isinstance(leaf, analytic.Constant) and not tracing() and not bool(leaf.value.any())
+
+
+def _times(own: PerAxis | None, period: PerAxis | None) -> float:
+    """How often a period goes into another one, which may be that of a constant, a box of volume 1."""
+    if own is None or period is None:
+        return 1.0
+    return math.prod((p or 1.0) / (q or 1.0) for p, q in zip(period, own, strict=True))
+
+
+def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> Tensor | None:
+    """The transform of a leaf that may repeat by less than a period: 0 between its own frequencies."""
+    own = leaf.period
+    if own is None or own == period:
+        return leaf._transform(frequencies)
+    there = multiples(frequencies, own)
+    found = leaf._transform(torch.where(there[:, None], frequencies, 0.0))
+    return None if found is None else found * there[:, None]
+
+
+# --- convolutions -----------------------------------------------------------------------------------------------
+
+
+def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
+    """K*F: a sum of translates of what the kernel makes of the leaves."""
+    moves, total = Moves(), None
+    known: dict[Field, Field | None] = {}
+    for leaf, weight, moved in terms(field, moves) or ():
+        plain = is_number(weight)
+        source = leaf if plain else mixed(leaf, weight)
+        if source is None:
+            return None
+        if source not in known:
+            known[source] = source._convolved(kernel)
+        part = known[source]
+        if part is None:
+            return None
+        if plain and not (isinstance(weight, float) and weight == 1.0):
+            part = composed.Affine(part, weight, 0.0)
+        for times, node in moves.parts(moved):
+            once = times == 1
+            part = composed.Translated(
+                part, node.t if once else times * node.t, node.given if once else None
+            )
+        total = part if total is None else composed.Sum(total, part)
+    return total
+
+
+# --- inner products ---------------------------------------------------------------------------------------------
 
 
 def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
     """⟨F, G⟩, shape (*batch,); see `Field.inner`."""
-    product = Product(left, right)  # checks that they fit
-    if left.channels == right.channels:
-        closed = left._paired(right)
-        if closed is not None:
-            return closed.expand(product.batch)
-    return integral(product, rtol, memory).sum(-1)
+    product = composed.Product(left, right)  # checks that they fit
+    found = paired(left, right)
+    if found is None:
+        return quadrature(product, rtol, memory).sum(-1)
+    total, size = found
+    if left is right and not tracing():
+        total = _uncancelled(product, total, size, rtol, memory)
+    return total.expand(product.batch)
 
 
-def paired(left: Field, right: Field) -> Answer[Tensor | None]:
-    """The inner product in closed form, if there is one: what `Node._paired` answers."""
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, Sum) and all(p.channels == one.channels for p in one.parents):
-            first = yield one.parents[0], "_paired", other
-            second = None if first is None else (yield one.parents[1], "_paired", other)
-            return None if second is None else first + second
-        factor = _factor(one)
-        if factor is not None:
-            part: Tensor | None = yield one.parents[0], "_paired", other
-            return None if part is None else factor * part
-    if isinstance(left, Translated) and isinstance(right, Translated) and left.moves_like(right):
-        found: Tensor | None = yield left.parent, "_paired", right.parent
-        return None if found is None else found.expand(Product(left, right).batch)
-    one, other = _leaf(left), _leaf(right)
-    found = one._inner(other)
-    return other._inner(one) if found is None else found
+def _uncancelled(square: Field, total: Tensor, size: Tensor, rtol: float, memory: int) -> Tensor:
+    """‖F‖², a sum of terms of some size, within what their rounding leaves by quadrature where they cancel.
+
+    Values cancel to first order where their products do to second: those of F(x) − F(x − t) are known for t of 1e-9.
+    """
+    eps = torch.finfo(total.dtype).eps
+    slack = ROUNDED * eps * size
+    if bool((total.detach() * max(rtol, math.sqrt(eps)) >= slack).all()):
+        return total
+    try:
+        found = quadrature(square, max(rtol, ROUGHLY), min(memory, LITTLE)).sum(-1)
+    except LatticeTooLarge:
+        found = total
+    least, most = (total - slack).clamp(min=0), (total + slack).clamp(min=0)
+    return torch.minimum(torch.maximum(found, least), most)
 
 
-def _factor(field: Field) -> Tensor | float | None:
-    """The number that a multiple of a field multiplies it by; None for all other fields."""
-    if not isinstance(field, Affine) or field.channels != field.parents[0].channels:
+def paired(left: Field, right: Field) -> tuple[Tensor, Tensor] | None:
+    """⟨F, G⟩ in closed form, a sum over pairs of terms, and the sum of their moduli."""
+    moves, period = Moves(), common_period(left.period, right.period)
+    mine = terms(left, moves, _spread(left, right))
+    theirs = mine if left is right else terms(right, moves, _spread(right, left))
+    if not mine or not theirs or len(mine) * len(theirs) > MOST_PAIRS:
         return None
-    if not (isinstance(field.shift, float) and field.shift == 0.0):
+    pairs: dict[tuple[Field, Field, int], tuple[Weight, Tensor | None]] = {}
+    for a, b in itertools.product(mine, theirs):
+        if period is None and (_vanishes(a.leaf) or _vanishes(b.leaf)):
+            continue
+        key = (a.leaf, b.leaf, b.moves - a.moves)
+        weight = after(transposed(a.weight), b.weight)
+        if key in pairs:
+            pairs[key] = plus(pairs[key][0], weight), pairs[key][1]
+        else:
+            apart = None if a.moves == b.moves else moves.total(b.moves) - moves.total(a.moves)
+            pairs[key] = weight, apart
+    parts = []
+    for (one, other, _), (weight, apart) in pairs.items():
+        own = common_period(one.period, other.period)
+        part = None if own and not period else _pair(one, other, weight, apart)
+        if part is None:
+            return None
+        parts.append(part * _times(own, period))
+    if not parts:
         return None
-    scale = field.scale
-    return scale if isinstance(scale, float) or scale.ndim == 0 else None
+    return together(parts), together([p.detach().abs() for p in parts])
 
 
-def _leaf(field: Field) -> Field:
-    """A translate of a leaf as a leaf, where it knows how to be one; otherwise the field itself."""
-    moved, moves = field, []
-    while isinstance(moved, Translated):
-        moves.append(moved.t)
-        moved = moved.parent
-    for t in reversed(moves):
-        leaf = moved._moved(t)
-        if leaf is None:
-            return field
-        moved = leaf
-    return moved
+def _spread(field: Field, other: Field) -> Weight:
+    """The weight that makes a single channel as many as the other field has."""
+    if field.channels == other.channels or field.channels > 1:
+        return 1.0
+    return torch.ones(other.channels, 1, dtype=field.dtype, device=field.device)
+
+
+def _pair(one: Field, other: Field, weight: Weight, apart: Tensor | None) -> Tensor | None:
+    """⟨L, W (t▷L')⟩ of two leaves, by whichever can be moved and mixed."""
+    back = None if apart is None else -apart
+    for still, leaf, w, t in ((one, other, weight, apart), (other, one, transposed(weight), back)):
+        number = is_number(w)
+        changed = leaf if number else mixed(leaf, w)
+        changed = changed if t is None or changed is None else changed._moved(t)
+        if changed is not None:
+            found = still._inner(changed)
+            found = changed._inner(still) if found is None else found
+            return None if found is None else applied(w if number else 1.0, found)
+    return None

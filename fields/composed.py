@@ -17,7 +17,6 @@ from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
 from fields.field import Field, PerAxis
-from fields.kernel import MatrixKernel
 from fields.lattice import Box
 from fields.plan import Frame, Need, Plan, Task
 from fields.questions import Answer, question
@@ -51,7 +50,24 @@ class Composed(Field):
         return self.parents[0]
 
 
-class Translated(Composed):
+class Linear(Composed):
+    """Abstract: x ↦ Σ_p W_p F_p(x) + b over the parents, or the translate of the only one."""
+
+    shift: Tensor | float = 0.0
+
+    def _weights(self) -> Sequence[Tensor | float]:
+        """W of each parent: a number, one number per channel (c,), or a matrix (c_out, c_in)."""
+        return [1.0] * len(self.parents)
+
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        band: PerAxis | None = (0.0,) * self.dim
+        for parent in self.parents:
+            band = _each(max, band, (yield parent, "bandwidth", rtol))
+        return band
+
+
+class Translated(Linear):
     """x ↦ F(x − t).
 
     Translations by one tensor are one, so that branches which meet share their points: `given` is that tensor and its
@@ -81,11 +97,6 @@ class Translated(Composed):
         return inputs[0]
 
     @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        band: PerAxis | None = yield self.parent, "bandwidth", rtol
-        return band
-
-    @question
     def support(self, rtol: float) -> Answer[Corners | None]:
         corners: Corners | None = yield self.parent, "support", rtol
         if corners is None:
@@ -93,24 +104,6 @@ class Translated(Composed):
         moves = self.t.detach().cpu().reshape(-1, self.dim)
         low, high = moves.amin(0).tolist(), moves.amax(0).tolist()
         return _add(corners[0], low), _add(corners[1], high)
-
-    @question
-    def _integral(self) -> Answer[Tensor | None]:
-        closed = yield self.parent, "_integral"
-        return None if closed is None else closed.expand(*self.batch, self.channels)
-
-    @question
-    def _transform(self, frequencies: Tensor) -> Answer[Tensor | None]:
-        closed: Tensor | None = yield self.parent, "_transform", frequencies
-        if closed is None:
-            return None
-        cycles = (self.t.to(frequencies)[..., None, :] * frequencies).sum(-1)
-        return closed * torch.exp(-2j * math.pi * cycles)[..., None].to(closed.dtype)
-
-    @question
-    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
-        closed = yield self.parent, "_convolved", kernel
-        return None if closed is None else Translated(closed, self.t, self.given)
 
 
 class Mapped(Composed):
@@ -172,7 +165,7 @@ def map_values(fn: Callable[[Tensor], Tensor], values: Tensor, dim: int) -> Tens
     return out.movedim(-1, -dim - 1)
 
 
-class Affine(Composed):
+class Affine(Linear):
     """x ↦ a·F(x) + b, per channel."""
 
     def __init__(self, parent: Field, scale: Tensor | float, shift: Tensor | float) -> None:
@@ -183,23 +176,14 @@ class Affine(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return affine_values(inputs[0], self.scale, self.shift, self.dim)
 
-    @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        band: PerAxis | None = yield self.parent, "bandwidth", rtol
-        return band
+    def _weights(self) -> Sequence[Tensor | float]:
+        return [self.scale]
 
     @question
     def support(self, rtol: float) -> Answer[Corners | None]:
         zero = not bool(torch.as_tensor(self.shift).any())
         corners: Corners | None = (yield self.parent, "support", rtol) if zero else None
         return corners
-
-    @question
-    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
-        number = isinstance(self.scale, float) or self.scale.ndim == 0
-        linear = number and isinstance(self.shift, float) and self.shift == 0.0
-        closed = (yield self.parent, "_convolved", kernel) if linear else None
-        return None if closed is None else Affine(closed, self.scale, 0.0)
 
 
 def affine_values(values: Tensor, scale: Tensor | float, shift: Tensor | float, dim: int) -> Tensor:
@@ -213,7 +197,7 @@ def affine_values(values: Tensor, scale: Tensor | float, shift: Tensor | float, 
     return values if isinstance(shift, float) and shift == 0.0 else values + spread(shift)
 
 
-class Mixed(Composed):
+class Mixed(Linear):
     """x ↦ M F(x)."""
 
     def __init__(self, parent: Field, matrix: Any) -> None:
@@ -224,10 +208,8 @@ class Mixed(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return mix(inputs[0], self.matrix, self.dim)
 
-    @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        band: PerAxis | None = yield self.parent, "bandwidth", rtol
-        return band
+    def _weights(self) -> Sequence[Tensor | float]:
+        return [self.matrix]
 
     @question
     def support(self, rtol: float) -> Answer[Corners | None]:
@@ -235,7 +217,7 @@ class Mixed(Composed):
         return corners
 
 
-class Sum(Composed):
+class Sum(Linear):
     """x ↦ F(x) + G(x)."""
 
     def __init__(self, left: Field, right: Field) -> None:
@@ -245,10 +227,9 @@ class Sum(Composed):
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] + inputs[1]
 
-    @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        left, right = self.parents
-        return _each(max, (yield left, "bandwidth", rtol), (yield right, "bandwidth", rtol))
+    def _weights(self) -> Sequence[Tensor | float]:
+        each = torch.ones(self.channels, 1, dtype=self.dtype, device=self.device)
+        return [1.0 if p.channels == self.channels else each for p in self.parents]
 
     @question
     def support(self, rtol: float) -> Answer[Corners | None]:
@@ -258,14 +239,6 @@ class Sum(Composed):
             return None
         low = tuple(map(min, left[0], right[0]))
         return low, tuple(map(max, left[1], right[1]))
-
-    @question
-    def _convolved(self, kernel: MatrixKernel) -> Answer[Field | None]:
-        if any(p.channels != self.channels for p in self.parents):
-            return None
-        left = yield self.parents[0], "_convolved", kernel
-        right = yield self.parents[1], "_convolved", kernel
-        return None if left is None or right is None else Sum(left, right)
 
 
 class Product(Composed):

@@ -162,7 +162,7 @@ class Field(Node):
         and their translates. By quadrature fields with jumps converge to first order only, and what jumps may hide
         counts in full: in one dimension some 1/rtol points for each, and 1/rtol^d for faces along the axes.
         """
-        known = self._integral()
+        known = closed.integral(self)
         return integrals.integral(self, rtol, memory) if known is None else known
 
     def inner(self, other: Field, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
@@ -174,11 +174,6 @@ class Field(Node):
         if not isinstance(other, Field):
             raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
         return closed.inner(self, other, rtol, memory)
-
-    @question
-    def _paired(self, other: Field) -> Answer[Tensor | None]:
-        """`inner` in closed form, also of sums, multiples and translates."""
-        return (yield from closed.paired(self, other))
 
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`.
@@ -211,7 +206,7 @@ class Field(Node):
             raise ValueError(
                 f"frequencies must have shape (k, {self.dim}), k ≥ 1, got {tuple(f.shape)}"
             )
-        known = self._transform(f)
+        known = closed.transform(self, f)
         return integrals.transform(self, f, rtol, memory) if known is None else known
 
     # --- the vocabulary ---------------------------------------------------------------------------------------
@@ -237,7 +232,7 @@ class Field(Node):
             check_period(
                 kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"
             )
-        known = self._convolved(kernel) if exact else None
+        known = closed.convolution(self, kernel) if exact else None
         return quadrature if known is None else known
 
     def pool(

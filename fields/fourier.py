@@ -133,6 +133,13 @@ def summed(values: Tensor, positions: Sequence[Tensor]) -> Tensor:
     return contract(torch.fft.fftn(values, dim=axes, norm="forward"), bases)
 
 
+def turned(coefficients: Tensor, t: Tensor, frequencies: Tensor) -> Tensor:
+    """Coefficients (*batch, k, c) at frequencies (k, d) times exp(−2πi f·t): those of the field moved by t."""
+    cycles = t.to(frequencies) @ frequencies.mT
+    turns = torch.exp(-2j * torch.pi * (cycles - cycles.detach().round()))
+    return coefficients * turns[..., None].to(coefficients)
+
+
 def tracked(*tensors: Tensor) -> bool:
     """Whether derivatives are taken through any of the tensors, or torch.func transforms them."""
     if any(is_functorch_wrapped_tensor(t) for t in tensors):

@@ -14,10 +14,10 @@ from torch import Tensor
 from fields import checks
 from fields.envelopes import Envelopes
 from fields.field import Field, PerAxis
-from fields.integrals import TAIL, check_multiples
+from fields.integrals import TAIL
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
-from fields.periodized import check_images
+from fields.periodized import Images
 from fields.product_kernels import GaussianKernel
 from fields.separable import separable_sum
 
@@ -178,7 +178,7 @@ class Gabors(Envelopes):
         return Gabors(self.centers, amplitudes, widths, moved)
 
 
-class PeriodicGaussians(Field):
+class PeriodicGaussians(Images):
     """x ↦ Σ_n F(x − nP) for Gaussians F with widths per axis: a sum of products of theta functions.
 
     Made by `Gaussians.periodize`. Per axis, the images that reach the period are summed, so that m terms on N^d points
@@ -186,22 +186,6 @@ class PeriodicGaussians(Field):
     """
 
     source: Gaussians
-
-    def __init__(self, source: Gaussians, period: PerAxis) -> None:
-        low, high = source.support(TAIL)
-        check_images([b - a for a, b in zip(low, high, strict=True)], period)
-        self.source, self._period = source, period
-        self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
-        self.dtype, self.device = source.dtype, source.device
-
-    @property
-    def period(self) -> PerAxis:
-        """As given."""
-        return self._period
-
-    def bandwidth(self, rtol: float) -> PerAxis:
-        """That of the Gaussians."""
-        return self.source.bandwidth(rtol)
 
     def _values(self, lattice: Lattice) -> Tensor:
         factors = []
@@ -218,14 +202,3 @@ class PeriodicGaussians(Field):
                 total = total + torch.exp(-0.5 * ((z + n * p) / widths) ** 2)
             factors.append(total.to(self.dtype))
         return separable_sum(self.source.amplitudes, factors)
-
-    def _integral(self) -> Tensor:
-        return self.source._integral()
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        check_multiples(frequencies, self._period)
-        return self.source._transform(frequencies) / math.prod(self._period)
-
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        closed = self.source._convolved(kernel)
-        return None if closed is None else closed.periodize(self._period)

@@ -105,11 +105,15 @@ def transform(field: Field, frequencies: Tensor, rtol: float, memory: int) -> Te
     return _settled(field, total, rtol, memory, 1 / volume)
 
 
+def multiples(frequencies: Tensor, period: Corner) -> Tensor:
+    """Which frequencies (k, d) are those of a period; 0 stands for constant along an axis."""
+    cycles = frequencies.detach() * frequencies.new_tensor([p or 1.0 for p in period])
+    return ((cycles - cycles.round()).abs() <= 1e-9 * (1 + cycles.abs())).all(-1)
+
+
 def check_multiples(frequencies: Tensor, period: Corner) -> None:
-    """Raise where frequencies (k, d) aren't those of a period; 0 stands for constant along an axis."""
-    lengths = frequencies.new_tensor([p or 1.0 for p in period])
-    cycles = frequencies.detach() * lengths
-    if bool(((cycles - cycles.round()).abs() > 1e-9 * (1 + cycles.abs())).any()):
+    """Raise where frequencies (k, d) aren't those of a period."""
+    if not bool(multiples(frequencies, period).all()):
         raise ValueError(
             f"a field of period {period} has Fourier coefficients at multiples of 1/period only"
         )

@@ -10,18 +10,21 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, coordinates, gram, image, nonuniform
+from fields import arguments, checks, coordinates, gram, image, nonuniform, parseval
 from fields.broadcasting import broadcast
+from fields.correlation import mix
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
-from fields.fourier import commensurate, picked, sinc_series, summed, translated
+from fields.fourier import commensurate, picked, sinc_series, summed, translated, turned
 from fields.gathering import Maps, by_element, by_points
+from fields.integrals import check_multiples
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.product_kernels import ProfileKernel
 from fields.splines import Table
 from fields.torus import convolved
+from fields.waves import PlaneWaves
 
 #: Ways to continue samples, and the boundaries that each method is defined for.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -30,6 +33,8 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 #: A batch of lattices of no more points each is evaluated point by point, all at once.
 FEW = 4096
+#: Inner products with fields that aren't interpolants take no more waves.
+MOST_WAVES = 4096
 
 
 class Interpolated(Field):
@@ -213,7 +218,22 @@ class Interpolated(Field):
         mass = self.values.flatten(-self.dim).sum(-1) * math.prod(self.spacing)
         return mass.expand(*self.batch, self.channels)
 
+    @property
+    def _is_polynomial(self) -> bool:
+        """Whether it is a trigonometric polynomial."""
+        return self.method == "fourier" and self.boundary == "periodic"
+
+    def _transform(self, frequencies: Tensor) -> Tensor | None:
+        period = self.period
+        if period is None or not self._is_polynomial:
+            return None
+        check_multiples(frequencies, period)
+        modes = (frequencies * frequencies.new_tensor(period)).round().long()
+        return turned(parseval.at(self.values, modes), self.origin, frequencies)
+
     def _inner(self, other: Field) -> Tensor | None:
+        if self._is_polynomial:
+            return self._by_modes(other)
         if not isinstance(other, Interpolated) or self.method not in PIECEWISE:
             return None
         known = (self.method, self.boundary, self.shape, self.spacing)
@@ -227,11 +247,28 @@ class Interpolated(Field):
         )
         return found.to(self.dtype)
 
-    def _moved(self, t: Tensor) -> Field | None:
-        if t.ndim > 1:
+    def _by_modes(self, other: Field) -> Tensor | None:
+        """By Parseval; with other fields as the plane waves that it is, where they are few."""
+        period = self.period
+        assert period is not None
+        if isinstance(other, Interpolated) and other._is_polynomial and other.period == period:
+            return parseval.inner(self.values, other.values, self.origin - other.origin, period)
+        highest = [n // 2 for n in self.shape]
+        if math.prod(2 * k + 1 for k in highest) > MOST_WAVES:
             return None
+        each = [torch.arange(-k, k + 1, device=self.device) for k in highest]
+        modes = torch.cartesian_prod(*each).reshape(-1, self.dim)
+        frequencies = modes / self.origin.new_tensor(period)
+        amplitudes = turned(parseval.at(self.values, modes), self.origin, frequencies)
+        return PlaneWaves(frequencies, amplitudes, period)._inner(other)
+
+    def _moved(self, t: Tensor) -> Field:
         origin = self.origin + t.to(self.origin)
         return Interpolated(self.values, self.spacing, origin, self.method, self.boundary, self.eps)
+
+    def _mixed(self, matrix: Tensor) -> Field:
+        values = mix(self.values, matrix, self.dim)
+        return Interpolated(values, self.spacing, self.origin, self.method, self.boundary, self.eps)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         if self.method != "fourier" or self.boundary != "periodic" or not kernel.is_density:

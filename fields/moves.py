@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from fields.composed import Translated
 
 #: Bits for how often one translation is there.
@@ -30,6 +32,10 @@ class Moves:
         if number == len(self._known):
             self._known.append(node)
         return 1 << (BITS * number)
+
+    def total(self, moves: int) -> Tensor:
+        """A sum of translations, shape (d,) or (*batch, d)."""
+        return sum(times * node.t for times, node in self.parts(moves))  # type: ignore[return-value]
 
     def parts(self, moves: int) -> Iterator[tuple[int, Translated]]:
         """How often each translation is in a sum, and a node that has it."""

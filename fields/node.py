@@ -77,7 +77,7 @@ class Node(FeatureMap):
         """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
         return None
 
-    # --- closed forms: what the methods of Field look for first ------------------------------------------------
+    # --- closed forms of leaves, which `fields.closed` makes those of their sums of --------------------------------
 
     def _integral(self) -> Tensor | None:
         """`integrate` in closed form, if there is one."""
@@ -93,6 +93,10 @@ class Node(FeatureMap):
 
     def _moved(self, t: Tensor) -> Field | None:
         """The translate as another leaf of this kind, if it can be one."""
+        return None
+
+    def _mixed(self, matrix: Tensor) -> Field | None:
+        """M F, for a matrix (c_out, c) in the field's dtype, as another leaf of this kind, if it can be one."""
         return None
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:

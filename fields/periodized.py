@@ -10,25 +10,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields import closed
+from fields.broadcasting import broadcast
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
+from fields.integrals import TAIL, check_multiples
+from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.plan import Task
 from fields.questions import Answer, graph, question
 
 #: No more images of a field may overlap.
 MOST_IMAGES = 100_000
+#: Inner products that need more images have no closed form, and so many are taken at once.
+MOST_PAIRED, AT_ONCE = 4096, 64
 
 
-class Periodized(Field):
-    """x ↦ Σ_n F(x − nP) over the images that reach the query."""
+class Images(Field):
+    """Abstract: x ↦ Σ_n F(x − nP), whose closed forms are those of F."""
 
-    #: What is left out of the sum, relative to the field's maximum.
-    TAIL = 1e-17
     source: Field
 
     def __init__(self, source: Field, period: PerAxis) -> None:
-        corners = source.support(self.TAIL)
+        corners = source.support(TAIL)
         if corners is None:
             raise ValueError(
                 "only a field that is known to decay can be periodized: Gaussians, and what layers without bias "
@@ -42,7 +46,71 @@ class Periodized(Field):
 
     @property
     def period(self) -> PerAxis:
+        """As given."""
         return self._period
+
+    @question
+    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
+        """That of the field whose images are summed."""
+        band: PerAxis | None = yield self.source, "bandwidth", rtol
+        return band
+
+    def _integral(self) -> Tensor | None:
+        return closed.integral(self.source)
+
+    def _transform(self, frequencies: Tensor) -> Tensor | None:
+        check_multiples(frequencies, self._period)
+        found = closed.transform(self.source, frequencies)
+        return None if found is None else found / math.prod(self._period)
+
+    def _inner(self, other: Field) -> Tensor | None:
+        """⟨Σ_n F(x − nP), G⟩ = Σ_n ⟨F(x − nP), G⟩ over R^d, G a decaying field or that whose images are summed."""
+        if isinstance(other, Images) and other._period == self._period:
+            other = other.source
+        corners = other.support(TAIL)
+        if corners is None:
+            return None
+        moves = self._to_reach(corners)
+        if moves is None:
+            return None
+        batch = broadcast(self.batch, other.batch)
+        total = self._like.new_zeros(batch)
+        for t in moves.split(AT_ONCE):
+            moved = self.source.translate(t.reshape(-1, *(1,) * len(batch), self.dim))
+            found = closed.paired(moved, other)
+            if found is None:
+                return None
+            total = total + found[0].expand(len(t), *batch).sum(0)
+        return total
+
+    def _to_reach(self, corners: tuple[PerAxis, PerAxis]) -> Tensor | None:
+        """Translations nP, shape (n, d), by which F may reach some corners; None where they are many."""
+        sides = zip(*self.corners, *corners, self._period, strict=True)
+        several = [
+            range(math.ceil((c - b) / p), math.floor((d - a) / p) + 1) for a, b, c, d, p in sides
+        ]
+        if math.prod(map(len, several)) > MOST_PAIRED:
+            return None
+        images = torch.tensor([*itertools.product(*several)], dtype=torch.float64)
+        return images.reshape(-1, self.dim) * torch.tensor(self._period, dtype=torch.float64)
+
+    def _moved(self, t: Tensor) -> Field:
+        period = t.new_tensor(self._period)
+        t = t - period * (t.detach() / period).round()
+        moved = self.source._moved(t)
+        return (moved or self.source.translate(t)).periodize(self._period)
+
+    def _mixed(self, matrix: Tensor) -> Field:
+        mixed = self.source._mixed(matrix)
+        return (mixed or self.source.mix(matrix)).periodize(self._period)
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        found = closed.convolution(self.source, kernel)
+        return None if found is None else found.periodize(self._period)
+
+
+class Periodized(Images):
+    """The images that reach the query, one after the other."""
 
     @property
     def is_quadrature(self) -> bool:
@@ -80,11 +148,6 @@ class Periodized(Field):
     @property
     def _workspace(self) -> int:
         return 3  # the sum so far, an image and their sum, of which one is the output; an image in tiles takes it twice
-
-    @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        band: PerAxis | None = yield self.source, "bandwidth", rtol
-        return band
 
 
 def check_images(lengths: Sequence[float], period: PerAxis) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -100,22 +100,27 @@ def _steps(node: Any, name: str) -> Callable[..., Answer[Any]] | None:
 # --- the graph itself -----------------------------------------------------------------------------------------
 
 
-def graph(root: Field, sources: bool = False) -> list[Field]:
-    """All nodes that the root depends on, parents before children; of `sources`, too, whose images leaves sum."""
-    order: list[Field] = []
+def walk(root: Field, below: Callable[[Field], Iterable[Field]]) -> Iterator[Field]:
+    """All nodes that the root depends on, those that `below` says of each before it."""
     seen: set[int] = set()
     stack = [(root, False)]
     while stack:
         node, expanded = stack.pop()
         if expanded:
-            order.append(node)
+            yield node
         elif id(node) not in seen:
             seen.add(id(node))
             stack.append((node, True))
-            stack.extend((parent, False) for parent in node.parents)
-            if sources and node.source is not None:
-                stack.append((node.source, False))
-    return order
+            stack.extend((parent, False) for parent in below(node))
+
+
+def graph(root: Field, sources: bool = False) -> list[Field]:
+    """All nodes that the root depends on, parents before children; of `sources`, too, whose images leaves sum."""
+
+    def below(node: Field) -> Iterable[Field]:
+        return (*node.parents, node.source) if sources and node.source is not None else node.parents
+
+    return list(walk(root, below))
 
 
 def _level(node: Field) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -102,7 +102,13 @@ class Terms(Field):
         high = (centers + reach).reshape(-1, self.dim).amax(0).tolist()
         return tuple(low), tuple(high)
 
-    def _moved(self, t: Tensor) -> Field:
+    def _mixed(self, matrix: Tensor) -> Self:
+        mixed = copy.copy(self)
+        mixed.amplitudes = self.amplitudes @ matrix.mT.to(self.amplitudes.dtype)
+        mixed.channels = len(matrix)
+        return mixed
+
+    def _moved(self, t: Tensor) -> Self:
         moved = copy.copy(self)
         t = t.to(self.device)
         moved.centers = (self.centers.double() + t[..., None, :]).to(self.dtype)

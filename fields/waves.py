@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fields import checks
 from fields.field import Field, PerAxis
+from fields.integrals import multiples
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice, common_spacing
 from fields.periods import common_period
@@ -127,7 +128,7 @@ class PlaneWaves(Field):
 
     def _inner(self, other: Field) -> Tensor | None:
         if not isinstance(other, PlaneWaves):
-            return None
+            return self._under(other)
         period = common_period(self._needed_period(), other._needed_period())
         if period is None:
             raise ValueError(
@@ -143,6 +144,22 @@ class PlaneWaves(Field):
         still = (waves == 0).all(-1)[:, None]
         means = torch.where(still, a.real * b.real, 0.5 * (a * b.conj()).real)
         return math.prod(lengths) * means.sum((-2, -1))
+
+    def _under(self, other: Field) -> Tensor | None:
+        """⟨F, G⟩ = V Σ_m Σ_c Re(a_mc conj Ĝ_c(f_m)), V the common period's volume; 1 where G decays."""
+        frequencies, period = self.frequencies.double(), other.period
+        if period is None:
+            found, volume = other._transform(frequencies), 1.0
+            return None if found is None else (self.amplitudes * found.conj()).real.sum((-2, -1))
+        common = common_period(self.period, period)
+        if common is None:
+            return None
+        there = multiples(frequencies, period)[:, None]
+        found = other._transform(torch.where(there, frequencies, 0.0))
+        if found is None:
+            return None
+        volume = math.prod(p or 1.0 for p in common)
+        return volume * (there * self.amplitudes * found.conj()).real.sum((-2, -1))
 
     def _folded(self, period: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Multiples k of 1/period, of each pair ±k the one whose first non-zero entry is positive; amplitudes."""
@@ -175,6 +192,10 @@ class PlaneWaves(Field):
         cycles = t.to(self.device) @ self.frequencies.double().mT
         turned = torch.exp(-2j * math.pi * (cycles - cycles.detach().round()))
         amplitudes = self.amplitudes * turned[..., None].to(self.amplitudes)
+        return PlaneWaves(self.frequencies, amplitudes, self._known)
+
+    def _mixed(self, matrix: Tensor) -> Field:
+        amplitudes = self.amplitudes @ matrix.mT.to(self.amplitudes.dtype)
         return PlaneWaves(self.frequencies, amplitudes, self._known)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
