@@ -9,7 +9,6 @@ from torch import Tensor
 
 from discretize.spectrum import AliasingWarning
 from fields import arguments, checks, magnitude
-from fields.checks import tracing
 
 #: What of an input's energy may lie at Nyquist without a warning: 1e-4 of it in L2, or what rounding may look like.
 NYQUIST = 1e-8

@@ -159,8 +159,9 @@ class Field(Node):
         -----
         Along axes where a field is constant (period 0) the period is taken to be 1: the integral is a mean there.
         Closed: Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, unsmoothed Sprites, periodic Interpolated,
-        and their translates. By quadrature fields with jumps converge to first order only, and what jumps may hide
-        counts in full: in one dimension some 1/rtol points for each, and 1/rtol^d for faces along the axes.
+        what `periodize` makes of them, and their translates, multiples, mixings and sums, up to 1,000 terms. By
+        quadrature fields with jumps converge to first order only, and what jumps may hide counts in full: in one
+        dimension some 1/rtol points for each, and 1/rtol^d for faces along the axes.
         """
         known = closed.integral(self)
         return integrals.integral(self, rtol, memory) if known is None else known
@@ -169,7 +170,10 @@ class Field(Node):
         """⟨F, G⟩ = ∫ Σ_c F_c G_c, shape (*batch,), over the common period, or R^d where one of them decays.
 
         Parameters as for `integrate`, whose accuracy is relative to ∫|F_c G_c|. Closed for two PlaneWaves, Gaussians
-        or Gabors in any combination of these two, Balls, Boxes, Bumps (to 1e-9), their translates, multiples and sums.
+        or Gabors in any combination of these two, Balls, Boxes, Bumps (to 1e-9), Fourier interpolants of one period;
+        for Constant with whatever has an integral, PlaneWaves with whatever has a transform; for what `periodize` makes
+        of them; and for translates, multiples, mixings and sums, up to 10,000 pairs of terms, of whose moduli rounding
+        leaves some eps.
         """
         if not isinstance(other, Field):
             raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
@@ -178,7 +182,8 @@ class Field(Node):
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`.
 
-        Its gradient at F = 0, where it has none, is the subgradient 0.
+        Its gradient at F = 0, where it has none, is the subgradient 0. Where closed terms cancel, as in F − t▷F for a
+        small t, it is integrated, to 1e-3 at best, within what their rounding leaves.
         """
         found, unit = magnitude.of_square(lambda f: f.inner(f, rtol, memory)[..., None], self)
         some = found > 0
@@ -198,8 +203,8 @@ class Field(Node):
         Returns
         -------
         complex Tensor, shape (*batch, k, c)
-            Closed for Constant, PlaneWaves, Gaussians (periodized too), Gabors, Bumps, Balls, Boxes, and their
-            translates.
+            Closed for Constant, PlaneWaves, Gaussians, Gabors, Bumps, Balls, Boxes, periodic Fourier interpolants,
+            what `periodize` makes of them, and their translates, multiples, mixings and sums, up to 1,000 terms.
         """
         f = checks.as_tensor(frequencies, "frequencies").to(self.device, torch.float64)
         if f.ndim != 2 or f.shape[1] != self.dim or not len(f):
@@ -224,8 +229,8 @@ class Field(Node):
 
         In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but
         `Kernel` (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and
-        periodized Gaussians with GaussianKernel; their translates, multiples and sums. A closed form ignores `nodes`,
-        and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
+        periodized Gaussians with GaussianKernel; their translates, multiples, mixings and sums. A closed form ignores
+        `nodes`, and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
         """
         quadrature, exact = stenciled.Convolved(self, kernel, nodes), arguments.flag(exact, "exact")
         if kernel.period is not None:

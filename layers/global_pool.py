@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from discretize import NotResolved, Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
-from fields import FeatureMap, Field, LatticeTooLarge
+from fields import FeatureMap, Field, LatticeTooLarge, closed
 from fields.arguments import fraction, size
 from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
@@ -68,6 +68,7 @@ class GlobalPool(nn.Module):
     def with_accuracy(self, f: FeatureMap) -> tuple[Tensor, float]:
         """Invariants (*batch, c), and their estimated error relative to max|F|, or to ∫|F|; 0 for Samples.
 
+        And 0 for means and integrals in closed form, which are taken where they are known.
         In the worst element of a batch, each measured by itself, all channels together.
         """
         if isinstance(f, Samples):
@@ -75,6 +76,9 @@ class GlobalPool(nn.Module):
         if not isinstance(f, Field):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
         corner, extent = self._domain(f)
+        known = closed.integral(f) if self.kind in ("mean", "integral") else None
+        if known is not None:
+            return (known / math.prod(extent) if self.kind == "mean" else known), 0.0
         smooth = is_smooth(f, self.rtol)
         # Means of waves are exact on a lattice that tells them all.
         linear = smooth and self.kind in ("mean", "integral")

@@ -11,7 +11,17 @@ import torch
 
 from discretize import Grid, sample
 from equivariance import equivariance_error
-from fields import Atoms, Box, Field, GaussianKernel, Gaussians, PlaneWaves, random_bandlimited
+from fields import (
+    Atoms,
+    Box,
+    Field,
+    GaussianKernel,
+    Gaussians,
+    PlaneWaves,
+    closed,
+    integrals,
+    random_bandlimited,
+)
 from fields.decay import NOTHING, rung
 from fields.questions import graph
 from layers import PointwiseField, PoolField
@@ -249,3 +259,26 @@ def test_nodes_of_users() -> None:
     assert (Stated().translate([1.0]) + wave()).period == (8.0,)
     assert (2 * Stated()).is_periodic(8.0)
     assert not (2 * Stated()).is_periodic(6.0)
+
+
+def test_terms_that_merge_and_terms_that_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """(1 + t▷)^99 of one t is 100 terms; of as many translations it is 2^99, which nobody counts."""
+    blocks = BLOCKS - 1
+    t = torch.tensor([1e-2], dtype=torch.float64)
+    one = many = blob()
+    for k in range(blocks):
+        one, many = 0.5 * (one + one.translate(t)), 0.5 * (many + many.translate([1e-3 * k]))
+    monkeypatch.setattr(integrals, "evaluate", None)
+    f = torch.tensor([[0.2]], dtype=torch.float64)
+    factor = math.cos(math.pi * 0.2 * 1e-2) ** blocks  # |(1 + exp(−2πi f t))/2|^99
+    assert_close(one.transform(f).abs(), factor * blob().transform(f).abs(), 1e4)
+    assert_close(many.integrate(), blob().integrate(), 1e4)  # which knows no translations
+    # A binomial mean of translates has the norm of a binomial of twice the order.
+    gram = sum(
+        math.comb(2 * blocks, k) / 4**blocks * math.exp(-((1e-2 * (k - blocks)) ** 2) / 4)
+        for k in range(2 * blocks + 1)
+    )
+    found = float((0.5 * one + 0.5 * one).norm()) ** 2
+    assert found == pytest.approx(math.sqrt(math.pi) * gram, rel=1e-12)
+    assert closed.transform(many, f) is None
+    assert closed.paired(many, many) is None

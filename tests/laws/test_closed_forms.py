@@ -72,7 +72,7 @@ FORMS = [
     *LEAVES,
     Kind("images of Gaussians", periodic_gaussians, periodic=True),
     Kind("images of Gaussians, covariances", images(gaussians_covariance), periodic=True),
-    Kind("images of Bumps", images(bumps), periodic=True),
+    Kind("images of Bumps", images(bumps), periodic=True, dims=(1,)),
     Kind("images of Balls", images(balls), periodic=True),
     Kind("images of Boxes", images(boxes), periodic=True),
 ]

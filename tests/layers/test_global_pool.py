@@ -259,7 +259,7 @@ BAD = {
         r"with \d+ points the error is estimated as .*larger rtol",
     ),
     "no memory at all": (
-        lambda: GlobalPool(memory=100)(WAVE),
+        lambda: GlobalPool(2, memory=100)(WAVE),
         NotResolved,
         r"can't be reached: with \d+ points this needs",
     ),
