@@ -44,6 +44,8 @@ ROUGHLY, LITTLE = 1e-3, 1 << 26
 
 def integral(field: Field) -> Tensor | None:
     """∫F over its domain, shape (*batch, c)."""
+    if not isinstance(field, composed.Linear):
+        return field._integral()
     parts = []
     for leaf, weight, _ in _one_domain(field, terms(field, None)):
         own = leaf._integral()
@@ -55,6 +57,8 @@ def integral(field: Field) -> Tensor | None:
 
 def transform(field: Field, frequencies: Tensor) -> Tensor | None:
     """F̂ at frequencies (k, d), shape (*batch, k, c)."""
+    if not isinstance(field, composed.Linear):
+        return field._transform(frequencies)
     moves, parts = Moves(), []
     known: dict[Field, Tensor | None] = {}
     for leaf, weight, moved in _one_domain(field, terms(field, moves)):
@@ -108,6 +112,8 @@ def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> T
 
 def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
     """K*F: a sum of translates of what the kernel makes of the leaves."""
+    if not isinstance(field, composed.Linear):
+        return field._convolved(kernel)
     moves, total = Moves(), None
     known: dict[Field, Field | None] = {}
     for leaf, weight, moved in terms(field, moves) or ():

@@ -65,7 +65,9 @@ def test_interpolants_of_one_period_by_points(dim: int) -> None:
     x = torch.cartesian_prod(*axes).reshape(-1, dim)
     expected = (f(x) * moved(x)).sum(-1).mean(-1) * math.prod(period)
     assert_close(f.inner(moved), expected, 1000, float(f.norm() * g.norm()))
-    frequencies = torch.stack([torch.ones(dim), -2 * torch.ones(dim)]) / torch.tensor(period).double()
+    frequencies = (
+        torch.stack([torch.ones(dim), -2 * torch.ones(dim)]) / torch.tensor(period).double()
+    )
     waves = torch.exp(-2j * math.pi * (x @ frequencies.double().mT))
     means = torch.einsum("npc,pk->nkc", moved(x).to(waves), waves) / len(x)
     assert_close(
