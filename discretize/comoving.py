@@ -34,7 +34,6 @@ from discretize.subsampling import Subsampling
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
-from fields.checks import tracing
 from fields.fourier import phase
 from fields.lattice import split
 

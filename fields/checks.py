@@ -116,11 +116,6 @@ def all_finite(value: Tensor) -> bool:
     return bool(finite) or bool(torch.isfinite(plain).all())
 
 
-def tracing() -> bool:
-    """Whether nothing can depend on values: within torch.compile, torch.export, torch.vmap and the like."""
-    return torch.compiler.is_compiling() or functorch.maybe_current_level() is not None
-
-
 def _plain(value: Tensor) -> Tensor | None:
     """The tensor inside of those that torch.func wraps around it; None where torch.vmap is among them."""
     while functorch.is_functorch_wrapped_tensor(value):

@@ -27,6 +27,7 @@ from fields.linear import (
     is_number,
     mixed,
     plus,
+    size,
     terms,
     together,
     transposed,
@@ -36,6 +37,8 @@ from fields.periods import common_period
 
 #: Inner products of more pairs of terms have no closed form.
 MOST_PAIRS = 10_000
+#: Weights so large, or so small, in powers of two, meet their leaves before these are multiplied with each other.
+EXTREME = 60
 #: Rounding errors of a sum, in eps of the sum of the moduli.
 ROUNDED = 4
 #: How well, and in how much memory, the square of a sum is integrated whose terms cancel.
@@ -172,8 +175,8 @@ def _uncancelled(square: Field, total: Tensor, size: Tensor, rtol: float, memory
 def paired(left: Field, right: Field) -> tuple[Tensor, Tensor] | None:
     """⟨F, G⟩ in closed form, a sum over pairs of terms, and the sum of their moduli."""
     moves, period = Moves(), common_period(left.period, right.period)
-    mine = terms(left, moves, _spread(left, right))
-    theirs = mine if left is right else terms(right, moves, _spread(right, left))
+    mine = _sized(terms(left, moves, _spread(left, right)))
+    theirs = mine if left is right else _sized(terms(right, moves, _spread(right, left)))
     if not mine or not theirs or len(mine) * len(theirs) > MOST_PAIRS:
         return None
     pairs: dict[tuple[Field, Field, int], tuple[Weight, Tensor | None]] = {}
@@ -197,6 +200,23 @@ def paired(left: Field, right: Field) -> tuple[Tensor, Tensor] | None:
     if not parts:
         return None
     return together(parts), together([p.detach().abs() for p in parts])
+
+
+def _sized(found: list[Term] | None) -> list[Term] | None:
+    """Terms whose weights are far from over- and underflow, as far as leaves take them up."""
+    if found is None or tracing():
+        return found
+    changed: dict[tuple[Field, int], Field] = {}
+    sized = []
+    for term in found:
+        leaf: Field | None = None
+        if not 2.0**-EXTREME < size(term.weight) < 2.0**EXTREME:
+            key = term.leaf, id(term.weight)
+            leaf = changed.get(key) or mixed(term.leaf, term.weight)
+        if leaf is not None:
+            changed[key] = leaf
+        sized.append(term if leaf is None else Term(leaf, 1.0, term.moves))
+    return sized
 
 
 def _spread(field: Field, other: Field) -> Weight:

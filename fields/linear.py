@@ -92,6 +92,11 @@ def _rank(weight: Weight) -> int:
     return weight.ndim if isinstance(weight, Tensor) else 0
 
 
+def size(weight: Weight) -> float:
+    """The largest modulus in a weight."""
+    return float(weight.detach().abs().max()) if isinstance(weight, Tensor) else abs(weight)
+
+
 def is_number(weight: Weight) -> bool:
     """Whether a weight is the same for all channels, and mixes none."""
     return _rank(weight) == 0
