@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from discretize import Grid, Samples
@@ -77,7 +78,7 @@ class TorchModel(nn.Module):
                 "a tensor (*batch, c, X1, …, Xd) becomes one by Samples(tensor, Grid(shape, spacing))"
             )
         values, lead = f.values, tuple(f.values.shape[: -f.dim - 1])
-        out = self.module(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
+        out = self._applied(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
         if not isinstance(out, Tensor):
             raise TypeError(
                 f"the module must return one tensor, got {type(out).__name__}: wrap it in one that picks it"
@@ -90,6 +91,18 @@ class TorchModel(nn.Module):
         if out.ndim != values.ndim:
             return out
         return f._with(out, self._grid(f.grid, tuple(out.shape[-f.dim :])))
+
+    def _applied(self, values: Tensor) -> Any:
+        try:
+            return self.module(values)
+        except RuntimeError as error:
+            own = {p.dtype for p in self.module.parameters() if p.is_floating_point()}
+            if not own - {values.dtype}:
+                raise
+            raise RuntimeError(
+                f"{error}: the samples are {values.dtype}, the module's parameters {_listed(own)}; convert one of "
+                f"them, model.to({values.dtype}) or samples.to(dtype)"
+            ) from error
 
     def _grid(self, grid: Grid, shape: tuple[int, ...]) -> Grid:
         """Where an output of some shape lies."""
@@ -114,3 +127,7 @@ class TorchModel(nn.Module):
             origin=grid.origin + grid.origin.new_tensor(move),
             boundary=grid.boundary if covers else "none",
         )
+
+
+def _listed(dtypes: set[torch.dtype]) -> str:
+    return ", ".join(sorted(map(str, dtypes)))
