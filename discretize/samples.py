@@ -112,9 +112,10 @@ class Samples(FeatureMap):
         """
         check_kernel(kernel, self.channels)
         f = self.to(dtypes.met(self, kernel))
+        kernel = kernel.to(f.dtype)
         kernel.reach(self.dim)  # raises where the kernel has other dimensions
         if kernel.period is not None:
-            return f._over_a_period(kernel.to(f.dtype), kernel.period)
+            return f._over_a_period(kernel, kernel.period)
         stencils = kernel.stencils(self.grid.spacing, self.grid.spacing)
         return f._stenciled([s.to(f.values) for s in stencils], weighted_sum)
 

@@ -146,9 +146,7 @@ def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
 def _convolved(leaf: Field, kernel: MatrixKernel) -> Field | None:
     """K*F of a leaf, in the dtype in which they meet."""
     dtype = dtypes.met(leaf, kernel)
-    if kernel.dtype not in (None, leaf.dtype):
-        kernel = kernel.to(leaf.dtype)
-    found = leaf._convolved(kernel)
+    found = leaf._convolved(kernel.to(leaf.dtype))
     if found is not None:
         found = composed.cast(found, dtype)
         found.weak = leaf.weak and kernel.weak

@@ -44,6 +44,8 @@ class Field(Node):
         Largest frequency per axis, in cycles per unit length; None where there is none, or none is known.
     parents : tuple of Field
         The fields that this one is composed of.
+    weak : bool
+        Whether the field was given as numbers, so that it takes the dtype of what it meets; `to` gives it one.
 
     Examples
     --------

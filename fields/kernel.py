@@ -78,7 +78,9 @@ class MatrixKernel(ABC):
         return new
 
     def to(self, dtype: torch.dtype) -> Self:
-        """The same kernel with weights of another dtype, as far as they are tensors, from which gradients flow back."""
+        """The kernel with weights of a dtype, as far as they are tensors, to which gradients flow back."""
+        if self.dtype in (None, dtype) and not self.weak:
+            return self
         parts = self.parameters().items()
         new = self.with_parameters(
             {name: dtypes.alike(v, dtype) if isinstance(v, Tensor) else v for name, v in parts}

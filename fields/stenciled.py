@@ -125,7 +125,8 @@ class Convolved(_Stenciled):
     def _stencils(self, plan: Plan) -> list[Stencil]:
         own = self._spacings(plan.node_spacing)
         node = tuple(p if h is None else h for h, p in zip(own, plan.pitch, strict=True))
-        return [s.to(self._like) for s in self.kernel.stencils(plan.pitch, node)]
+        kernel = self.kernel.to(self.dtype)
+        return [s.to(self._like) for s in kernel.stencils(plan.pitch, node)]
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return weighted_sum(self._views(task, inputs))

@@ -101,7 +101,7 @@ class TorchModel(nn.Module):
                 raise
             raise RuntimeError(
                 f"{error}: the samples are {values.dtype}, the module's parameters {_listed(own)}; convert one of "
-                f"them, model.to({values.dtype}) or samples.to(dtype)"
+                f"them, model.to({values.dtype}), or samples.to(dtype), or the field before it is sampled"
             ) from error
 
     def _grid(self, grid: Grid, shape: tuple[int, ...]) -> Grid:
