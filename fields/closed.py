@@ -117,9 +117,18 @@ def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> T
 
 
 def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
-    """K*F: a sum of translates of what the kernel makes of the leaves."""
+    """K*F, in the dtype in which they meet."""
+    found = _convolved(field, kernel)
+    if found is not None:
+        found = composed.cast(found, dtypes.met(field, kernel))
+        found.weak = field.weak and kernel.weak
+    return found
+
+
+def _convolved(field: Field, kernel: MatrixKernel) -> Field | None:
+    """A sum of translates of what the kernel makes of the leaves."""
     if not isinstance(field, composed.Linear):
-        return _convolved(field, kernel)
+        return field._convolved(kernel.to(field.dtype))
     moves, total = Moves(), None
     known: dict[Field, Field | None] = {}
     for leaf, weight, moved in terms(field, moves) or ():
@@ -128,7 +137,7 @@ def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
         if source is None:
             return None
         if source not in known:
-            known[source] = _convolved(source, kernel)
+            known[source] = source._convolved(kernel.to(source.dtype))
         part = known[source]
         if part is None:
             return None
@@ -141,16 +150,6 @@ def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
             )
         total = part if total is None else composed.Sum(total, part)
     return total
-
-
-def _convolved(leaf: Field, kernel: MatrixKernel) -> Field | None:
-    """K*F of a leaf, in the dtype in which they meet."""
-    dtype = dtypes.met(leaf, kernel)
-    found = leaf._convolved(kernel.to(leaf.dtype))
-    if found is not None:
-        found = composed.cast(found, dtype)
-        found.weak = leaf.weak and kernel.weak
-    return found
 
 
 # --- inner products ---------------------------------------------------------------------------------------------

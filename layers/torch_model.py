@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from discretize import Grid, Samples
@@ -97,12 +96,13 @@ class TorchModel(nn.Module):
             return self.module(values)
         except RuntimeError as error:
             own = {p.dtype for p in self.module.parameters() if p.is_floating_point()}
-            if not own - {values.dtype}:
-                raise
-            raise RuntimeError(
-                f"{error}: the samples are {values.dtype}, the module's parameters {_listed(own)}; convert one of "
-                f"them, model.to({values.dtype}), or samples.to(dtype), or the field before it is sampled"
-            ) from error
+            if own - {values.dtype}:
+                listed = ", ".join(sorted(map(str, own)))
+                error.add_note(
+                    f"the samples are {values.dtype}, the module's parameters {listed}; convert one of them, "
+                    f"model.to({values.dtype}), or samples.to(dtype), or the field before it is sampled"
+                )
+            raise
 
     def _grid(self, grid: Grid, shape: tuple[int, ...]) -> Grid:
         """Where an output of some shape lies."""
@@ -127,7 +127,3 @@ class TorchModel(nn.Module):
             origin=grid.origin + grid.origin.new_tensor(move),
             boundary=grid.boundary if covers else "none",
         )
-
-
-def _listed(dtypes: set[torch.dtype]) -> str:
-    return ", ".join(sorted(map(str, dtypes)))
