@@ -10,9 +10,8 @@ from torch import Tensor
 from discretize.samples import Samples
 from discretize.trigonometric import energy_coefficients, in_chunks
 from fields import Field, Polynomial
-from fields.checks import tracing
 from fields.lattice import split
-from fields.magnitude import fits, of_square, unit
+from fields.magnitude import of_square, rescaled, unit
 
 
 def coefficients_of_samples(
@@ -41,10 +40,12 @@ def coefficients_of_samples(
         return tuple(out)
 
     rows = values.reshape(-1, *values.shape[-dim - 1 :])
-    if not tracing():
-        columns = in_chunks(moments, rows)
-    if tracing() or not bool(fits(columns[0][:, 0].detach().real.to(f.dtype)).all()):
-        columns = in_chunks(moments, rows / unit(rows, range(-dim - 1, 0)))
+    columns = rescaled(
+        lambda values: in_chunks(moments, values),
+        rows,
+        range(-dim - 1, 0),
+        lambda found: found[0][:, 0].detach().real.to(f.dtype),
+    )
     return [column.reshape(*lead, -1) for column in columns]
 
 

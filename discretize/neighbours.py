@@ -10,7 +10,7 @@ from torch import Tensor
 from discretize.boundary import extend, outside
 from discretize.grid import Grid
 from fields.aggregation import View
-from fields.gathering import gather
+from fields.gathering import flat_index, gather
 from fields.stencil import Stencil
 
 
@@ -54,6 +54,14 @@ def seen_by(stencils: Sequence[Stencil], values: Tensor, grid: Grid) -> tuple[li
     return views, grid
 
 
+def every(first: Tensor, strides: Sequence[int], shape: Sequence[int]) -> list[Tensor]:
+    """Per axis the indices first + s·k, 0 ≤ k < shape, (*batch, Y_i) for first (*batch, d)."""
+    return [
+        first[..., axis, None] + s * torch.arange(count, device=first.device)
+        for axis, (s, count) in enumerate(zip(strides, shape, strict=True))
+    ]
+
+
 def looked_up(
     values: Tensor, grid: Grid, steps: Tensor, target: Grid, strides: Sequence[int]
 ) -> Tensor:
@@ -61,19 +69,15 @@ def looked_up(
 
     Outside of `grid` its boundary says what they are; with boundary "none", ValueError.
     """
-    flat, known = torch.zeros((), dtype=torch.long, device=values.device), None
-    for axis, (size, count, s) in enumerate(zip(grid.shape, target.shape, strides, strict=True)):
-        index = steps[..., axis, None].to(values.device)
-        index = index + s * torch.arange(count, device=values.device)
-        source = outside(index, size, grid.boundary)
-        lead = (*index.shape[:-1], *(1,) * axis, count, *(1,) * (grid.dim - 1 - axis))
-        inside = (source >= 0).reshape(lead)
-        known = inside if known is None else known & inside
-        flat = flat * size + source.clamp(min=0).reshape(lead)
-    assert known is not None
+    indices = every(steps.to(values.device), strides, target.shape)
+    sources = [
+        outside(index, n, grid.boundary) for index, n in zip(indices, grid.shape, strict=True)
+    ]
+    flat = flat_index([source.clamp(min=0) for source in sources], grid.shape)
     found = gather(values, flat, grid.dim)
-    if bool(known.all()):
+    if all(bool((source >= 0).all()) for source in sources):
         return found
     if grid.boundary == "none":
         raise ValueError(f"{target} has points that {grid} doesn't know: crop it first")
-    return found * known.unsqueeze(-grid.dim - 1)
+    unknown = flat_index([(source < 0).long() for source in sources], (2,) * grid.dim)
+    return found * (unknown == 0).unsqueeze(-grid.dim - 1)

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from discretize.grid import divides
+from discretize.neighbours import every
 from discretize.samples import Samples
 from discretize.subsampling import Subsampling, is_field
 from discretize.ties import highest, pointwise_norm
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
-from fields.gathering import gather
+from fields.gathering import flat_index, gather
 from fields.lattice import take
-from fields.magnitude import fits, unit
+from fields.magnitude import rescaled
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -85,7 +86,8 @@ def kept(f: Samples, strides: Sequence[int], phase: Tensor) -> Samples:
     grid = f.grid.stride(strides, phase)
     lead = f.values.shape[: -f.dim - 1]
     if checks.tracing():
-        return f._with(_looked_up(f.values, strides, phase, grid.shape), grid)
+        indices = every(phase.to(f.device), strides, grid.shape)
+        return f._with(gather(f.values, flat_index(indices, f.grid.shape), f.dim), grid)
     batch = broadcast(lead, phase.shape[:-1])
     element = f.values.shape[-f.dim - 1 :]
     values = f.values.expand(*batch, *element).reshape(-1, *element)
@@ -95,20 +97,6 @@ def kept(f: Samples, strides: Sequence[int], phase: Tensor) -> Samples:
         cuts = zip(first, strides, grid.shape, strict=True)
         parts.append(take(one, (slice(p, p + s * (n - 1) + 1, s) for p, s, n in cuts)))
     return f._with(torch.stack(parts).reshape(*batch, element[0], *grid.shape), grid)
-
-
-def _looked_up(
-    values: Tensor, strides: Sequence[int], phase: Tensor, shape: Sequence[int]
-) -> Tensor:
-    """The same where no number can be read, as slices would have it."""
-    flat = torch.zeros((), dtype=torch.long, device=values.device)
-    for axis, (s, count) in enumerate(zip(strides, shape, strict=True)):
-        index = phase[..., axis, None].to(flat.device) + s * torch.arange(count, device=flat.device)
-        index = index.reshape(
-            *index.shape[:-1], *(1,) * axis, count, *(1,) * (len(shape) - 1 - axis)
-        )
-        flat = flat * values.shape[axis - len(shape)] + index
-    return gather(values, flat, len(shape))
 
 
 def components(values: Tensor, strides: Sequence[int], fill: float = 0.0) -> Tensor:
@@ -200,8 +188,11 @@ class AdaptivePolyphase(PolyphaseSubsampling):
         parts = components(f.values.detach(), strides)  # (*batch, c, S, Y…)
         space = tuple(range(-f.dim, 0))
         axes = (-f.dim - 2, *space)
-        scores = torch.linalg.vector_norm(parts, self.norm, axes)
-        if checks.tracing() or (self.norm < math.inf and not bool(fits(scores**self.norm).all())):
-            parts = parts / unit(parts, (-f.dim - 2, *range(-f.dim - 1, 0)))
-            scores = torch.linalg.vector_norm(parts, self.norm, axes)
+        power = self.norm if self.norm < math.inf else 1.0
+        scores = rescaled(
+            lambda p: torch.linalg.vector_norm(p, self.norm, axes),
+            parts,
+            (axes[0], *range(-f.dim - 1, 0)),
+            lambda norms: norms**power,
+        )
         return best_phase(scores, f, strides)

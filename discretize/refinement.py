@@ -18,13 +18,15 @@ from torch import Tensor
 from fields import magnitude
 from fields.bands import finest, known_within
 from fields.broadcasting import broadcast
-from fields.dither import ROUNDING, Dither
+from fields.dither import Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
 from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
 from fields.plan import Plan, graph
 from fields.resolved import NotResolved as NotResolved
 
+#: An error that is more than this part of the last one hasn't fallen: a rule of first order leaves 2/3 or 3/4 of it.
+FALLS = 0.8
 #: Draws of what lies between nodes, and their root mean square's multiple that is reported.
 DRAWS, SPREAD = 3, 1.2
 #: Refinements that nobody would think of.
@@ -41,17 +43,19 @@ class Refined(NamedTuple):
     refinement: int
 
 
-def relative_change(new: Tensor, old: Tensor, dim: int, rounding: float = 0.0) -> float:
+def relative_change(new: Tensor, old: Tensor, dim: int, rounding: Tensor | None = None) -> float:
     """The larger of the relative changes in the maximum norm and in L2, of the worst element of a batch.
 
     Each element is measured by itself: all channels and points of values (*batch, c, X1, …, Xd) together. Differences
-    up to `rounding` are none.
+    up to `rounding`, (*batch, 1) or the same for all, are none.
     """
     new, old = new.detach().flatten(-dim - 1), old.detach().flatten(-dim - 1)
     difference = (new - old).abs()
     if difference.isnan().any():
         return math.nan
-    difference, worst = (difference - rounding).clamp(min=0), 0.0
+    worst = 0.0
+    if rounding is not None:
+        difference = (difference - rounding).clamp(min=0)
     for order in (math.inf, 2):
         change = magnitude.norm(difference, order, [-1])
         scale = torch.maximum(*(magnitude.norm(v, order, [-1]) for v in (new, old)))
@@ -138,8 +142,8 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
     known: list[tuple[int, Tensor]] = []
     error, unit, smooth = math.inf, 0.0, is_smooth(field, rtol)
+    rounding: Tensor | None = None  # looked at only where it matters
     enough, hidden = 2 if smooth else 3, True
-    least = torch.finfo(field.dtype).eps
     steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
     while True:
         m, look = next(steps), Dither(between=hidden, jumps=not smooth)
@@ -153,11 +157,12 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
         known, hidden = [*known[-2:], (m, values)], look.hidden
         unit = unit or _work(field, lattice, m) / m**lattice.dim
         if len(known) >= enough:
-            rounding = ROUNDING * least * look.largest
-            changes = [relative_change(values, old, lattice.dim, rounding) for _, old in known[:-1]]
-            error = max(least * (look.largest > 0), estimated_error([n for n, _ in known], changes))
-            if error <= rtol and look.found:
-                error = max(error, drawn(field, lattice, m, memory, values, rtol, look))
+            last, error = error, _left(field, lattice, known, memory, rtol, look, rounding)
+            # Where it doesn't fall, it may be rounding of what nearly cancels.
+            if error > rtol and (last == math.inf or error > FALLS * last):
+                found = _rounding(field, lattice, memory, *known[0])
+                rounding = found if rounding is None else rounding.maximum(found)
+                error = _left(field, lattice, known, memory, rtol, look, rounding)
             if error <= rtol:
                 return Refined(values, error, m)
             if math.isnan(error):
@@ -168,18 +173,51 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
                 raise NotResolved(_advice(rtol, known, error, _far(needed, work, memory)), error)
 
 
+def _left(
+    field: Field,
+    lattice: Lattice,
+    known: Sequence[tuple[int, Tensor]],
+    memory: int,
+    rtol: float,
+    look: Dither,
+    rounding: Tensor | None,
+) -> float:
+    """Estimated error of the last of some values at refinements, of which differences up to `rounding` say nothing."""
+    *earlier, (m, values) = known
+    changes = [relative_change(values, old, lattice.dim, rounding) for _, old in earlier]
+    error = estimated_error([n for n, _ in known], changes)
+    if error <= rtol and look.found:
+        error = max(error, drawn(field, lattice, m, memory, values, rtol, look.hidden, rounding))
+    return max(torch.finfo(field.dtype).eps * look.nonzero, error)
+
+
 def drawn(
-    field: Field, lattice: Lattice, m: int, memory: int, values: Tensor, rtol: float, look: Dither
+    field: Field,
+    lattice: Lattice,
+    m: int,
+    memory: int,
+    values: Tensor,
+    rtol: float,
+    between: bool,
+    rounding: Tensor | None,
 ) -> float:
     """Error that jumps between the nodes may leave, by draws of their places; the first few where it exceeds `rtol`."""
-    total, rounding = 0.0, ROUNDING * torch.finfo(field.dtype).eps * look.largest
+    total = 0.0
     for draw in range(DRAWS):
         with torch.no_grad():
-            other = at_refinement(field, lattice, m, memory, Dither(draw, look.hidden))
+            other = at_refinement(field, lattice, m, memory, Dither(draw, between))
         total += relative_change(other, values, lattice.dim, rounding) ** 2 / DRAWS
         if SPREAD * math.sqrt(total) > rtol:
             break
     return SPREAD * math.sqrt(total)
+
+
+def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tensor) -> Tensor:
+    """What rounding of all that quadratures take may make of each element's values, (*batch, 1)."""
+    with torch.no_grad():
+        other = at_refinement(field, lattice, m, memory, Dither(rounding=True))
+    change: Tensor = (other - values).abs().flatten(-lattice.dim - 1).amax(-1, keepdim=True)
+    return change
 
 
 def is_smooth(field: Field, rtol: float) -> bool:

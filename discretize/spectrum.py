@@ -150,9 +150,9 @@ def required_grid(field: Field, rtol: float | None = None, memory: int = MEMORY_
     field : Field
     rtol : float, optional
         For a periodic field, the L2 norm of what the grid can't tell, relative to the field's: measured, with a tenth
-        of it in reserve where no band limit is known. For a decaying
-        one, where its values and its spectrum are cut off, relative to their maxima. Without it the grid is that of
-        the band limit: 2K+1 points per axis for the modes 0, ±1, …, ±K of a period, which lose nothing.
+        of it in reserve where no band limit is known. For a decaying one, where its values and its spectrum are cut
+        off, relative to their maxima. Without it the grid is that of the band limit: 2K+1 points per axis for the modes
+        0, ±1, …, ±K of a period, which lose nothing.
     memory : int
         Bound on the values alive at once, in bytes.
 

@@ -153,14 +153,14 @@ def _check_is_more_than_rounding(layer: Layer, output: Any, given: Samples) -> N
     """Raise where an output is nothing but rounding of its input: the mean of waves, a wave that is filtered away.
 
     An output that is small beside its input may also be that of small weights. It is rounding where it changes by as
-    much as it is when the input changes by eps.
+    much as it is when the input changes by eps; exactly 0, which it may be by luck, where it changes at all.
     """
     values, dim = (output.values, given.dim) if isinstance(output, Samples) else (output, 0)
     if not isinstance(values, Tensor) or not values.is_floating_point():
         return
     size, largest = _largest(values, dim), _largest(given.values, given.dim)
     eps = torch.finfo(values.dtype).eps
-    small = (size > 0) & (size <= ROUNDING * eps * largest)
+    small = (largest > 0) & (size <= ROUNDING * eps * largest)
     if not bool(small.any()):
         return
     draw = torch.Generator().manual_seed(0)
@@ -168,9 +168,11 @@ def _check_is_more_than_rounding(layer: Layer, output: Any, given: Samples) -> N
     with torch.no_grad():
         again = layer(given._with(given.values * (1 + eps * up)))
     change = _largest((again.values if isinstance(again, Samples) else again) - values, dim)
-    if bool((small & (change > size / 10)).any()):
+    rounding = small & (change > size / 10)
+    if bool(rounding.any()):
+        left = torch.where(rounding, torch.maximum(size, change), 0.0)
         raise ValueError(
-            f"the output vanishes up to rounding, {float(size.min()):.1e} for samples up to "
+            f"the output vanishes up to rounding, {float(left.max()):.1e} for samples up to "
             f"{float(largest.max()):.1e}, so no relative error is defined: take another field"
         )
 

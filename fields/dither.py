@@ -53,6 +53,8 @@ class Dither:
         Whether opaque functions are asked between the nodes.
     jumps : bool
         Whether jumps and crests are looked for.
+    rounding : bool
+        Whether all that quadratures take is moved by what may be rounding of it, and by nothing else.
 
     Attributes
     ----------
@@ -60,13 +62,20 @@ class Dither:
         Whether anything that could move was met since.
     hidden : bool
         Whether opaque functions were found to be other between the nodes than these say.
-    largest : float
-        The largest of all numbers that quadratures took: sums of them are rounded like it.
+    nonzero : bool
+        Whether quadratures took any number but 0.
     """
 
-    def __init__(self, draw: int | None = None, between: bool = True, jumps: bool = True) -> None:
-        self.draw, self.between, self.jumps = draw, between, jumps
-        self.found, self.hidden, self.largest = False, False, 0.0
+    def __init__(
+        self,
+        draw: int | None = None,
+        between: bool = True,
+        jumps: bool = True,
+        rounding: bool = False,
+    ) -> None:
+        self.draw, self.between = draw, between and not rounding
+        self.jumps, self.rounding = jumps, rounding
+        self.found, self.hidden, self.nonzero = False, False, False
         self._generator = torch.Generator().manual_seed(draw or 0)
 
     def of_opaque(self, values: Tensor, between: Tensor, lags: Sequence[int]) -> Tensor:
@@ -86,7 +95,7 @@ class Dither:
         low, high = torch.minimum(take(low, inner), guess), torch.maximum(take(high, inner), guess)
         found = take(between, inner)
         beyond = found - torch.minimum(torch.maximum(found, low), high)
-        if bool(beyond.abs().amax() > HIDDEN * values.abs().amax()):
+        if bool((_sizes(beyond, len(lags)) > HIDDEN * _sizes(values, len(lags))).any()):
             self.found = self.hidden = True
         if self.draw is None:
             return values
@@ -103,7 +112,7 @@ class Dither:
             )
             parts.append((0.5 - theta).to(values).reshape(-1, *(1,) * (-1 - axis)))
 
-        def moved(maps: Tensor, largest: float) -> Tensor:
+        def moved(maps: Tensor, largest: Tensor) -> Tensor:
             out = maps
             for axis, (lag, part) in enumerate(zip(lags, parts, strict=True), start=-len(lags)):
                 step = self._jumps(maps, axis, lag, largest)
@@ -120,7 +129,7 @@ class Dither:
         """The same for maxima: jumps at either end of their cell, crests above the nodes."""
         self.found = self.found or self.jumps
 
-        def moved(maps: Tensor, largest: float) -> Tensor:
+        def moved(maps: Tensor, largest: Tensor) -> Tensor:
             if self.draw is None:
                 return maps
             pick = torch.minimum if self.draw % 2 else torch.maximum
@@ -139,20 +148,25 @@ class Dither:
         return self._by_maps(values, len(lags), moved)
 
     def _by_maps(
-        self, values: Tensor, dim: int, moved: Callable[[Tensor, float], Tensor]
+        self, values: Tensor, dim: int, moved: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         """Some maps after the other, unless there is nothing left to look for."""
-        largest = float(values.abs().amax())
-        self.largest = max(self.largest, largest)
-        points = values.shape[-dim:].numel()
-        flat, out = values.reshape(-1, *values.shape[-dim:]), []
-        for maps in flat.split(max(1, PART // points)):
+        largest = _sizes(values, dim)
+        self.nonzero = self.nonzero or bool(largest.any())
+        if self.rounding:
+            # All in one direction and each in its own: kernels that average keep the one, differences the other.
+            ways = 2 * torch.randint(2, values.shape, generator=self._generator)
+            return values + ROUNDING * torch.finfo(values.dtype).eps * largest * ways.to(values)
+        space = values.shape[-dim:]
+        flat, out, part = values.reshape(-1, *space), [], max(1, PART // space.numel())
+        each = largest.expand(*values.shape[:-dim], *(1,) * dim).reshape(-1, *(1,) * dim)
+        for maps, size in zip(flat.split(part), each.split(part), strict=True):
             if not self.jumps or (self.draw is None and self.found):
                 return values
-            out.append(moved(maps, largest))
+            out.append(moved(maps, size))
         return values if self.draw is None else torch.cat(out).reshape(values.shape)
 
-    def _jumps(self, values: Tensor, axis: int, lag: int, largest: float) -> Tensor | None:
+    def _jumps(self, values: Tensor, axis: int, lag: int, largest: Tensor) -> Tensor | None:
         """The steps along an axis that stand out, 0 elsewhere; None where there is none, or none is to be moved."""
         near, far = _ends(values, axis, lag)
         if near.shape[axis] <= 2 * lag:
@@ -172,6 +186,12 @@ class Dither:
         jumps = torch.zeros_like(step)
         jumps.narrow(axis, lag, count).copy_(step.narrow(axis, lag, count) * stands)
         return jumps
+
+
+def _sizes(values: Tensor, dim: int) -> Tensor:
+    """The largest of each element's numbers (*batch, c, X1, …, Xd), all these axes kept."""
+    sizes: Tensor = values.detach().abs().amax(tuple(range(-dim - 1, 0)), keepdim=True)
+    return sizes
 
 
 def _ends(values: Tensor, axis: int, lag: int) -> tuple[Tensor, Tensor]:

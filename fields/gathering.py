@@ -95,6 +95,16 @@ def by_element(
     return torch.stack(parts).reshape(*full, channels, *lattice.shape)
 
 
+def flat_index(indices: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Flat indices (*batch, Y1, …, Yd) into an array of these sizes, of one index (*batch, Y_i) per axis."""
+    dim = len(indices)
+    flat = torch.zeros((), dtype=torch.long, device=indices[0].device)
+    for axis, (index, size) in enumerate(zip(indices, sizes, strict=True)):
+        lead, count = index.shape[:-1], index.shape[-1]
+        flat = flat * size + index.reshape(*lead, *(1,) * axis, count, *(1,) * (dim - 1 - axis))
+    return flat
+
+
 def gather(values: Tensor, index: Tensor, dim: int) -> Tensor:
     """Values (*batch, c, X1, …, Xd) at flat indices (*batch', Y1, …, Yd), as (*batch'', c, Y1, …, Yd).
 

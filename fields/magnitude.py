@@ -7,7 +7,7 @@ cost time that counts, only if the sum of squares shows that it went wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from fields.checks import tracing
 
 if TYPE_CHECKING:
     from fields.field import Field
+
+Result = TypeVar("Result")
 
 #: Powers of two that bring sums of squares which over- or underflow back, as a part of the exponents that there are.
 PART = 0.6
@@ -46,6 +48,30 @@ def fits(squares: Tensor) -> Tensor:
     return (squares > kind.tiny / kind.eps) & (squares < kind.max * kind.eps)
 
 
+def rescaled(
+    form: Callable[[Tensor], Result],
+    values: Tensor,
+    axes: Sequence[int],
+    squares: Callable[[Result], Tensor],
+) -> Result:
+    """A homogeneous form of values, up to a factor for each element: of multiples in their units where it must be.
+
+    Parameters
+    ----------
+    form : callable
+    values : Tensor
+    axes : sequence of int
+        Of one element, as for `unit`.
+    squares : callable
+        What `form` gave ↦ the sums of squares, or of other powers, within it, which must fit.
+    """
+    if not tracing():
+        found = form(values)
+        if bool(fits(squares(found)).all()):
+            return found
+    return form(values / unit(values, axes))
+
+
 def factors(dtype: torch.dtype) -> tuple[float, float, float]:
     """1, and numbers to multiply a field by where its square overflows, and where it underflows."""
     least = torch.finfo(dtype).tiny
@@ -66,17 +92,25 @@ def of_square(form: Callable[[Field], Tensor], field: Field) -> tuple[Tensor, Te
     form(u·F) : Tensor, shape (*batch, m)
     u : Tensor, shape (*batch, 1)
     """
-    found = u = torch.ones(())
+    found: tuple[Tensor, Tensor] | None = None
+    known = torch.tensor(False)  # where what was found fits
     for factor in factors(field.dtype):
         try:
-            now = form(field if factor == 1 else field * factor)
+            square = form(field if factor == 1 else field * factor)
         except NotFinite:
             if factor < 1:  # its values aren't, either
                 raise
             continue
-        known = fits(found[..., :1].detach().abs()) if found.ndim else torch.tensor(False)
-        found = torch.where(known, found, now) if found.ndim else now
-        u = torch.where(known, u, torch.full_like(now[..., :1].detach().abs(), factor))
-        if tracing() or bool(fits(found[..., :1].detach().abs()).all()):
+        new = square, torch.full_like(square[..., :1].detach().abs(), factor)
+        found = new if found is None else _chosen(known, found, new)
+        known = fits(found[0][..., :1].detach().abs())
+        if tracing() or bool(known.all()):
             break
-    return found, u
+    assert found is not None  # the second factor gives it, or raises
+    return found
+
+
+def _chosen(
+    where: Tensor, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    return torch.where(where, one[0], other[0]), torch.where(where, one[1], other[1])

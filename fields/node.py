@@ -78,9 +78,13 @@ class Node(FeatureMap):
         """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
         return None
 
+    def _width(self) -> PerAxis | None:
+        """How far around x this node's own sum or maximum goes, where it takes one."""
+        return None
+
     def _node_reach(self) -> PerAxis | None:
         """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
-        return None
+        return self._width() if self.is_quadrature else None
 
     # --- closed forms of leaves, which `fields.closed` makes those of their sums of --------------------------------
 

@@ -13,6 +13,7 @@ the evaluation commutes with every real translation, however coarse it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,11 +123,17 @@ class Plan:
             for node in self.order:
                 own = node._spacings(self.node_spacing)[axis]
                 known += [] if own is None else [own]
-            common = known[0] if known else h
+            common = known[0] if known else self._unit(axis) or h
             for own in known[1:]:
                 common = common_spacing(common, own) or common
             pitch.append(common)
         return tuple(pitch)
+
+    def _unit(self, axis: int) -> float:
+        """A power of two, no less than what any node reaches: offsets on no lattice are told apart as parts of it."""
+        reaches = (node._width() for node in self.order)
+        longest = max((reach[axis] for reach in reaches if reach is not None), default=0.0)
+        return 2.0 ** math.ceil(math.log2(longest)) if longest > 0 else 0.0
 
     def _collect(self) -> None:
         frames = 1

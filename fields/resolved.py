@@ -173,9 +173,8 @@ def _measured(run: _Sampling, period: PerAxis, rtol: float) -> Spectrum:
     reached = 0.0
     while True:
         values = run.sampled(counts, reached)
-        unit = magnitude.unit(values, range(-dim - 1, 0))
-        spectrum = torch.fft.fftn(values.detach() / unit, dim=tuple(range(-dim, 0)), norm="forward")
-        full = power(spectrum)
+        scaled = values.detach() / magnitude.unit(values, range(-dim - 1, 0))
+        full = power(torch.fft.fftn(scaled, dim=tuple(range(-dim, 0)), norm="forward"))
         tails = [beyond(full, i, dim, False) for i in range(dim)]
         seen = [_octaves(t) for t in tails]
         unseen = [_unseen(last, before, floor) for last, before in seen]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields import magnitude
 from fields.lattice import Lattice
 
 #: Order of the differences: for what is smooth they fall off faster than doublings take to settle.
@@ -88,5 +89,4 @@ class Roughness:
             line = line[..., torch.arange(count + ORDER, device=line.device) % count]
         elif count <= ORDER:  # too few points to tell
             return line.new_full(line.shape[:-1], math.inf)
-        found: Tensor = torch.linalg.vector_norm(line.diff(n=ORDER), dim=-1)
-        return found
+        return magnitude.norm(line.diff(n=ORDER), 2, [-1])

@@ -134,16 +134,22 @@ def power(coefficients: Tensor) -> Tensor:
 def beyond(energy: Tensor, axis: int, dim: int, centred: bool) -> list[float]:
     """Energy beyond mode k of one axis, k = 0, 1, …, relative, the largest over the batch."""
     others = tuple(a for a in range(-dim - 1, 0) if a != axis - dim)
-    marginal = energy.sum(others)
-    n = marginal.shape[-1]
-    modes = torch.arange(n, device=energy.device)
-    modes = (modes - n // 2).abs() if centred else torch.minimum(modes, n - modes)
-    folded = marginal.new_zeros(*marginal.shape[:-1], n // 2 + 1).index_add(-1, modes, marginal)
+    folded = _folded(energy.sum(others), -1, centred)
     total = folded.sum(-1, keepdim=True)
     relative = folded / torch.where(total > 0, total, 1.0)
     from_here = relative.flip(-1).cumsum(-1).flip(-1)
-    tails: list[float] = from_here.reshape(-1, n // 2 + 1).amax(0).tolist()
+    tails: list[float] = from_here.reshape(-1, from_here.shape[-1]).amax(0).tolist()
     return [*tails[1:], 0.0]
+
+
+def _folded(energy: Tensor, axis: int, centred: bool) -> Tensor:
+    """Energy of the modes k and −k of one axis together, for k = 0, 1, … up to half their number."""
+    n = energy.shape[axis]
+    modes = torch.arange(n, device=energy.device)
+    modes = (modes - n // 2).abs() if centred else torch.minimum(modes, n - modes)
+    shape = [*energy.shape]
+    shape[axis] = n // 2 + 1
+    return energy.new_zeros(shape).index_add(axis, modes, energy)
 
 
 def coarsest(
@@ -156,12 +162,7 @@ def coarsest(
     """
     folded = energy.sum(-dim - 1)
     for axis in range(-dim, 0):
-        n = folded.shape[axis]
-        modes = torch.arange(n, device=energy.device)
-        modes = (modes - n // 2).abs() if centred else torch.minimum(modes, n - modes)
-        shape = [*folded.shape]
-        shape[axis] = n // 2 + 1
-        folded = folded.new_zeros(shape).index_add(axis, modes, folded)
+        folded = _folded(folded, axis, centred)
     total = folded.flatten(-dim).sum(-1)[(..., *(None,) * dim)]
     within = folded / torch.where(total > 0, total, 1.0)
     outside = torch.zeros((), dtype=within.dtype, device=within.device)
@@ -169,8 +170,7 @@ def coarsest(
         later = tuple(range(axis + 1, 0))
         here = within.sum(later, keepdim=True) if later else within
         tail = here.flip(axis).cumsum(axis).flip(axis).narrow(axis, 1, here.shape[axis] - 1)
-        beyond = torch.cat([tail, torch.zeros_like(here.narrow(axis, 0, 1))], axis)
-        outside = outside + beyond
+        outside = outside + torch.cat([tail, torch.zeros_like(here.narrow(axis, 0, 1))], axis)
         within = within.cumsum(axis)
     outside = outside.reshape(-1, *outside.shape[-dim:]).amax(0)
     points = torch.ones((), dtype=outside.dtype, device=outside.device)

@@ -138,8 +138,8 @@ class Convolved(_Stenciled):
     def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
         return self.kernel.bandwidth(rtol, self.dim) if self.kernel.is_density else None
 
-    def _node_reach(self) -> PerAxis | None:
-        return self.kernel.reach(self.dim) if self.kernel.is_density else None
+    def _width(self) -> PerAxis | None:
+        return self.kernel.reach(self.dim)
 
     @property
     def _workspace(self) -> int:
@@ -200,8 +200,8 @@ class Pooled(_Stenciled):
     def is_quadrature(self) -> bool:
         return self.window.is_region
 
-    def _node_reach(self) -> PerAxis | None:
-        return self.window.reach(self.dim) if self.window.is_region else None
+    def _width(self) -> PerAxis | None:
+        return self.window.reach(self.dim)
 
     @property
     def _workspace(self) -> int:

@@ -20,6 +20,9 @@ from fields.lattice import Lattice, common_spacing
 from fields.periods import common_period
 from fields.separable import WORKSPACE, contract, separable_sum
 
+#: Frequencies closer than this part of the highest are the same.
+SAME = 1e-9
+
 
 class PlaneWaves(Field):
     """F(x) = Re Σ_m a_m exp(2πi f_m·x), a trigonometric sum.
@@ -182,9 +185,10 @@ class PlaneWaves(Field):
 
     def _transform(self, frequencies: Tensor) -> Tensor:
         """Half of a at f and half of its conjugate at −f, exact for frequencies without a common period too."""
-        own, scale = self.frequencies.detach().double(), 1e-9 * (1 + frequencies.abs().amax())
+        own = self.frequencies.detach().double()
+        apart = SAME * own.abs().amax()
         same, opposite = (
-            ((frequencies[:, None] - sign * own).abs() <= scale).all(-1).to(self.amplitudes)
+            ((frequencies[:, None] - sign * own).abs() <= apart).all(-1).to(self.amplitudes)
             for sign in (1, -1)
         )
         return 0.5 * (same @ self.amplitudes + opposite @ self.amplitudes.conj())

@@ -53,9 +53,9 @@ class Comparison:
         self.interior = {name: torch.full(shape, math.nan).double() for name in self.frames}
         self._reference: dict[str, Tensor] = {}
         self._sizes: dict[str, Tensor] = {}  # ‖Φ(F)‖ over channels, per point
-        self._units: dict[
-            str, Tensor
-        ] = {}  # (B, 1, …): outputs whose squares over- or underflow are compared in these
+        # Powers of two, (B, 1, …), that outputs are divided by before they are compared. Only those whose squares over-
+        # or underflow have one: dividing every output anew, pass by pass, would cost a copy of each.
+        self._units: dict[str, Tensor] = {}
         self._where: slice = slice(0, 0)
         self._batch: int | None = None  # of all passes
         self._last: tuple[Tensor, int, str] | None = None  # tensor, its version, whose it was

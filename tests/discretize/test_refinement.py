@@ -55,7 +55,7 @@ def test_changes_are_those_of_the_worst_element(dim: int) -> None:
     assert relative_change(new, new * 0, dim) == pytest.approx(1.0)
     assert relative_change(new * 0, new * 0 + 0.25, dim) == 1
     assert relative_change(1e-200 * new, new * 0, dim) == 1  # whatever the unit
-    assert relative_change(new, new + 1e-9, dim, rounding=2e-9) == 0
+    assert relative_change(new, new + 1e-9, dim, rounding=torch.tensor(2e-9)) == 0
     assert math.isnan(relative_change(new / 0, old, dim))
 
 

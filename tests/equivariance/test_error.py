@@ -554,13 +554,23 @@ def test_rounding_is_seen_beside_elements_that_are_more(amplitude: float) -> Non
     coarse = amplitude * PlaneWaves([[1 / 8]], [[1.0]])
     fine = amplitude * PlaneWaves([[3 / 8]], [[1.0]])
     state = torch.random.get_rng_state()
-    with pytest.raises(ValueError, match="the output vanishes"):
+    with pytest.raises(ValueError, match="the output vanishes up to rounding"):
         equivariance_error(IdealLowpass(2), batched(fine, coarse), [0.3], grid=Grid(8, 1.0))
-    with pytest.raises(ValueError, match="the output vanishes"):
+    with pytest.raises(ValueError, match="the output vanishes up to rounding"):
         equivariance_error(GlobalPool("mean"), batched(fine, coarse + 1.0), [1.0], Grid(8, 1.0))
     assert torch.equal(torch.random.get_rng_state(), state)
     error = equivariance_error(IdealLowpass(2), coarse, [2.0], grid=Grid(8, 1.0))
     assert float(error) <= 1e-14
+
+
+def test_rounding_may_be_zero() -> None:
+    """A difference of neighbours of a constant is 0 bit for bit, and no more so than one that isn't."""
+    layer = Conv.from_array(torch.tensor([1.0, -1.0]).double().reshape(2, 1, 1), 1.0)
+    for value in (0.1, 3.0):
+        with pytest.raises(ValueError, match="vanishes up to rounding"):
+            equivariance_error(layer, Constant([value], 1), [1.0], grid=Grid(8, 1.0))
+    with pytest.raises(ValueError, match="vanishes identically"):  # no change of the input is seen
+        equivariance_error(Pointwise(torch.relu), Constant([-1.0], 1), [1.0], grid=Grid(8, 1.0))
 
 
 def batched(*fields: Field) -> Field:

@@ -125,6 +125,8 @@ class Kind:
         Number of its parameters.
     refuses : tuple of str
         Which of torch's tools don't work on it on a grid: of "compile", "export", "vmap", "jvp".
+    real : bool
+        Whether the origin of its output is computed from values, a real number, and so known to rounding.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Kind:
     exact: bool = True
     learnt: int = 0
     refuses: tuple[str, ...] = ()
+    real: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -274,7 +277,7 @@ LAYERS = [
     Kind("MaxPooling", lambda w: MaxPooling(2, 3, w.spacing), step=2),
     Kind("IdealLowpass", lambda w: IdealLowpass(2, w.spacing)),
     Kind("AdaptivePolyphase", lambda _: AdaptivePolyphase(2)),
-    Kind("ComovingSubsampling", comoving, exact=False),
+    Kind("ComovingSubsampling", comoving, exact=False, real=True),
     Kind("deep", deep, exact=False, learnt=7),
     Kind("residual", lambda w: Residual(nn.Sequential(conv(w, 3), relu())), learnt=1),
     Kind("strided net", subsampled(Stride), step=2, learnt=3),
