@@ -106,6 +106,10 @@ class Atoms(MatrixKernel):
         """Of the weights."""
         return self.weights.dtype
 
+    def made_of(self) -> list[Tensor] | None:
+        """Offsets and weights."""
+        return [self.offsets, self.weights]
+
     @property
     def is_density(self) -> bool:
         """Atoms need no quadrature."""

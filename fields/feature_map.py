@@ -115,6 +115,10 @@ class FeatureMap(ABC):
         divisor = checks.as_tensor(other, "divisor", like)
         if bool((divisor == 0).any()):
             raise ZeroDivisionError("a feature map can't be divided by 0")
+        return self._divided(divisor)
+
+    def _divided(self, divisor: Tensor) -> Any:
+        """The quotient by a number or one number per channel, none of them 0."""
         return self._times(1 / divisor)
 
     def __getitem__(self, channels: int | slice | Sequence[int]) -> Self:

@@ -35,8 +35,9 @@ class Field(Node):
 
     A new kind of field implements `_values` and sets `dim`, `channels`, `dtype`, `device`, `batch`; what it knows of
     its period, band limit and support it tells through the methods of these names. Tensors that a field is made of are
-    kept, not copied, so that gradients reach them: changed in place, they change the field. Translations and origins
-    are copied, but for leaves that ask for gradients, which an optimiser changes.
+    kept, not copied, so that gradients reach them, and looked at again at every call: changed in whatever way, they
+    change the field, convolutions in closed form too. Arrays are copied, and so are translations and origins, but for
+    leaves that ask for gradients, which an optimiser changes; offsets, exponents and masks are static.
 
     Attributes
     ----------
@@ -218,7 +219,7 @@ class Field(Node):
 
     def translate(self, t: checks.VectorLike) -> Field:
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
-        return composed.Translated(self, checks.translation(t, self.dim))
+        return composed.Translated(self, t)
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Field:
         """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
@@ -237,8 +238,12 @@ class Field(Node):
             check_period(
                 kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"
             )
-        known = closed.convolution(self, kernel) if exact else None
+        known = self._convolution(kernel) if exact else None
         return quadrature if known is None else known
+
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
+        """K*F in closed form, made of what both hold whenever it is asked; None where there is none."""
+        return blurred.blurred(self, kernel)
 
     def pool(
         self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
@@ -300,8 +305,9 @@ class Field(Node):
             return composed.Sum(self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
             return NotImplemented  # Samples ⊕ Field is theirs to define
+        shift = checks.channel_vector(other, self.channels, self._like)
         return composed.Affine(
-            self, 1.0, sign * checks.channel_vector(other, self.channels, self._like)
+            self, 1.0, shift if sign > 0 else functools.partial(torch.neg, shift)
         )
 
     def _times(self, other: Any) -> Any:
@@ -311,9 +317,13 @@ class Field(Node):
             return NotImplemented
         return composed.Affine(self, checks.channel_vector(other, self.channels, self._like), 0.0)
 
+    def _divided(self, divisor: Tensor) -> Any:
+        vector = checks.channel_vector(divisor, self.channels, self._like)
+        return composed.Affine(self, functools.partial(torch.reciprocal, vector), 0.0)
+
     @property
     def _like(self) -> Tensor:
         return torch.empty((), dtype=self.dtype, device=self.device)
 
 
-from fields import closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)
+from fields import blurred, closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)

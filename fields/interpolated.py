@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from fields.field import Field, PerAxis
 from fields.fourier import commensurate, picked, sinc_series, summed, translated, turned
 from fields.gathering import Maps, by_element, by_points
 from fields.integrals import check_multiples
+from fields.kept import Kept
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
@@ -87,11 +88,9 @@ class Interpolated(Field):
         self.values = checks.as_tensor(values, "values", complex_too=True)
         if self.values.is_complex():
             raise TypeError("values must be real: give real and imaginary parts as two channels")
-        where = checks.owned(checks.as_tensor(origin, "origin"))
-        where = where.to(self.values.device, torch.float64)
-        self.dim = checks.dimension(_dimension_of(self.values, spacing, where))
+        self._origin = checks.owned(checks.as_tensor(origin, "origin"))
+        self.dim = checks.dimension(_dimension_of(self.values, spacing, self._origin))
         self.spacing = checks.positive(spacing, self.dim, "spacing")
-        self.origin = _first_sample(where, self.dim)
         if self.values.ndim < self.dim + 1 or 0 in self.values.shape:
             raise ValueError(
                 f"values must have shape (*batch, c, X1, …, X{self.dim}), no size 0, "
@@ -117,7 +116,7 @@ class Interpolated(Field):
             )
         given = None if eps is None else arguments.fraction(eps, "eps")
         self.eps = given or nonuniform.ACCURACY.get(self.dtype, 1e-7)
-        self._kept: dict[str, tuple[int, Any]] = {}
+        self._kept = Kept()
 
     @classmethod
     def from_image(
@@ -172,6 +171,11 @@ class Interpolated(Field):
         values, spacing, origin = coordinates.read(array, dims, channel, memory)
         where = torch.tensor(origin, dtype=torch.float64)
         return cls(torch.from_numpy(values), spacing, origin=where, **options)
+
+    @property
+    def origin(self) -> Tensor:
+        """Position of the first sample, shape (d,) or (*batch, d)."""
+        return _first_sample(self._origin.to(self.values.device, torch.float64), self.dim)
 
     @property
     def period(self) -> PerAxis | None:
@@ -289,17 +293,6 @@ class Interpolated(Field):
 
     # --- Fourier ----------------------------------------------------------------------------------------------
 
-    def _keep(self, name: str, make: Callable[[], Any]) -> Any:
-        """What is made of the values: kept until they are changed in place, unless their gradient is asked for."""
-        if self.values.requires_grad:
-            return make()
-        counted = not (torch.compiler.is_compiling() or self.values.is_inference())
-        version = self.values._version if counted else 0
-        if name not in self._kept or self._kept[name][0] != version:
-            with torch.inference_mode(False):  # else no later evaluation could have gradients
-                self._kept[name] = version, make()
-        return self._kept[name][1]
-
     @property
     def _maps(self) -> Maps:
         """Where the samples of all maps lie."""
@@ -312,15 +305,15 @@ class Interpolated(Field):
 
     def _by_fft(self, lattice: Lattice, refine: list[int], stride: list[int]) -> Tensor:
         axes = tuple(range(-self.dim, 0))
-        spectrum = self._keep("spectrum", lambda: torch.fft.rfftn(self.values, dim=axes))
+        spectrum = self._kept.of("spectrum", [self.values], lambda v: torch.fft.rfftn(v, dim=axes))
         shifts = torch.stack([p[..., 0] for p in self._maps.positions(lattice)], dim=-1)
         return picked(translated(spectrum, self.shape, refine, shifts), lattice.shape, stride)
 
     def _by_nufft(
         self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int
     ) -> Tensor:
-        key = f"modes {first} {last}"
-        modes = self._keep(key, lambda: nonuniform.centred(self._flat()[first:last]))
+        maps = self._flat()[first:last]
+        modes = self._kept.of(f"modes {first} {last}", [maps], nonuniform.centred)
         # One axis after the other, and in place: fresh memory is what takes time.
         columns = points.t().clone(memory_format=torch.contiguous_format)
         extent = spacing * spacing.new_tensor(self.shape)
@@ -332,7 +325,7 @@ class Interpolated(Field):
 
     def _by_table(self, lattice: Lattice) -> Tensor:
         method = PIECEWISE[self.method]
-        table = self._keep("table", lambda: Table(self._flat(), method, self.boundary))
+        table = self._kept.of("table", [self._flat()], lambda v: Table(v, method, self.boundary))
         many = math.prod(lattice.origin.shape[:-1]) > 1
         if math.prod(lattice.shape) == 1 or (many and math.prod(lattice.shape) <= FEW):
             return by_points(lattice, self._maps, table.at)

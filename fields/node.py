@@ -31,6 +31,8 @@ class Node(FeatureMap):
     parents: tuple[Field, ...] = ()
     #: The field whose images a leaf sums, where it does.
     source: Field | None = None
+    #: The field that it is a convolution of, where a leaf is that in closed form.
+    original: Field | None = None
     batch: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
