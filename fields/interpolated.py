@@ -23,7 +23,7 @@ from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.product_kernels import ProfileKernel
-from fields.splines import Table
+from fields.splines import Table, pays
 from fields.torus import convolved
 from fields.waves import PlaneWaves
 
@@ -324,12 +324,18 @@ class Interpolated(Field):
     # --- piecewise interpolants -------------------------------------------------------------------------------
 
     def _by_table(self, lattice: Lattice) -> Tensor:
-        method = PIECEWISE[self.method]
-        table = self._kept.of("table", [self._flat()], lambda v: Table(v, method, self.boundary))
-        many = math.prod(lattice.origin.shape[:-1]) > 1
-        if math.prod(lattice.shape) == 1 or (many and math.prod(lattice.shape) <= FEW):
-            return by_points(lattice, self._maps, table.at)
-        return by_element(lattice, self._maps, table.on_axes)
+        method, values = PIECEWISE[self.method], self._flat()
+        several, each = math.prod(lattice.origin.shape[:-1]), math.prod(lattice.shape)
+        listed = each == 1 or (several > 1 and each <= FEW)
+        if method.filter or (listed and pays(method, several * each, self.shape)):
+            table = self._kept.of("table", [values], lambda v: Table(v, method, self.boundary))
+        else:
+            table = Table(values, method, self.boundary)
+        return (
+            by_points(lattice, self._maps, table.at)
+            if listed
+            else by_element(lattice, self._maps, table.on_axes)
+        )
 
 
 def _first_sample(origin: Tensor, dim: int) -> Tensor:

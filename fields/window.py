@@ -55,7 +55,7 @@ class Window(ABC):
         if self._kept is None:
             self._kept = {}
         kept = self._kept
-        key = (pitch, node, kind, like.dtype, like.device)
+        key = (pitch, node, kind, self.reach(len(pitch)), like.dtype, like.device)
         if key in kept:
             return kept[key]
         with torch.inference_mode(False):
