@@ -69,12 +69,6 @@ class BasisKernel(MatrixKernel):
         """Of the coefficients."""
         return self.coefficients.dtype
 
-    def made_of(self) -> list[Tensor] | None:
-        """The coefficients, and what the basis is made of."""
-        parts = [kernel.made_of() for kernel in self.basis]
-        known = [t for part in parts if part is not None for t in part]
-        return None if None in parts else [self.coefficients, *known]
-
     def reach(self, dim: int) -> tuple[float, ...]:
         """The largest of the basis, per axis."""
         return tuple(map(max, zip(*(k.reach(dim) for k in self.basis), strict=True)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from fields import bands, closed
+from fields import bands, checks, closed
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
 from fields.kept import Kept
@@ -14,6 +16,12 @@ from fields.kernel import MatrixKernel
 from fields.linear import Present
 from fields.plan import Task
 from fields.questions import Answer, held, question, walk
+from fields.window import Window
+
+#: What a field or a kernel holds and doesn't depend on: what follows from the rest, and what tells translations apart.
+BESIDES = ("_kept", "_given")
+#: What has no tensors in it.
+PLAIN = (int, float, str, bytes, type, type(None), torch.dtype, torch.device)
 
 
 class Blurred(Field):
@@ -45,11 +53,12 @@ class Blurred(Field):
     @property
     def now(self) -> Field:
         """What it is at present: a leaf, or a linear combination of leaves."""
-        below = list(walk(self, held))
-        made_of = [_tensors(node) for node in below]
-        tensors = {id(t): t for each in made_of if each is not None for t in each}
-        if None in made_of:  # a kernel of somebody's own
-            return _made(below)
+        below, tensors = list(walk(self, held)), dict[int, Tensor]()
+        for node in below:
+            own = _made_of(node)
+            if own is None:
+                return _made(below)
+            tensors |= {id(t): t for t in own}
         found: Field = self._kept.of("now", [*tensors.values()], lambda *_: _made(below))
         return found
 
@@ -72,7 +81,8 @@ class Blurred(Field):
     @question
     def is_periodic(self, period: Any) -> Answer[bool]:
         """Whether F is known to repeat."""
-        repeats: bool = yield self.original, "is_periodic", period
+        wanted = checks.positive(period, self.dim, "period")
+        repeats: bool = yield self.original, "is_periodic", wanted
         return repeats
 
     def bandwidth(self, rtol: float) -> PerAxis | None:
@@ -94,8 +104,10 @@ class Blurred(Field):
         return kind.periodize(self, period)
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        plan = task.plan
-        return evaluate(self.now, task.lattice, plan.node_spacing, plan.memory)
+        now, plan = self.now, task.plan
+        if not now.parents:
+            return now._compute(task, inputs)
+        return evaluate(now, task.lattice, plan.node_spacing, plan.memory)
 
     @property
     def _workspace(self) -> int:
@@ -132,9 +144,24 @@ def _made(below: list[Field]) -> Field:
     return known[below[-1]]
 
 
-def _tensors(node: Field) -> list[Tensor] | None:
-    """What a node itself is made of; None where that isn't known."""
-    if type(node) is Blurred:
-        return node.kernel.made_of()
-    parts = [getattr(part, "args", (part,)) for part in vars(node).values()]
-    return [t for part in parts for t in part if isinstance(t, Tensor)]
+def _made_of(thing: Any) -> list[Tensor] | None:
+    """The tensors that a field itself or a kernel holds; None where it may depend on others, as a function does."""
+    found, parts = [], _parts(thing)
+    for part in parts:  # which grow
+        if isinstance(part, PLAIN):
+            continue
+        if isinstance(part, Tensor):
+            found.append(part)
+        elif isinstance(part, tuple | list):
+            parts += part
+        elif isinstance(part, functools.partial):
+            parts += part.args
+        elif isinstance(part, MatrixKernel | Window):
+            parts += _parts(part)
+        elif not isinstance(part, Field):  # which is asked itself
+            return None
+    return found
+
+
+def _parts(thing: Any) -> list[Any]:
+    return [value for name, value in vars(thing).items() if name not in BESIDES]

@@ -344,7 +344,7 @@ def _first_sample(origin: Tensor, dim: int) -> Tensor:
         raise ValueError(
             f"origin must be a number or have shape ({dim},) or (*batch, {dim}), got {tuple(origin.shape)}"
         )
-    return origin.expand(*origin.shape[:-1], dim) if origin.ndim else origin.repeat(dim)
+    return origin.expand(*origin.shape[:-1], dim)
 
 
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:

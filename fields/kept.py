@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import maybe_current_level
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from fields.fourier import tracked
@@ -29,9 +30,7 @@ class Kept:
         if torch.compiler.is_compiling() or tracked(*tensors):
             return make(*tensors)
         copies, made = self._made.get(name, ([], None))  # read once: other threads put in theirs
-        if len(copies) == len(tensors) and all(
-            c.holds(t) for c, t in zip(copies, tensors, strict=True)
-        ):
+        if len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors)):
             return made
         # Else no later evaluation could have gradients; and what is made inside of vmap or jvp must outlive them.
         with torch.inference_mode(False), temporarily_clear_interpreter_stack():
@@ -64,6 +63,11 @@ class Copy:
             return False
         if self.memory is None or not _readable(tensor):
             return torch.equal(own, tensor)
+        if maybe_current_level() is not None:
+            with (
+                temporarily_clear_interpreter_stack()
+            ):  # inside of vmap or jvp torch wraps what it detaches
+                return self.memory == tensor.detach().numpy().data
         return self.memory == tensor.detach().numpy().data
 
 

@@ -68,10 +68,6 @@ class MatrixKernel(ABC):
         """What can be learnt."""
         return {name: getattr(self, name) for name in self.learnt}
 
-    def made_of(self) -> list[Tensor] | None:
-        """All tensors that the kernel depends on; None where they aren't known, so that nothing is kept of them."""
-        return None
-
     def with_parameters(self, parameters: dict[str, Tensor | nn.Module]) -> Self:
         """The same kernel with other values in place of its parameters."""
         new = copy.copy(self)

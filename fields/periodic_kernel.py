@@ -150,10 +150,6 @@ class PeriodicKernel(MatrixKernel):
         """Of the values."""
         return self.values.dtype
 
-    def made_of(self) -> list[Tensor] | None:
-        """The values."""
-        return [self.values]
-
     def reach(self, dim: int) -> tuple[float, ...]:
         """Half the period."""
         if dim != len(self.shape):

@@ -37,10 +37,6 @@ class ProfileKernel(MatrixKernel):
         """Of the matrix."""
         return self.matrix.dtype
 
-    def made_of(self) -> list[Tensor] | None:
-        """The matrix: profiles are given by numbers."""
-        return [self.matrix]
-
     def spacings(
         self, node: tuple[float, ...] | None, count: int, dim: int
     ) -> tuple[float | None, ...]:

@@ -130,7 +130,7 @@ class Table:
         return len(self.sizes)
 
     def _taps(self, position: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-        """Indices (…, taps) into `_known`, and weights (…, taps), at positions counted in samples from the first one."""
+        """Indices into `_known` and weights, (…, taps), at positions counted in samples from the first one."""
         start, weights = self.folded(position, axis)
         first = 0 if self.method.filter else -self.method.before - self.margin
         index = start[..., None] + torch.arange(
@@ -172,11 +172,10 @@ class Table:
 
     def at(self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int) -> Tensor:
         """Maps first ≤ m < last at points (Q, d), as (Q, last − first); the first sample lies at `origin`."""
-        order, maps = self.method.order, last - first
-        plain = points.device.type == "cpu" and not tracked(self._known, points, origin)
-        if order and maps <= FEW and plain:
+        compiled = self.method.order and last - first <= FEW and points.device.type == "cpu"
+        if compiled and not tracked(self._known, points, origin):
             return self._compiled(origin, spacing, points, first, last)
-        few = not pays(self.method, len(points), self.sizes)
+        few = not pays(self.method, points.shape[0], self.sizes)
         run = self.method.taps ** min(self.dim, 2) * self._samples.shape[-1]
         parts = []
         for chunk in points.split(max(256, CHUNK // run)):
@@ -185,7 +184,7 @@ class Table:
                 parts.append(self._by_taps(positions, first, last))
             else:
                 parts.append(self._by_runs(positions)[:, first:last])
-        return torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def on_axes(self, positions: Sequence[Tensor], first: int, last: int) -> Tensor:
         """Maps first ≤ m < last on the lattice with positions (X_i,) along each axis, as (last − first, X1, …, Xd)."""
@@ -252,8 +251,8 @@ class Table:
             index = index.flatten(1)
             weight = own if weight is None else (weight[..., None] * own[:, None, :]).flatten(1)
         assert weight is not None
-        found = flat.index_select(0, index.flatten()).reshape(*index.shape, -1)
-        return torch.einsum("qkn,qk->qn", found, weight)
+        found = flat.index_select(0, index.flatten()).reshape(index.shape[0], -1)
+        return summed(found, weight, last - first)
 
     def _runs(self) -> Tensor:
         """All runs of samples that a point needs, overlapping in memory: (starts, run)."""

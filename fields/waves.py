@@ -107,7 +107,7 @@ class PlaneWaves(Field):
     def _grid(self) -> list[tuple[Tensor, Tensor]] | None:
         """Distinct frequencies per axis and where each term has its own; None where terms are scattered."""
         f = self.frequencies
-        if self.dim == 1 or f.requires_grad:
+        if self.dim == 1 or f.requires_grad or torch.compiler.is_compiling():
             return None
         found: list[tuple[Tensor, Tensor]] | None = self._kept.of("grid", [f], _product_grid)
         return found

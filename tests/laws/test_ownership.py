@@ -6,6 +6,8 @@ tensors hold by then. Numbers that are static by contract (offsets, masks, trans
 """
 
 import copy
+import math
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from fields import (
     GaussianKernel,
     Gaussians,
     Interpolated,
+    MatrixKernel,
     PeriodicKernel,
     PlaneWaves,
     Polynomial,
@@ -45,6 +48,8 @@ from tests.laws.registry import (
     Kind,
     blur,
     boxes,
+    constant,
+    gabors,
     gaussians,
     gaussians_covariance,
     points,
@@ -381,3 +386,82 @@ def test_threads_share_a_field() -> None:
     assert not wrong
     values.data.fill_(7.0)
     assert field([3.0, 4.0]).item() == 7.0
+
+
+class Learnt(GaussianKernel):
+    """A kernel of somebody's own, whose width is a tensor."""
+
+    def __init__(self, width: Tensor) -> None:
+        super().__init__(1.0, torch.eye(2, dtype=width.dtype))
+        self.own = {"width": width}
+
+    def profile_transform(self, frequencies: Tensor) -> Tensor:
+        return torch.exp(-((self.own["width"] * frequencies) ** 2).sum(-1))
+
+
+class Own(PlaneWaves):
+    """A leaf of somebody's own, whose amplitudes are held in a list."""
+
+    def __init__(self, amplitudes: Tensor) -> None:
+        super().__init__([[0.25]], amplitudes)
+        self.held = [amplitudes]
+
+    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+        return PlaneWaves(self.frequencies, self.held[0])._convolved(kernel)
+
+
+def test_convolutions_follow_what_kernels_and_leaves_of_ones_own_hold() -> None:
+    """Whatever they hold it in: exp(−w²f²) a, w and a changed unseen."""
+    width = torch.tensor(1.0, dtype=torch.float64)
+    amplitudes = torch.ones(1, 2, dtype=torch.float64)
+    field = Own(amplitudes).convolve(Learnt(width))
+    image = Interpolated(torch.ones(2, 4, dtype=torch.float64), 1.0)
+    again = (image + Own(amplitudes)).convolve(Learnt(width))
+    before = field([0.0]), again([0.0])
+    width.data.fill_(2.0)
+    amplitudes.data.fill_(3.0)
+    value = 3 * math.exp(-((2.0 * 0.25) ** 2))
+    assert before[0].tolist() == pytest.approx([math.exp(-0.0625)] * 2, rel=1e-14)
+    assert field([0.0]).tolist() == pytest.approx([value] * 2, rel=1e-14)
+    assert again([0.0]).tolist() == pytest.approx([1 + value] * 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("leaf", [gaussians, gabors, waves_on_a_grid, constant])
+def test_a_convolution_is_of_its_leafs_kind(leaf: Callable[[Draw], Field]) -> None:
+    """With the attributes of that kind, as they are now; copied and pickled, too."""
+    field, kernel = leaf(Draw(2)), blur(Draw(2))
+    found = field.convolve(kernel).convolve(kernel)
+    assert isinstance(found, type(field))
+    name = "value" if isinstance(field, Constant) else "amplitudes"
+    before = getattr(found, name)
+    kernel.matrix.data.mul_(2)
+    assert_close(getattr(found, name), 4 * before, 10)
+    for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert isinstance(copied, type(field))
+        assert torch.equal(copied(points(2)), found(points(2)))
+    assert not hasattr(found, "nothing of this name")
+
+
+def test_gradients_reach_all_that_a_convolution_is_made_of() -> None:
+    """Again after a step, of which nothing remains from before."""
+    tensors = [
+        torch.nn.Parameter(torch.tensor(v, dtype=torch.float64))
+        for v in ([[0.1]], [[1.0, 2.0]], [0.8], [[1.0, 0.5], [0.2, 1.0]], [1.5, 0.5], [0.3])
+    ]
+
+    def made(c: Tensor, a: Tensor, w: Tensor, m: Tensor, v: Tensor, t: Tensor) -> Field:
+        field = (Gaussians(c, a, w) * v).translate(t)
+        return (field + field.mix(m)).convolve(GaussianKernel(0.5, m))
+
+    field = made(*tensors)
+    optimiser = torch.optim.SGD(tensors, lr=0.05)
+    for _ in range(2):
+        fresh = [torch.nn.Parameter(p.detach().clone()) for p in tensors]
+        for ask in (lambda f: f([[0.2]]).sum(), lambda f: f.norm(), lambda f: f.integrate().sum()):
+            found = torch.autograd.grad(ask(field), tensors, allow_unused=True)
+            expected = torch.autograd.grad(ask(made(*fresh)), fresh, allow_unused=True)
+            for one, other in zip(found, expected, strict=True):
+                assert (one is None and other is None) or torch.equal(one, other)
+        optimiser.zero_grad()
+        field.norm().backward()
+        optimiser.step()
