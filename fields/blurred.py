@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,9 +12,8 @@ from torch import Tensor
 from fields import bands, checks, closed
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
-from fields.kept import Kept
+from fields.kept import Kept, keeps
 from fields.kernel import MatrixKernel
-from fields.linear import Present
 from fields.plan import Task
 from fields.questions import Answer, held, question, walk
 from fields.window import Window
@@ -31,8 +31,14 @@ class Blurred(Field):
     """
 
     def __init__(self, original: Field, kernel: MatrixKernel) -> None:
-        self.original, self.kernel, self._kept = original, kernel, Kept()
-        now = self.now
+        self.original: Field = original
+        self.kernel, self._kept = kernel, Kept()
+        below = self._below()
+        last = [node._kept.last("now") for node in _blurred(below)]
+        with (
+            torch.no_grad()
+        ):  # what doesn't depend on numbers is told by whatever those below were last
+            now, _ = self._look() if None in last else self._made(below, last)
         self.dim, self.channels, self.batch = now.dim, now.channels, now.batch
         self.dtype, self.device = now.dtype, now.device
         self._kind = type(now) if not now.parents else Blurred
@@ -53,14 +59,43 @@ class Blurred(Field):
     @property
     def now(self) -> Field:
         """What it is at present: a leaf, or a linear combination of leaves."""
-        below, tensors = list(walk(self, held)), dict[int, Tensor]()
-        for node in below:
-            own = _made_of(node)
-            if own is None:
-                return _made(below)
-            tensors |= {id(t): t for t in own}
-        found: Field = self._kept.of("now", [*tensors.values()], lambda *_: _made(below))
-        return found
+        return self._look()[0]
+
+    @question
+    def _look(self) -> Answer[tuple[Field, bool]]:
+        """What it is at present, and whether that is kept: those below first, each of them once."""
+        below, known, kept = self._below(), list[Field](), True
+        for node in _blurred(below):
+            now, same = yield node, "_look"
+            known.append(now)
+            kept = kept and same
+        return self._made(below, known, kept)
+
+    def _below(self) -> list[Field]:
+        """The nodes that it depends on by itself, down to other convolutions in closed form."""
+
+        def further(node: Field) -> Sequence[Field]:
+            return () if isinstance(node, Blurred) else held(node)
+
+        return [*walk(self.original, further)]
+
+    def _made(
+        self, below: list[Field], known: list[Field], keep: bool = True
+    ) -> tuple[Field, bool]:
+        """What it is, and whether that is kept, where convolutions below are what is known of them."""
+        present = dict[Field, Field](zip(_blurred(below), known, strict=True))
+
+        def make(*_: Tensor) -> Field:
+            found = closed.convolution(self.original, self.kernel, present)
+            if found is None:  # never later on: nothing that a tensor holds decides on it
+                raise Unknown
+            return found
+
+        own = (node for node in below if not isinstance(node, Blurred))
+        tensors = _made_of([self.kernel, *own])
+        if tensors is None or not (keep and keeps(tensors)):
+            return make(), False
+        return self._kept.of("now", tensors, make, known), True
 
     # --- what is known of the function -------------------------------------------------------------------------
 
@@ -131,27 +166,19 @@ def _shell() -> Blurred:
     return Blurred.__new__(Blurred)
 
 
-def _made(below: list[Field]) -> Field:
-    """What the last of some nodes is at present, the others those below it: in their order, whatever their depth."""
-    known: Present = {}
-    for node in below:
-        if type(node) is Blurred:
-            assert node.original is not None
-            found = closed.convolution(node.original, node.kernel, known)
-            if found is None:  # never later on: nothing that a tensor holds decides on it
-                raise Unknown
-            known[node] = found
-    return known[below[-1]]
+def _blurred(nodes: list[Field]) -> list[Blurred]:
+    return [node for node in nodes if isinstance(node, Blurred)]
 
 
-def _made_of(thing: Any) -> list[Tensor] | None:
-    """The tensors that a field itself or a kernel holds; None where it may depend on others, as a function does."""
-    found, parts = [], _parts(thing)
+def _made_of(things: list[Any]) -> list[Tensor] | None:
+    """The tensors that fields themselves or kernels hold; None where they may depend on others, as functions do."""
+    found: dict[int, Tensor] = {}
+    parts = [part for thing in things for part in _parts(thing)]
     for part in parts:  # which grow
         if isinstance(part, PLAIN):
             continue
         if isinstance(part, Tensor):
-            found.append(part)
+            found[id(part)] = part
         elif isinstance(part, tuple | list):
             parts += part
         elif isinstance(part, functools.partial):
@@ -160,7 +187,7 @@ def _made_of(thing: Any) -> list[Tensor] | None:
             parts += _parts(part)
         elif not isinstance(part, Field):  # which is asked itself
             return None
-    return found
+    return [*found.values()]
 
 
 def _parts(thing: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,11 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from fields.fourier import tracked
 
 
+def keeps(tensors: Sequence[Tensor]) -> bool:
+    """Whether anything that is made of tensors may outlive the call."""
+    return not (torch.compiler.is_compiling() or tracked(*tensors))
+
+
 class Kept:
     """Things made of tensors, each kept beside a copy of what the tensors held.
 
@@ -23,20 +29,36 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[list[Copy], Any]] = {}
+        self._made: dict[str, tuple[list[Copy], Sequence[Any], Any]] = {}
 
-    def of(self, name: str, tensors: Sequence[Tensor], make: Callable[..., Any]) -> Any:
-        """What `make` makes of the tensors, now or earlier."""
-        if torch.compiler.is_compiling() or tracked(*tensors):
+    def __reduce__(self) -> Any:
+        return Kept, ()  # copies and pickles make theirs again
+
+    def last(self, name: str) -> Any:
+        """What was made last, whatever the tensors hold by now; None before."""
+        return self._made.get(name, (None,))[-1]
+
+    def of(
+        self,
+        name: str,
+        tensors: Sequence[Tensor],
+        make: Callable[..., Any],
+        beside: Sequence[Any] = (),
+    ) -> Any:
+        """What `make` makes of the tensors, and of things that don't change, now or earlier."""
+        if not keeps(tensors):
             return make(*tensors)
-        copies, made = self._made.get(name, ([], None))  # read once: other threads put in theirs
-        if len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors)):
+        copies, others, made = self._made.get(
+            name, ([], (), None)
+        )  # read once: other threads put in theirs
+        same = len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors))
+        if same and len(others) == len(beside) and all(map(operator.is_, others, beside)):
             return made
         # Else no later evaluation could have gradients; and what is made inside of vmap or jvp must outlive them.
-        with torch.inference_mode(False), temporarily_clear_interpreter_stack():
+        with torch.inference_mode(False), torch.no_grad(), temporarily_clear_interpreter_stack():
             copies = [Copy.of(t.detach()) for t in tensors]
             made = make(*(c.tensor for c in copies))  # whatever happens to the tensors meanwhile
-        self._made[name] = copies, made
+        self._made[name] = copies, beside, made
         return made
 
 
