@@ -465,3 +465,19 @@ def test_gradients_reach_all_that_a_convolution_is_made_of() -> None:
         optimiser.zero_grad()
         field.norm().backward()
         optimiser.step()
+
+
+def test_convolutions_of_convolutions_of_any_depth() -> None:
+    """w² + 1,000·s² of a Gaussian blurred a thousand times, by kernels that change unseen."""
+    widths = torch.tensor([1.0], dtype=torch.float64)
+    matrices = [torch.ones(1, 1, dtype=torch.float64) for _ in range(1000)]
+    field: Field = Gaussians([[0.0]], [[1.0]], widths)
+    for k, matrix in enumerate(matrices):
+        field = field.convolve(GaussianKernel(0.02, matrix))
+        field = -field if k % 100 == 0 else field
+    assert field([0.0]).item() == pytest.approx(1.4**-0.5, rel=1e-12)
+    widths.data.fill_(2.0)
+    matrices[0].data.fill_(3.0)
+    assert field([0.0]).item() == pytest.approx(3 * 2 * 4.4**-0.5, rel=1e-12)
+    assert field.norm().item() == pytest.approx(6 * math.pi**0.25 * 4.4**-0.25, rel=1e-12)
+    assert torch.equal(pickle.loads(pickle.dumps(field))([0.3]), field([0.3]))
