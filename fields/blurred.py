@@ -22,6 +22,8 @@ from fields.window import Window
 BESIDES = ("_kept", "_given")
 #: What has no tensors in it.
 PLAIN = (int, float, str, bytes, type, type(None), torch.dtype, torch.device)
+#: What is looked into.
+KERNELS = (MatrixKernel, Window)
 
 
 class Blurred(Field):
@@ -183,7 +185,7 @@ def _made_of(things: list[Any]) -> list[Tensor] | None:
             parts += part
         elif isinstance(part, functools.partial):
             parts += part.args
-        elif isinstance(part, MatrixKernel | Window):
+        elif isinstance(part, KERNELS):
             parts += _parts(part)
         elif not isinstance(part, Field):  # which is asked itself
             return None
