@@ -50,9 +50,8 @@ class Grid:
         self.shape = several if isinstance(several, tuple) else (several,)
         dim = len(self.shape)
         self.spacing = checks.positive(spacing, dim, "spacing")
-        origin = checks.as_tensor(origin, "origin").to(torch.float64)
-        if origin.ndim == 0:
-            origin = origin.repeat(dim)
+        self._origin = checks.owned(checks.as_tensor(origin, "origin"))
+        origin = self.origin
         if origin.shape[-1] != dim:
             raise ValueError(
                 f"the origin of a grid with {dim} axes has shape ({dim},) or (*batch, {dim}), "
@@ -60,7 +59,7 @@ class Grid:
             )
         if not origin.numel():
             raise ValueError(f"origins of a batch must be at least one, got {tuple(origin.shape)}")
-        self.origin, self.boundary = origin, arguments.choice(boundary, "boundary", BOUNDARIES)
+        self.boundary = arguments.choice(boundary, "boundary", BOUNDARIES)
 
     def __repr__(self) -> str:
         origin = self.origin.detach()
@@ -69,6 +68,12 @@ class Grid:
             f"Grid(shape={self.shape}, spacing={self.spacing}, origin={where}, "
             f"boundary={self.boundary!r})"
         )
+
+    @property
+    def origin(self) -> Tensor:
+        """The first point, shape (d,) or (*batch, d), in float64."""
+        origin = self._origin.to(torch.float64)
+        return origin if origin.ndim else origin.repeat(self.dim)
 
     @property
     def dim(self) -> int:

@@ -43,11 +43,16 @@ class Constant(Field):
         vector, self.weak = checks.as_tensor(value, "value"), dtypes.is_weak(value)
         if 0 in vector.shape:
             raise ValueError(f"value must have shape (c,), c ≥ 1, got {tuple(vector.shape)}")
-        self.value = vector[None] if vector.ndim == 0 else vector
+        self._value = vector
         self.dim = checks.dimension(dim)
         self.channels, self.batch = self.value.shape[-1], tuple(self.value.shape[:-1])
         self.dtype, self.device = self.value.dtype, self.value.device
         self.bandlimit = (0.0,) * self.dim
+
+    @property
+    def value(self) -> Tensor:
+        """The value, shape (c,) or (*batch, c)."""
+        return self._value[None] if self._value.ndim == 0 else self._value
 
     @property
     def period(self) -> PerAxis:
@@ -55,12 +60,13 @@ class Constant(Field):
         return (0.0,) * self.dim
 
     def _values(self, lattice: Lattice) -> Tensor:
-        spread = self.value.reshape(*self.value.shape, *(1,) * self.dim)
+        value = self.value.clone()  # values that are written on leave the field alone
+        spread = value.reshape(*value.shape, *(1,) * self.dim)
         batch = broadcast(self.batch, lattice.origin.shape[:-1])
         return spread.expand(*batch, self.channels, *lattice.shape)
 
     def _integral(self) -> Tensor:
-        return self.value
+        return self.value.clone()
 
     def _inner(self, other: Field) -> Tensor | None:
         known = other._integral()

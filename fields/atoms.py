@@ -78,7 +78,7 @@ class Atoms(MatrixKernel):
         self.in_channels = own * self.groups
         self._reach = tuple(self.offsets.abs().amax(0).tolist())
         #: Layouts of the offsets on the lattices met so far.
-        self._layouts: dict[tuple[float, ...], list[Layout]] = {}
+        self._kept: dict[tuple[float, ...], list[Layout]] = {}
 
     @classmethod
     def from_array(cls, array: Any, spacing: checks.VectorLike, groups: int = 1) -> Atoms:
@@ -141,15 +141,15 @@ class Atoms(MatrixKernel):
     def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
         """One stencil per coset of the pitch."""
         pitch = tuple(pitch)
-        made = self._layouts.get(pitch)
+        made = self._kept.get(pitch)
         if made is None:
             with torch.inference_mode(False):
                 made = layouts(self.offsets, pitch)
             # Within jvp and vmap torch wraps what it makes: such tensors must not outlive the call.
             if not any(is_functorch_wrapped_tensor(layout.members) for layout in made):
-                if len(self._layouts) >= KEPT:
-                    self._layouts.pop(next(iter(self._layouts)))
-                self._layouts[pitch] = made
+                if len(self._kept) >= KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[pitch] = made
         return [layout.stencil(self.weights) for layout in made]
 
 

@@ -105,7 +105,7 @@ def tracing() -> bool:
 
 def all_finite(value: Tensor) -> bool:
     """Whether `value` has neither a NaN nor an infinity; taken for granted under torch.vmap and torch.compile."""
-    plain = None if torch.compiler.is_compiling() else _plain(value.detach())
+    plain = None if torch.compiler.is_compiling() else unwrapped(value.detach())
     if plain is None:
         return True  # there are no values to look at
     inside = (
@@ -120,7 +120,7 @@ def all_finite(value: Tensor) -> bool:
     return bool(finite) or bool(torch.isfinite(plain).all())
 
 
-def _plain(value: Tensor) -> Tensor | None:
+def unwrapped(value: Tensor) -> Tensor | None:
     """The tensor inside of those that torch.func wraps around it; None where torch.vmap is among them."""
     while functorch.is_functorch_wrapped_tensor(value):
         if functorch.is_batchedtensor(value):
@@ -219,9 +219,7 @@ def _single(value: Any) -> bool:
 
 def translation(t: Any, dim: int) -> Tensor:
     """Return a translation as a finite float64 tensor (*batch, d); its gradient is kept."""
-    vector = as_tensor(t, "translation t").to(torch.float64)
-    if vector.ndim == 0 and dim == 1:
-        vector = vector[None]
+    vector = as_translation(as_tensor(t, "translation t"), dim)
     if vector.ndim == 0 or vector.shape[-1] != dim:
         raise ValueError(
             f"a translation in {dim} dimensions has shape ({dim},) or (*batch, {dim}), "
@@ -229,10 +227,16 @@ def translation(t: Any, dim: int) -> Tensor:
         )
     if not vector.numel():
         raise ValueError(f"a batch of translations needs at least one, got {tuple(vector.shape)}")
-    known = None if torch.compiler.is_compiling() else _plain(vector.detach())
+    known = None if torch.compiler.is_compiling() else unwrapped(vector.detach())
     if known is not None and float(known.abs().amax()) > LONGEST:
         raise ValueError(f"translations must be at most {LONGEST:g}: choose another unit of length")
     return vector
+
+
+def as_translation(t: Tensor, dim: int) -> Tensor:
+    """A translation in float64; a number is one in one dimension."""
+    vector = t.to(torch.float64)
+    return vector[None] if vector.ndim == 0 and dim == 1 else vector
 
 
 def owned(value: Tensor) -> Tensor:

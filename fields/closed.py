@@ -22,10 +22,12 @@ from fields.integrals import integral as quadrature
 from fields.kernel import MatrixKernel
 from fields.lattice import LatticeTooLarge
 from fields.linear import (
+    Present,
     Term,
     Weight,
     after,
     applied,
+    is_linear,
     is_number,
     mixed,
     plus,
@@ -49,7 +51,7 @@ ROUGHLY, LITTLE = 1e-3, 1 << 26
 
 def integral(field: Field) -> Tensor | None:
     """∫F over its domain, shape (*batch, c)."""
-    if not isinstance(field, composed.Linear):
+    if not is_linear(field):
         return field._integral()
     parts = []
     for leaf, weight, _ in _one_domain(field, terms(field, None)):
@@ -63,7 +65,7 @@ def integral(field: Field) -> Tensor | None:
 
 def transform(field: Field, frequencies: Tensor) -> Tensor | None:
     """F̂ at frequencies (k, d), shape (*batch, k, c)."""
-    if not isinstance(field, composed.Linear):
+    if not is_linear(field):
         return field._transform(frequencies)
     moves, parts, kind = Moves(), [], field.dtype.to_complex()
     known: dict[Field, Tensor | None] = {}
@@ -116,22 +118,22 @@ def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> T
 # --- convolutions -----------------------------------------------------------------------------------------------
 
 
-def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
-    """K*F, in the dtype in which they meet."""
-    found = _convolved(field, kernel)
+def convolution(field: Field, kernel: MatrixKernel, present: Present) -> Field | None:
+    """K*F of what both hold at present, in the dtype in which they meet."""
+    found = _convolved(field, kernel, present)
     if found is not None:
         found = composed.cast(found, dtypes.met(field, kernel))
         found.weak = field.weak and kernel.weak
     return found
 
 
-def _convolved(field: Field, kernel: MatrixKernel) -> Field | None:
+def _convolved(field: Field, kernel: MatrixKernel, present: Present) -> Field | None:
     """A sum of translates of what the kernel makes of the leaves."""
-    if not isinstance(field, composed.Linear):
+    if not is_linear(field):
         return field._convolved(kernel.to(field.dtype))
     moves, total = Moves(), None
     known: dict[Field, Field | None] = {}
-    for leaf, weight, moved in terms(field, moves) or ():
+    for leaf, weight, moved in terms(field, moves, present=present) or ():
         plain = is_number(weight)
         source = leaf if plain else mixed(leaf, weight)
         if source is None:
@@ -144,10 +146,8 @@ def _convolved(field: Field, kernel: MatrixKernel) -> Field | None:
         if plain and not (isinstance(weight, float) and weight == 1.0):
             part = composed.Affine(part, weight, 0.0)
         for times, node in moves.parts(moved):
-            once = times == 1
-            part = composed.Translated(
-                part, node.t if once else times * node.t, node.given if once else None
-            )
+            t, like = (node.t, node) if times == 1 else (times * node.t, None)
+            part = composed.Translated(part, t, like)
         total = part if total is None else composed.Sum(total, part)
     return total
 

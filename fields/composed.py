@@ -6,7 +6,7 @@ Convolutions and poolings, which look around, are in `fields.stenciled`, sums of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -17,11 +17,14 @@ from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
 from fields.field import Field, PerAxis
+from fields.fourier import tracked
 from fields.lattice import Box
 from fields.plan import Frame, Need, Plan, Task
 from fields.questions import Answer, question
 
 Corners = tuple[PerAxis, PerAxis]
+#: A number, or one number per channel, or what makes them.
+Vector = Tensor | float | Callable[[], Tensor]
 
 
 class Composed(Field):
@@ -59,11 +62,27 @@ class Composed(Field):
     def parent(self) -> Field:
         return self.parents[0]
 
+    @property
+    @question
+    def bandlimit(self) -> Answer[PerAxis | None]:  # type: ignore[override]
+        """Largest frequency per axis, from those of the parents."""
+        bands = []
+        for parent in self.parents:
+            bands.append((yield parent, "bandlimit"))
+        return self._band(*bands)
+
+    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
+        """What a node makes of its parents' band limits; a node of a single parent keeps it."""
+        return bands[0]
+
 
 class Linear(Composed):
     """Abstract: x ↦ Σ_p W_p F_p(x) + b over the parents, or the translate of the only one."""
 
-    shift: Tensor | float = 0.0
+    @property
+    def shift(self) -> Tensor | float:
+        """b: a number, or one number per channel."""
+        return 0.0
 
     def _weights(self) -> Sequence[Tensor | float]:
         """W of each parent: a number, one number per channel (c,), or a matrix (c_out, c_in)."""
@@ -80,21 +99,21 @@ class Linear(Composed):
 class Translated(Linear):
     """x ↦ F(x − t).
 
-    Translations by one tensor are one, so that branches which meet share their points: `given` is that tensor and its
-    version, which counts how often it was changed in place, or None where that isn't counted.
+    `t` is copied, but for a leaf that asks for gradients, which an optimiser changes.
     """
 
-    def __init__(self, parent: Field, t: Tensor, given: tuple[Tensor, int] | None = None) -> None:
-        super().__init__(parent, channels=parent.channels, batch=t.shape[:-1])
-        counted = not torch.compiler.is_compiling() and not t.is_inference()
-        self.t = t if given else checks.owned(t)
-        self.given = given or ((t, t._version) if counted else None)
-        self.bandlimit = parent.bandlimit
+    def __init__(self, parent: Field, t: Any, like: Translated | None = None) -> None:
+        learnt = isinstance(t, Tensor) and t.requires_grad and t.is_leaf
+        vector = checks.translation(t, parent.dim)
+        super().__init__(parent, channels=parent.channels, batch=vector.shape[:-1])
+        self._t = t if learnt else vector.clone()
+        self._given: Any = like._given if like else t  # kept, so that its id stays its own
+        self.move: Hashable = like.move if like else _move(t, self._t)
 
     @property
-    def move(self) -> tuple[int, int]:
-        """What translations have in common that are known to be the same."""
-        return (id(self.t), -1) if self.given is None else (id(self.given[0]), self.given[1])
+    def t(self) -> Tensor:
+        """The translation, (*batch, d) in float64."""
+        return checks.as_translation(self._t, self.dim)
 
     def moves_like(self, other: Translated) -> bool:
         """Whether another one is known to move by the same translation."""
@@ -122,7 +141,6 @@ class Cast(Linear):
     def __init__(self, parent: Field, dtype: torch.dtype) -> None:
         super().__init__(parent, channels=parent.channels)
         self.dtype, self.weak = dtype, False
-        self.bandlimit = parent.bandlimit
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0].to(self.dtype)
@@ -138,21 +156,41 @@ def cast(field: Field, dtype: torch.dtype) -> Field:
     return field if field.dtype == dtype else Cast(field, dtype)
 
 
+def _move(given: Any, t: Tensor) -> Hashable:
+    """What translations have in common that are known to be the same, so that branches which meet share their points.
+
+    Their values, which for copies stay; one tensor, where derivatives are taken through them.
+    """
+    if torch.compiler.is_compiling() or given is t:
+        return id(t)
+    plain = checks.unwrapped(t.detach())
+    values = None if plain is None else (tuple(plain.shape), plain.cpu().numpy().tobytes())
+    if values is not None and not tracked(t):
+        return values
+    return id(given), None if given.is_inference() else given._version, values
+
+
 class Mapped(Composed):
     """x ↦ fn(F(x)), fn a function of the channel vector."""
 
     def __init__(self, parent: Field, fn: Callable[[Tensor], Tensor]) -> None:
         self.fn = arguments.function(fn, "fn", "values (…, c)")
+        zero = self._at_zero(parent)
+        super().__init__(parent, channels=map_channels(zero, (1,)))
+        self.dtype = zero.dtype
+
+    def _at_zero(self, parent: Field) -> Tensor:
+        """What the function makes of 0, as it is now: a module may have learnt in the meantime."""
+        zero = torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
         with torch.no_grad():
-            self._zero = fn(
-                torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
-            )
-        super().__init__(parent, channels=map_channels(self._zero, (1,)))
-        self.dtype = self._zero.dtype
+            return self.fn(zero)  # type: ignore[no-any-return]
 
     @property
     def is_opaque(self) -> bool:
         return True
+
+    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
+        return None
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return map_values(self.fn, inputs[0], self.dim)
@@ -162,7 +200,7 @@ class Mapped(Composed):
 
     @question
     def support(self, rtol: float) -> Answer[Corners | None]:
-        if bool(self._zero.any()):
+        if bool(self._at_zero(self.parent).any()):
             return None
         own = yield self, "_tails"
         part = fainter(own, rtol)
@@ -198,18 +236,23 @@ def map_values(fn: Callable[[Tensor], Tensor], values: Tensor, dim: int) -> Tens
 
 
 class Affine(Linear):
-    """x ↦ a·F(x) + b, per channel."""
+    """x ↦ a·F(x) + b, per channel; a or b may be given by a function that makes it of a tensor as it is then."""
 
     def __init__(
-        self,
-        parent: Field,
-        scale: Tensor | float,
-        shift: Tensor | float,
-        others: Sequence[dtypes.Typed] = (),
+        self, parent: Field, scale: Vector, shift: Vector, others: Sequence[dtypes.Typed] = ()
     ) -> None:
         super().__init__(parent, channels=parent.channels, others=others)
-        self.scale, self.shift = scale, shift
-        self.bandlimit = parent.bandlimit
+        self._scale, self._shift = scale, shift
+
+    @property
+    def scale(self) -> Tensor | float:
+        """What the values are multiplied by."""
+        return self._scale() if callable(self._scale) else self._scale
+
+    @property
+    def shift(self) -> Tensor | float:
+        """What is added to them."""
+        return self._shift() if callable(self._shift) else self._shift
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         scale, shift = self._in_dtype(self.scale), self._in_dtype(self.shift)
@@ -245,7 +288,6 @@ class Mixed(Linear):
     def __init__(self, parent: Field, matrix: Any) -> None:
         self.matrix = checks.matrix(matrix, parent.channels, parent._like)
         super().__init__(parent, channels=self.matrix.shape[0], others=dtypes.strong(matrix))
-        self.bandlimit = parent.bandlimit
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return mix(inputs[0], self.matrix.to(self.dtype), self.dim)
@@ -264,7 +306,9 @@ class Sum(Linear):
 
     def __init__(self, left: Field, right: Field) -> None:
         super().__init__(left, right, channels=checks.same_channels(left.channels, right.channels))
-        self.bandlimit = _each(max, left.bandlimit, right.bandlimit)
+
+    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
+        return _each(max, *bands)
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] + inputs[1]
@@ -288,7 +332,9 @@ class Product(Composed):
 
     def __init__(self, left: Field, right: Field) -> None:
         super().__init__(left, right, channels=checks.same_channels(left.channels, right.channels))
-        self.bandlimit = _each(_plus, left.bandlimit, right.bandlimit)
+
+    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
+        return _each(_plus, *bands)
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] * inputs[1]

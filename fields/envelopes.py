@@ -22,10 +22,10 @@ PAIRS = 1 << 20
 class Envelopes(Terms):
     """Abstract: terms with the envelope exp(−½ zᵀ Σ_m⁻¹ z), z = x − c_m.
 
-    `widths` holds standard deviations (…, m, d) or covariances (…, m, d, d), whatever it was given as.
+    `widths` are standard deviations (…, m, d) or covariances (…, m, d, d), whatever they were given as.
     """
 
-    widths: Tensor
+    _isotropic = False
 
     def __init__(self, centers: Any, amplitudes: Any, widths: Any, **others: Any) -> None:
         super().__init__(centers, amplitudes, widths=widths, **others)
@@ -33,8 +33,18 @@ class Envelopes(Terms):
         self._covariance = self._tail("widths", (), (self.dim,), square) == square
         if self._covariance:
             self._check_covariances()
-        elif self._positive("widths", (), (self.dim,)) == ():
-            self.widths = self.widths[..., None].expand(*self.widths.shape, self.dim)
+        else:
+            self._isotropic = self._positive("widths", (), (self.dim,)) == ()
+
+    @property
+    def widths(self) -> Tensor:
+        """Standard deviations or covariances."""
+        given = self._widths
+        return given[..., None].expand(*given.shape, self.dim) if self._isotropic else given
+
+    @widths.setter
+    def widths(self, given: Tensor) -> None:
+        self._widths = given
 
     def _check_covariances(self) -> None:
         asymmetry = (self.widths - self.widths.mT).abs().amax()

@@ -19,7 +19,7 @@ from torch import Tensor
 from fields import arguments, checks
 from fields.aggregation import Aggregate
 from fields.checks import VectorLike
-from fields.dtypes import Number, is_weak
+from fields.dtypes import Number, Typed, strong
 from fields.kernel import MatrixKernel
 from fields.window import Window
 
@@ -116,8 +116,11 @@ class FeatureMap(ABC):
         divisor = checks.as_tensor(other, "divisor", like)
         if bool((divisor == 0).any()):
             raise ZeroDivisionError("a feature map can't be divided by 0")
-        inverse = 1 / divisor
-        return self._times(Number(inverse) if is_weak(other) else inverse)
+        return self._divided(divisor, strong(other))
+
+    def _divided(self, divisor: Tensor, others: Sequence[Typed]) -> Any:
+        """The quotient by a number or one number per channel, none of them 0, and what has a dtype besides."""
+        return self._times(1 / divisor)
 
     def __getitem__(self, channels: int | slice | Sequence[int]) -> Self:
         """Some of the channels: an integer, a slice or a list of integers; the axis of channels stays."""

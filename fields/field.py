@@ -7,7 +7,7 @@ Leaves give values on a lattice (`_values`). Everything done to a field makes a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,8 +35,9 @@ class Field(Node):
 
     A new kind of field implements `_values` and sets `dim`, `channels`, `dtype`, `device`, `batch`; what it knows of
     its period, band limit and support it tells through the methods of these names. Tensors that a field is made of are
-    kept, not copied, so that gradients reach them: changed in place, they change the field. Translations and origins
-    are copied, but for leaves that ask for gradients, which an optimiser changes.
+    kept, not copied, so that gradients reach them, and looked at again at every call: changed in whatever way, they
+    change the field, convolutions in closed form too. Arrays are copied, and so are translations and origins, but for
+    leaves that ask for gradients, which an optimiser changes; offsets, exponents and masks are static.
 
     Attributes
     ----------
@@ -220,7 +221,7 @@ class Field(Node):
 
     def translate(self, t: checks.VectorLike) -> Field:
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
-        return composed.Translated(self, checks.translation(t, self.dim))
+        return composed.Translated(self, t)
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Field:
         """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
@@ -239,8 +240,12 @@ class Field(Node):
             check_period(
                 kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"
             )
-        known = closed.convolution(self, kernel) if exact else None
+        known = self._convolution(kernel) if exact else None
         return quadrature if known is None else known
+
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
+        """K*F in closed form, made of what both hold whenever it is asked; None where there is none."""
+        return blurred.blurred(self, kernel)
 
     def pool(
         self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
@@ -306,8 +311,9 @@ class Field(Node):
             return composed.Sum(self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
             return NotImplemented  # Samples ⊕ Field is theirs to define
-        vector = checks.channel_vector(other, self.channels, self._like)
-        return composed.Affine(self, 1.0, sign * vector, dtypes.strong(other))
+        shift = checks.channel_vector(other, self.channels, self._like)
+        added = shift if sign > 0 else functools.partial(torch.neg, shift)
+        return composed.Affine(self, 1.0, added, dtypes.strong(other))
 
     def _times(self, other: Any) -> Any:
         if isinstance(other, Field):
@@ -317,9 +323,13 @@ class Field(Node):
         vector = checks.channel_vector(other, self.channels, self._like)
         return composed.Affine(self, vector, 0.0, dtypes.strong(other))
 
+    def _divided(self, divisor: Tensor, others: Sequence[dtypes.Typed]) -> Any:
+        vector = checks.channel_vector(divisor, self.channels, self._like)
+        return composed.Affine(self, functools.partial(torch.reciprocal, vector), 0.0, others)
+
     @property
     def _like(self) -> Tensor:
         return torch.empty((), dtype=self.dtype, device=self.device)
 
 
-from fields import closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)
+from fields import blurred, closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)

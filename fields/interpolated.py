@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,11 +18,12 @@ from fields.field import Field, PerAxis
 from fields.fourier import commensurate, picked, sinc_series, summed, translated, turned
 from fields.gathering import Maps, by_element, by_points
 from fields.integrals import check_multiples
+from fields.kept import Kept
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
 from fields.product_kernels import ProfileKernel
-from fields.splines import Table
+from fields.splines import Table, pays
 from fields.torus import convolved
 from fields.waves import PlaneWaves
 
@@ -88,11 +89,9 @@ class Interpolated(Field):
         self.values = checks.as_tensor(values, "values", complex_too=True)
         if self.values.is_complex():
             raise TypeError("values must be real: give real and imaginary parts as two channels")
-        where = checks.owned(checks.as_tensor(origin, "origin"))
-        where = where.to(self.values.device, torch.float64)
-        self.dim = checks.dimension(_dimension_of(self.values, spacing, where))
+        self._origin = checks.owned(checks.as_tensor(origin, "origin"))
+        self.dim = checks.dimension(_dimension_of(self.values, spacing, self._origin))
         self.spacing = checks.positive(spacing, self.dim, "spacing")
-        self.origin = _first_sample(where, self.dim)
         if self.values.ndim < self.dim + 1 or 0 in self.values.shape:
             raise ValueError(
                 f"values must have shape (*batch, c, X1, …, X{self.dim}), no size 0, "
@@ -118,7 +117,7 @@ class Interpolated(Field):
             )
         given = None if eps is None else arguments.fraction(eps, "eps")
         self.eps = given or nonuniform.ACCURACY.get(self.dtype, 1e-7)
-        self._kept: dict[str, tuple[int, Any]] = {}
+        self._kept = Kept()
 
     @classmethod
     def from_image(
@@ -173,6 +172,11 @@ class Interpolated(Field):
         values, spacing, origin = coordinates.read(array, dims, channel, memory)
         where = torch.tensor(origin, dtype=torch.float64)
         return cls(torch.from_numpy(values), spacing, origin=where, **options)
+
+    @property
+    def origin(self) -> Tensor:
+        """Position of the first sample, shape (d,) or (*batch, d)."""
+        return _first_sample(self._origin.to(self.values.device, torch.float64), self.dim)
 
     @property
     def period(self) -> PerAxis | None:
@@ -294,17 +298,6 @@ class Interpolated(Field):
 
     # --- Fourier ----------------------------------------------------------------------------------------------
 
-    def _keep(self, name: str, make: Callable[[], Any]) -> Any:
-        """What is made of the values: kept until they are changed in place, unless their gradient is asked for."""
-        if self.values.requires_grad:
-            return make()
-        counted = not (torch.compiler.is_compiling() or self.values.is_inference())
-        version = self.values._version if counted else 0
-        if name not in self._kept or self._kept[name][0] != version:
-            with torch.inference_mode(False):  # else no later evaluation could have gradients
-                self._kept[name] = version, make()
-        return self._kept[name][1]
-
     @property
     def _maps(self) -> Maps:
         """Where the samples of all maps lie."""
@@ -317,15 +310,15 @@ class Interpolated(Field):
 
     def _by_fft(self, lattice: Lattice, refine: list[int], stride: list[int]) -> Tensor:
         axes = tuple(range(-self.dim, 0))
-        spectrum = self._keep("spectrum", lambda: torch.fft.rfftn(self.values, dim=axes))
+        spectrum = self._kept.of("spectrum", [self.values], lambda v: torch.fft.rfftn(v, dim=axes))
         shifts = torch.stack([p[..., 0] for p in self._maps.positions(lattice)], dim=-1)
         return picked(translated(spectrum, self.shape, refine, shifts), lattice.shape, stride)
 
     def _by_nufft(
         self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int
     ) -> Tensor:
-        key = f"modes {first} {last}"
-        modes = self._keep(key, lambda: nonuniform.centred(self._flat()[first:last]))
+        maps = self._flat()[first:last]
+        modes = self._kept.of(f"modes {first} {last}", [maps], nonuniform.centred)
         # One axis after the other, and in place: fresh memory is what takes time.
         columns = points.t().clone(memory_format=torch.contiguous_format)
         extent = spacing * spacing.new_tensor(self.shape)
@@ -336,12 +329,18 @@ class Interpolated(Field):
     # --- piecewise interpolants -------------------------------------------------------------------------------
 
     def _by_table(self, lattice: Lattice) -> Tensor:
-        method = PIECEWISE[self.method]
-        table = self._keep("table", lambda: Table(self._flat(), method, self.boundary))
-        many = math.prod(lattice.origin.shape[:-1]) > 1
-        if math.prod(lattice.shape) == 1 or (many and math.prod(lattice.shape) <= FEW):
-            return by_points(lattice, self._maps, table.at)
-        return by_element(lattice, self._maps, table.on_axes)
+        method, values = PIECEWISE[self.method], self._flat()
+        several, each = math.prod(lattice.origin.shape[:-1]), math.prod(lattice.shape)
+        listed = each == 1 or (several > 1 and each <= FEW)
+        if method.filter or (listed and pays(method, several * each, self.shape)):
+            table = self._kept.of("table", [values], lambda v: Table(v, method, self.boundary))
+        else:
+            table = Table(values, method, self.boundary)
+        return (
+            by_points(lattice, self._maps, table.at)
+            if listed
+            else by_element(lattice, self._maps, table.on_axes)
+        )
 
 
 def _first_sample(origin: Tensor, dim: int) -> Tensor:
@@ -350,7 +349,7 @@ def _first_sample(origin: Tensor, dim: int) -> Tensor:
         raise ValueError(
             f"origin must be a number or have shape ({dim},) or (*batch, {dim}), got {tuple(origin.shape)}"
         )
-    return origin.expand(*origin.shape[:-1], dim) if origin.ndim else origin.repeat(dim)
+    return origin.expand(*origin.shape[:-1], dim)
 
 
 def _dimension_of(values: Tensor, spacing: Any, origin: Tensor) -> int:

@@ -6,7 +6,7 @@ weight is a number, one number per channel (c,), or a matrix (c_out, c_in), whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,8 @@ MOST_TERMS = 1000
 FORMS = ("_integral", "_inner", "_transform", "_convolved")
 
 Weight = Tensor | float
+#: What closed convolutions are at present.
+Present = dict[Field, Field]
 
 
 class Term(NamedTuple):
@@ -35,12 +37,16 @@ class Term(NamedTuple):
     moves: int
 
 
-def terms(field: Field, moves: Moves | None, weight: Weight = 1.0) -> list[Term] | None:
+def terms(
+    field: Field, moves: Moves | None, weight: Weight = 1.0, present: Present | None = None
+) -> list[Term] | None:
     """The terms of weight·F, a constant last; None where they are too many, or no closed form is known of a leaf.
 
-    Without `moves` translations are left out.
+    Without `moves` translations are left out. Closed convolutions stand for what they are at present, which is looked
+    up where it isn't given.
     """
-    order = _linear(field)
+    present = {} if present is None else present
+    order = _linear(field, present)
     if order is None:
         return None
     arrived: dict[Field, dict[int, Weight]] = {node: {} for node in order}
@@ -51,16 +57,16 @@ def terms(field: Field, moves: Moves | None, weight: Weight = 1.0) -> list[Term]
         here = arrived.pop(node)
         if len(here) + len(found) > MOST_TERMS:
             return None
-        if not isinstance(node, Linear):
+        if not is_linear(node):
             found.extend(Term(node, w, m) for m, w in here.items())
             continue
         further = moves.of(node) if moves and isinstance(node, Translated) else 0
-        weights = [_in(field.dtype, w) for w in node._weights()]
-        shift = _in(field.dtype, node.shift)
+        weights, shift = (node._weights(), node.shift) if isinstance(node, Linear) else ([1.0], 0.0)
+        weights, shift = [_in(field.dtype, w) for w in weights], _in(field.dtype, shift)
         for m, w in here.items():
             if isinstance(shift, Tensor):
                 constant = constant + applied(w, shift.expand(node.channels))
-            for parent, v in zip(node.parents, weights, strict=True):
+            for parent, v in zip(_below(node, present), weights, strict=True):
                 there, moved, made = arrived[parent], m + further, after(w, v)
                 there[moved] = plus(there[moved], made) if moved in there else made
     if isinstance(constant, Tensor):
@@ -70,15 +76,25 @@ def terms(field: Field, moves: Moves | None, weight: Weight = 1.0) -> list[Term]
     return found
 
 
-def _linear(root: Field) -> list[Field] | None:
-    """Linear nodes and the leaves below them, parents first; None once a leaf is met that knows no closed form."""
+def is_linear(node: Field) -> bool:
+    """Whether a node is a linear combination of others: of what it is at present, where it is a closed convolution."""
+    return isinstance(node, Linear) or node.original is not None
 
-    def parents(node: Field) -> Iterable[Field]:
+
+def _below(node: Field, present: Present) -> tuple[Field, ...]:
+    """The fields that a node is a linear combination of."""
+    if node.original is None:
         return node.parents if isinstance(node, Linear) else ()
+    if node not in present:
+        present[node] = node.now  # type: ignore[attr-defined]
+    return (present[node],)
 
+
+def _linear(root: Field, present: Present) -> list[Field] | None:
+    """Linear nodes and the leaves below them, parents first; None once a leaf is met that knows no closed form."""
     order = []
-    for node in walk(root, parents):
-        if not isinstance(node, Linear) and not _knows(type(node)):
+    for node in walk(root, lambda node: _below(node, present)):
+        if not is_linear(node) and not _knows(type(node)):
             return None
         order.append(node)
     return order

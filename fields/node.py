@@ -34,6 +34,8 @@ class Node(FeatureMap):
     parents: tuple[Field, ...] = ()
     #: The field whose images a leaf sums, where it does.
     source: Field | None = None
+    #: The field that it is a convolution of, where a leaf is that in closed form.
+    original: Field | None = None
     batch: tuple[int, ...] = ()
     #: Whether the field was given as numbers, which take the dtype of what they meet.
     weak: bool = False

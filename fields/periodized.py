@@ -39,10 +39,26 @@ class Images(Field):
                 "make of them; others know their period already, or have none"
             )
         check_images([b - a for a, b in zip(*corners, strict=True)], period)
-        self.source, self.corners, self._period = source, corners, period
+        self.source, self._period = source, period
         self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
         self.dtype, self.device, self.weak = source.dtype, source.device, source.weak
-        self.bandlimit = source.bandlimit
+
+    @property
+    @question
+    def bandlimit(self) -> Answer[PerAxis | None]:  # type: ignore[override]
+        band: PerAxis | None = yield self.source, "bandlimit"
+        return band
+
+    @property
+    def corners(self) -> tuple[PerAxis, PerAxis]:
+        """Of a box that holds all but a negligible tail of the field whose images are summed."""
+        corners = self.source.support(TAIL)
+        if corners is None:
+            raise ValueError(
+                "this field is no longer known to decay, so that its images have no sum: a bias, or a function that "
+                "isn't 0 at 0, was changed"
+            )
+        return corners
 
     @property
     def period(self) -> PerAxis:
@@ -107,8 +123,12 @@ class Images(Field):
     def _in(self, dtype: torch.dtype) -> Field:
         return composed.cast(self.source, dtype).periodize(self._period)
 
+    def _convolution(self, kernel: MatrixKernel) -> Field | None:
+        found = self.source._convolution(kernel)
+        return None if found is None else found.periodize(self._period)
+
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        found = closed.convolution(self.source, kernel)
+        found = closed.convolution(self.source, kernel, {})
         return None if found is None else found.periodize(self._period)
 
 

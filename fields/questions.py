@@ -123,11 +123,17 @@ def graph(root: Field, sources: bool = False) -> list[Field]:
     return list(walk(root, below))
 
 
+def held(node: Field) -> list[Field]:
+    """The fields that a node holds, whatever for."""
+    others = (node.source, node.original)
+    return [*node.parents, *(other for other in others if other is not None)]
+
+
 def _level(node: Field) -> int:
     """Levels of the graph below a node, which keeps it."""
     for each in _unlevelled(node):
-        below = [*each.parents] if each.source is None else [*each.parents, each.source]
-        each.__dict__["_levels"] = 1 + max((b.__dict__["_levels"] for b in below), default=-1)
+        below = (b.__dict__["_levels"] for b in held(each))
+        each.__dict__["_levels"] = 1 + max(below, default=-1)
     return int(node.__dict__["_levels"])
 
 
@@ -142,8 +148,7 @@ def _unlevelled(root: Field) -> Iterator[Field]:
             yield node
             continue
         stack.append((node, True))
-        below = [*node.parents] if node.source is None else [*node.parents, node.source]
-        stack.extend((b, False) for b in below)
+        stack.extend((b, False) for b in held(node))
 
 
 def reduced(node: Field, plain: Any) -> Any:
@@ -153,7 +158,8 @@ def reduced(node: Field, plain: Any) -> Any:
     """
     if not isinstance(plain, tuple) or _level(node) % LEVELS or not _level(node):
         return plain
-    first = [n for n in graph(node, sources=True)[:-1] if _level(n) and not _level(n) % LEVELS]
+    below = [*walk(node, held)][:-1]
+    first = [n for n in below if _level(n) and not _level(n) % LEVELS]
     return _after, (first, *plain[:2]), *plain[2:]
 
 

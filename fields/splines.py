@@ -73,8 +73,13 @@ def filtered(values: Tensor, axis: int, taps: Sequence[float], mirrored: bool) -
     return out
 
 
+def pays(method: Method, points: int, sizes: Sequence[int]) -> bool:
+    """Whether samples are laid out for looking them up: not for so few points that it would take longer."""
+    return bool(method.filter) or points * method.taps ** len(sizes) > math.prod(sizes)
+
+
 class Table:
-    """The coefficients of a piecewise interpolant, laid out for gathering.
+    """The coefficients of a piecewise interpolant, laid out for gathering where that takes less than it saves.
 
     Parameters
     ----------
@@ -87,7 +92,8 @@ class Table:
     -----
     `padded`, (M1, …, Md, n), has the coefficients continued by so many that no tap needs its index wrapped. `wide` has
     the taps of axis d − 1 side by side, (…, M_{d−1}, Md, taps, n): the taps² samples around a point of a plane are one
-    run of memory.
+    run of memory. Samples that are the coefficients themselves are looked up where they are, on lattices, by scipy, and
+    at so few points that the others would take longer.
     """
 
     def __init__(self, values: Tensor, method: Method, boundary: str) -> None:
@@ -95,20 +101,52 @@ class Table:
         self.sizes = tuple(values.shape[1:])
         self.margin = method.reach if boundary in ("zero", "nearest") else 0
         self.differentiable = values.requires_grad
+        self.lengths = tuple(n + 2 * self.margin for n in self.sizes)
+        self._samples = values.movedim(0, -1)
+        self._padded = self._continued(values) if method.filter else None
+        self._wide: Tensor | None = None
+
+    def _continued(self, values: Tensor) -> Tensor:
+        """Coefficients of the samples, continued."""
+        method, boundary = self.method, self.boundary
         for axis in range(1, values.ndim):
             values = widened(values, axis, self.margin, self.margin, boundary)
             if method.filter:
                 values = filtered(values, axis, method.filter, boundary != "periodic")
-        self.lengths = tuple(values.shape[1:])
         for axis in range(1, values.ndim):
             values = widened(values, axis, method.before, method.taps // 2, boundary)
-        self.padded = values.movedim(0, -1).contiguous()
-        self._wide: Tensor | None = None
+        return values.movedim(0, -1).contiguous()
+
+    @property
+    def padded(self) -> Tensor:
+        """The coefficients, continued."""
+        if self._padded is None:
+            self._padded = self._continued(self._samples.movedim(-1, 0))
+        return self._padded
 
     @property
     def dim(self) -> int:
         """Number of axes."""
         return len(self.sizes)
+
+    def _taps(self, position: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Indices into `_known` and weights, (…, taps), at positions counted in samples from the first one."""
+        start, weights = self.folded(position, axis)
+        first = 0 if self.method.filter else -self.method.before - self.margin
+        index = start[..., None] + torch.arange(
+            first, first + self.method.taps, device=start.device
+        )
+        if self.method.filter:
+            return index, weights
+        source = continued(index, self.sizes[axis], self.boundary)
+        if self.boundary == "zero":
+            return source.clamp(min=0), weights * (source >= 0)
+        return source, weights
+
+    @property
+    def _known(self) -> Tensor:
+        """The coefficients, continued where that takes a filter."""
+        return self.padded if self.method.filter else self._samples
 
     def folded(self, position: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         """Index of the first tap, and weights (…, taps), at positions counted in samples from the first one."""
@@ -130,33 +168,33 @@ class Table:
         else:
             base = base.clamp(0, length - 1)
             index = base.long()
-        return index, self.method.weights((position - base).to(self.padded.dtype))
+        return index, self.method.weights((position - base).to(self._samples.dtype))
 
     def at(self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int) -> Tensor:
         """Maps first ≤ m < last at points (Q, d), as (Q, last − first); the first sample lies at `origin`."""
-        order, maps = self.method.order, last - first
-        plain = points.device.type == "cpu" and not tracked(self.padded, points, origin)
-        if order and maps <= FEW and plain:
+        compiled = self.method.order and last - first <= FEW and points.device.type == "cpu"
+        if compiled and not tracked(self._known, points, origin):
             return self._compiled(origin, spacing, points, first, last)
-        run = self.method.taps ** min(self.dim, 2) * self.padded.shape[-1]
+        few = not pays(self.method, points.shape[0], self.sizes)
+        run = self.method.taps ** min(self.dim, 2) * self._samples.shape[-1]
         parts = []
         for chunk in points.split(max(256, CHUNK // run)):
             positions = (chunk - origin) / spacing
-            if self.differentiable or self._too_wide:
+            if self.differentiable or few or self._too_wide:
                 parts.append(self._by_taps(positions, first, last))
             else:
                 parts.append(self._by_runs(positions)[:, first:last])
-        return torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def on_axes(self, positions: Sequence[Tensor], first: int, last: int) -> Tensor:
         """Maps first ≤ m < last on the lattice with positions (X_i,) along each axis, as (last − first, X1, …, Xd)."""
-        out = self.padded[..., first:last]
+        out = self._known[..., first:last]
         for axis, position in enumerate(positions):
-            index, weights = self.folded(position, axis)
+            index, weights = self._taps(position, axis)
             tail = (1,) * (self.dim - axis)
             total = None
             for k in range(self.method.taps):
-                part = out.index_select(axis, index + k) * weights[:, k].reshape(-1, *tail)
+                part = out.index_select(axis, index[:, k]) * weights[:, k].reshape(-1, *tail)
                 total = part if total is None else total + part
             assert total is not None
             out = total
@@ -168,14 +206,19 @@ class Table:
         """The same by scipy, map by map, a few points at a time on as many threads as torch takes."""
         from scipy import ndimage  # takes long to import
 
-        mode = {"periodic": "grid-wrap", "reflect": "mirror"}.get(self.boundary, "nearest")
-        inside = (slice(self.method.before, self.method.before + n) for n in self.lengths)
-        maps = self.padded.detach()[tuple(inside)]
+        modes = {"periodic": "grid-wrap", "reflect": "mirror", "nearest": "nearest"}
+        mode, margin = modes.get(self.boundary, "grid-constant"), 0
+        maps = self._known.detach()
+        if self.method.filter:
+            mode, margin = "nearest" if self.margin else mode, self.margin
+            maps = maps[
+                tuple(slice(self.method.before, self.method.before + n) for n in self.lengths)
+            ]
         out = empty((last - first, len(points)), maps)
 
         def part(start: int) -> None:
             chunk = points.detach()[start : start + SHARE]
-            columns = ((chunk - origin) / spacing + self.margin).t().numpy()
+            columns = ((chunk - origin) / spacing + margin).t().numpy()
             for m, target in enumerate(out[:, start : start + SHARE]):
                 ndimage.map_coordinates(
                     maps[..., first + m].numpy(),
@@ -199,17 +242,17 @@ class Table:
 
     def _by_taps(self, positions: Tensor, first: int, last: int) -> Tensor:
         """Σ over all taps, looked up one by one: differentiable in the coefficients, too."""
-        flat = self.padded[..., first:last].reshape(-1, last - first)
+        known = self._known[..., first:last]
+        flat = known.reshape(-1, last - first)
         index, weight = positions.new_zeros(len(positions), 1, dtype=torch.long), None
-        taps = torch.arange(self.method.taps, device=positions.device)
         for axis in range(self.dim):
-            start, own = self.folded(positions[:, axis], axis)
-            index = index[..., None] * self.padded.shape[axis] + (start[:, None] + taps)[:, None, :]
+            each, own = self._taps(positions[:, axis], axis)
+            index = index[..., None] * known.shape[axis] + each[:, None, :]
             index = index.flatten(1)
             weight = own if weight is None else (weight[..., None] * own[:, None, :]).flatten(1)
         assert weight is not None
-        found = flat.index_select(0, index.flatten()).reshape(*index.shape, -1)
-        return torch.einsum("qkn,qk->qn", found, weight)
+        found = flat.index_select(0, index.flatten()).reshape(index.shape[0], -1)
+        return summed(found, weight, last - first)
 
     def _runs(self) -> Tensor:
         """All runs of samples that a point needs, overlapping in memory: (starts, run)."""

@@ -117,7 +117,6 @@ class Convolved(_Stenciled):
         (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.kernel = kernel
         super().__init__(parent, channels=kernel.out_channels, others=[kernel])
-        self.bandlimit = parent.bandlimit
 
     def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
         return self.kernel.spacings(node, self.nodes, self.dim)
@@ -179,7 +178,9 @@ class Pooled(_Stenciled):
         (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.window, self.aggregate = window, aggregate(kind).continuous
         super().__init__(parent, channels=parent.channels)
-        self.bandlimit = parent.bandlimit if self.aggregate.linear else None
+
+    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
+        return bands[0] if self.aggregate.linear else None
 
     def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
         return self.window.spacings(node, self.nodes, self.dim)

@@ -15,6 +15,7 @@ from torch import Tensor
 from fields import checks, dtypes
 from fields.field import Field, PerAxis
 from fields.integrals import multiples
+from fields.kept import Kept
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice, common_spacing
 from fields.periods import common_period
@@ -62,15 +63,9 @@ class PlaneWaves(Field):
             raise TypeError(
                 f"amplitudes must be in single or double precision, got {amplitudes.dtype}"
             )
-        self.amplitudes = (
-            amplitudes
-            if amplitudes.is_complex()
-            else torch.complex(amplitudes, torch.zeros_like(amplitudes))
-        )
-        self.dtype, self.device = self.amplitudes.real.dtype, self.amplitudes.device
-        given = checks.as_tensor(frequencies, "frequencies").to(self.device)
-        # What is worked out of them here must stay true.
-        self.frequencies = given if given.requires_grad else given.clone()
+        self.dtype, self.device = amplitudes.real.dtype, amplitudes.device
+        self._amplitudes = amplitudes
+        self._frequencies = checks.as_tensor(frequencies, "frequencies")
         if self.frequencies.ndim != 2 or 0 in self.frequencies.shape:
             raise ValueError(
                 f"frequencies must have shape (m, d), m ≥ 1, got {tuple(self.frequencies.shape)}"
@@ -83,13 +78,28 @@ class PlaneWaves(Field):
             )
         self.dim, self.channels = checks.dimension(dim), self.amplitudes.shape[-1]
         self.batch = tuple(self.amplitudes.shape[:-2])
-        self.bandlimit = tuple(self.frequencies.detach().abs().amax(0).tolist())
         self._known = None if period is None else checks.positive(period, dim, "period")
         if self._known is not None and not self._repeats(self._known):
             raise ValueError(
                 f"these frequencies are no multiples of 1/period, period {self._known}"
             )
-        self._grid = self._product_grid()
+        self._kept = Kept()
+
+    @property
+    def amplitudes(self) -> Tensor:
+        """a, complex, shape (m, c) or (*batch, m, c)."""
+        given = self._amplitudes
+        return given if given.is_complex() else torch.complex(given, torch.zeros_like(given))
+
+    @property
+    def frequencies(self) -> Tensor:
+        """f, shape (m, d)."""
+        return self._frequencies.to(self.device)
+
+    @property
+    def bandlimit(self) -> PerAxis:  # type: ignore[override]
+        """The highest of the frequencies, per axis."""
+        return tuple(self.frequencies.detach().abs().amax(0).tolist())
 
     def _repeats(self, period: PerAxis) -> bool:
         cycles = self.frequencies.detach().double().cpu() * torch.tensor(
@@ -97,18 +107,19 @@ class PlaneWaves(Field):
         )
         return bool(((cycles - cycles.round()).abs() <= 1e-9 * (1 + cycles.abs())).all())
 
-    def _product_grid(self) -> list[tuple[Tensor, Tensor]] | None:
+    @property
+    def _grid(self) -> list[tuple[Tensor, Tensor]] | None:
         """Distinct frequencies per axis and where each term has its own; None where terms are scattered."""
-        if self.frequencies.requires_grad:
+        f = self.frequencies
+        if self.dim == 1 or f.requires_grad or torch.compiler.is_compiling():
             return None
-        axes = [torch.unique(axis, return_inverse=True) for axis in self.frequencies.double().T]
-        cells = math.prod(len(values) for values, _ in axes)
-        return axes if self.dim > 1 and cells <= 4 * len(self.frequencies) else None
+        found: list[tuple[Tensor, Tensor]] | None = self._kept.of("grid", [f], _product_grid)
+        return found
 
     @property
     def period(self) -> PerAxis | None:
         """The shortest common period found, 0 along axes where all frequencies vanish."""
-        if self._known is not None:
+        if self._known is not None and self._repeats(self._known):
             return self._known
         periods = []
         for axis in self.frequencies.detach().double().cpu().abs().T.tolist():
@@ -213,11 +224,12 @@ class PlaneWaves(Field):
     def _values(self, lattice: Lattice) -> Tensor:
         kind = self.amplitudes.dtype
         axes = lattice.axes()
-        if self._grid is not None:
-            bases = [_waves(x, f).to(kind) for x, (f, _) in zip(axes, self._grid, strict=True)]
-            sides = [len(values) for values, _ in self._grid]
+        grid = self._grid
+        if grid is not None:
+            bases = [_waves(x, f).to(kind) for x, (f, _) in zip(axes, grid, strict=True)]
+            sides = [len(values) for values, _ in grid]
             cells = self.amplitudes.new_zeros(*self.batch, *sides, self.channels)
-            index = tuple(where for _, where in self._grid)
+            index = tuple(where for _, where in grid)
             cells = _scatter(cells, index, self.amplitudes, self.dim)
             return contract(cells.movedim(-1, -self.dim - 1), bases)
         if self.dim == 1:  # waves at all points would take m/c times the memory of the result
@@ -232,6 +244,12 @@ class PlaneWaves(Field):
             _waves(x, f.double()).to(kind) for x, f in zip(axes, self.frequencies.T, strict=True)
         ]
         return separable_sum(self.amplitudes, factors)
+
+
+def _product_grid(frequencies: Tensor) -> list[tuple[Tensor, Tensor]] | None:
+    axes = [torch.unique(axis, return_inverse=True) for axis in frequencies.double().T]
+    cells = math.prod(len(values) for values, _ in axes)
+    return axes if cells <= 4 * len(frequencies) else None
 
 
 def _scatter(cells: Tensor, index: tuple[Tensor, ...], values: Tensor, dim: int) -> Tensor:

@@ -55,7 +55,7 @@ class Window(ABC):
         if self._kept is None:
             self._kept = {}
         kept = self._kept
-        key = (pitch, node, kind, like.dtype, like.device)
+        key = (pitch, node, kind, self.reach(len(pitch)), like.dtype, like.device)
         if key in kept:
             return kept[key]
         with torch.inference_mode(False):
@@ -219,7 +219,7 @@ class Mask(Window):
     Parameters
     ----------
     mask : array-like, shape (S1, …, Sd)
-        Of bool, for equal shares, or of weights ≥ 0, which are scaled to sum to 1.
+        Of bool, for equal shares, or of weights ≥ 0, which are scaled to sum to 1. Copied: what is learnt are `Atoms`.
     spacing : float or sequence of float
         Distance of the points; point i lies at (i − (S − 1)/2)·spacing.
 
@@ -236,7 +236,7 @@ class Mask(Window):
     """
 
     def __init__(self, mask: Any, spacing: checks.VectorLike) -> None:
-        self.mask = checks.as_tensor(mask, "mask").double().clone()
+        self.mask = checks.as_tensor(mask, "mask").detach().double().clone()
         known = not checks.tracing()  # numbers can be read
         if not 1 <= self.mask.ndim <= 3 or (
             known and not (bool((self.mask >= 0).all()) and bool(self.mask.any()))

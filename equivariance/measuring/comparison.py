@@ -13,6 +13,7 @@ from equivariance.measuring.frames import Frame
 from equivariance.measuring.moving import crop, interpolated, rolled, whole
 from equivariance.measuring.watching import Told
 from fields import checks
+from fields.kept import Copy
 from fields.magnitude import fits, unit
 
 
@@ -58,7 +59,7 @@ class Comparison:
         self._units: dict[str, Tensor] = {}
         self._where: slice = slice(0, 0)
         self._batch: int | None = None  # of all passes
-        self._last: tuple[Tensor, int, str] | None = None  # tensor, its version, whose it was
+        self._last: tuple[Tensor, Copy, str] | None = None  # tensor, what it held, whose it was
 
     def expect(self, where: slice) -> None:
         """The next pass holds the reference, where there is none yet, and these translations."""
@@ -83,12 +84,12 @@ class Comparison:
         if name in self._units:
             out = out / self._units[name]
         last = self._last
-        is_last = last is not None and last[0] is value and last[1] == value._version
+        is_last = last is not None and last[0] is value and last[1].holds(value)
         if last is not None and is_last and self.frames[last[2]].sizes == frame.sizes:
             self._repeat(name, last[2])
             return
         self._compare(name, frame, out[: self._where.stop - self._where.start])
-        self._last = value, value._version, name
+        self._last = value, Copy.of(value.detach()), name
 
     def _unfolded(self, name: str, frame: Frame, value: Tensor) -> Tensor:
         """(K, B, c, Y1, …, Yd), or (K, B, …)."""

@@ -1,0 +1,99 @@
+"""What is made of tensors and kept: for as long as they hold what they held."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import maybe_current_level
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+from fields.fourier import tracked
+
+
+def keeps(tensors: Sequence[Tensor]) -> bool:
+    """Whether anything that is made of tensors may outlive the call."""
+    return not (torch.compiler.is_compiling() or tracked(*tensors))
+
+
+class Kept:
+    """Things made of tensors, each kept beside a copy of what the tensors held.
+
+    torch's count of changes in place misses those through `.data`, through an array that shares memory, or in
+    `inference_mode`: so values are compared, in one pass over them. Nothing is kept where derivatives are taken through
+    the tensors, nor while torch compiles or transforms them.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[list[Copy], Sequence[Any], Any]] = {}
+
+    def __reduce__(self) -> Any:
+        return Kept, ()  # copies and pickles make theirs again
+
+    def last(self, name: str) -> Any:
+        """What was made last, whatever the tensors hold by now; None before."""
+        return self._made.get(name, (None,))[-1]
+
+    def of(
+        self,
+        name: str,
+        tensors: Sequence[Tensor],
+        make: Callable[..., Any],
+        beside: Sequence[Any] = (),
+    ) -> Any:
+        """What `make` makes of the tensors, and of things that don't change, now or earlier."""
+        if not keeps(tensors):
+            return make(*tensors)
+        copies, others, made = self._made.get(
+            name, ([], (), None)
+        )  # read once: other threads put in theirs
+        same = len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors))
+        if same and len(others) == len(beside) and all(map(operator.is_, others, beside)):
+            return made
+        # Else no later evaluation could have gradients; and what is made inside of vmap or jvp must outlive them.
+        with torch.inference_mode(False), torch.no_grad(), temporarily_clear_interpreter_stack():
+            copies = [Copy.of(t.detach()) for t in tensors]
+            made = make(*(c.tensor for c in copies))  # whatever happens to the tensors meanwhile
+        self._made[name] = copies, beside, made
+        return made
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a tensor held, and its memory, where it can be read as bytes: these are compared several times as fast."""
+
+    tensor: Tensor
+    memory: bytearray | None
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Copy:
+        """A copy of a tensor."""
+        copy = tensor.clone(memory_format=torch.contiguous_format)
+        if not _readable(copy) or not copy.numel():
+            return cls(copy, None)
+        memory = bytearray(copy.numpy().data)
+        return cls(torch.frombuffer(memory, dtype=copy.dtype).reshape(copy.shape), memory)
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether a tensor holds the same."""
+        own = self.tensor
+        if (own.shape, own.dtype, own.device) != (tensor.shape, tensor.dtype, tensor.device):
+            return False
+        if self.memory is None or not _readable(tensor):
+            return torch.equal(own, tensor)
+        if maybe_current_level() is not None:
+            with (
+                temporarily_clear_interpreter_stack()
+            ):  # inside of vmap or jvp torch wraps what it detaches
+                return self.memory == tensor.detach().numpy().data
+        return self.memory == tensor.detach().numpy().data
+
+
+def _readable(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is that of an array."""
+    plain = not (tensor.is_conj() or tensor.is_neg() or tensor.dtype == torch.bfloat16)
+    return plain and tensor.device.type == "cpu" and tensor.is_contiguous()
