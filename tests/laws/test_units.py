@@ -23,7 +23,7 @@ from discretize import (
 )
 from discretize.origins import Argmax, Centroid, Phase, RefinedArgmax
 from equivariance import equivariance_error, measure
-from fields import Field, Gaussians
+from fields import Balls, Field, Gaussians
 from layers import GlobalPool, Pointwise
 from tests.compare import assert_close
 from tests.laws.registry import FIELDS, LEAVES, PERIOD, Draw, Kind, points
@@ -142,6 +142,15 @@ def test_leaves_in_the_plane(kind: Kind, dtype: torch.dtype) -> None:
     """Leaves whose own amplitudes are in another unit."""
     one = kind.build(Draw(2, dtype))
     answers_agree(QUICK, kind, one, lambda u: in_unit(kind, 2, dtype, u))
+
+
+@every_sign
+@every_dtype
+def test_jumps_in_the_plane(dtype: torch.dtype, sign: int) -> None:
+    """What jumps may hide of an integral by quadrature."""
+    u, one = 2.0 ** (sign * UNITS[dtype]), torch.ones(1, 1, dtype=dtype)
+    disc = Balls(torch.zeros(1, 2, dtype=dtype), one, one[0]).map(torch.abs)
+    assert_close((u * disc).integrate(0.1) / u, (1.0 * disc).integrate(0.1), 32)
 
 
 def in_unit(kind: Kind, dim: int, dtype: torch.dtype, u: float) -> Field:
