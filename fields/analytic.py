@@ -54,6 +54,10 @@ class Constant(Field):
         """The value, shape (c,) or (*batch, c)."""
         return self._value[None] if self._value.ndim == 0 else self._value
 
+    @value.setter
+    def value(self, value: Tensor) -> None:
+        self._value = value
+
     @property
     def period(self) -> PerAxis:
         """Any."""

@@ -178,6 +178,10 @@ class Interpolated(Field):
         """Position of the first sample, shape (d,) or (*batch, d)."""
         return _first_sample(self._origin.to(self.values.device, torch.float64), self.dim)
 
+    @origin.setter
+    def origin(self, value: Tensor) -> None:
+        self._origin = value
+
     @property
     def period(self) -> PerAxis | None:
         """The extent of the samples where they are continued periodically, that of a mirrored pair for "reflect"."""

@@ -91,10 +91,18 @@ class PlaneWaves(Field):
         given = self._amplitudes
         return given if given.is_complex() else torch.complex(given, torch.zeros_like(given))
 
+    @amplitudes.setter
+    def amplitudes(self, value: Tensor) -> None:
+        self._amplitudes = value
+
     @property
     def frequencies(self) -> Tensor:
         """f, shape (m, d)."""
         return self._frequencies.to(self.device)
+
+    @frequencies.setter
+    def frequencies(self, value: Tensor) -> None:
+        self._frequencies = value
 
     @property
     def bandlimit(self) -> PerAxis:  # type: ignore[override]

@@ -166,9 +166,6 @@ def in_unit(kind: Kind, dim: int, dtype: torch.dtype, u: float) -> Field:
 @every_sign
 @every_dtype
 @pytest.mark.parametrize("name", CLOSED)
-@pytest.mark.xfail(
-    strict=True, reason="closed.paired multiplies the square by one factor after the other"
-)
 def test_closed_norms(name: str, dtype: torch.dtype, sign: int) -> None:
     kind = next(k for k in FIELDS if k.name == name)
     u = 2.0 ** (sign * UNITS[dtype])
