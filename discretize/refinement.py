@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, known_within
+from fields.bands import finest, jumps, known_within
 from fields.broadcasting import broadcast
 from fields.dither import ROUNDING, Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
@@ -142,7 +142,7 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     least = torch.finfo(field.dtype).eps
     steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
     while True:
-        m, look = next(steps), Dither(between=hidden, jumps=not smooth)
+        m, look = next(steps), Dither(None, hidden, not smooth, jumps(field))
         try:
             values = at_refinement(field, lattice, m, memory, look)
         except LatticeTooLarge as why:
@@ -175,7 +175,8 @@ def drawn(
     total, rounding = 0.0, ROUNDING * torch.finfo(field.dtype).eps * look.largest
     for draw in range(DRAWS):
         with torch.no_grad():
-            other = at_refinement(field, lattice, m, memory, Dither(draw, look.hidden))
+            dither = Dither(draw, look.hidden, look.bends, look.jumps)
+            other = at_refinement(field, lattice, m, memory, dither)
         total += relative_change(other, values, lattice.dim, rounding) ** 2 / DRAWS
         if SPREAD * math.sqrt(total) > rtol:
             break

@@ -49,6 +49,13 @@ class Composed(Field):
     def parent(self) -> Field:
         return self.parents[0]
 
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """Nothing is finer than the parents are, unless a subclass says so."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool | None:
+        return False
+
 
 class Linear(Composed):
     """Abstract: x ↦ Σ_p W_p F_p(x) + b over the parents, or the translate of the only one."""
@@ -109,8 +116,15 @@ class Translated(Linear):
 class Mapped(Composed):
     """x ↦ fn(F(x)), fn a function of the channel vector."""
 
-    def __init__(self, parent: Field, fn: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        parent: Field,
+        fn: Callable[[Tensor], Tensor],
+        jumps: bool | None = None,
+        finest: checks.VectorLike | None = None,
+    ) -> None:
         self.fn = arguments.function(fn, "fn", "values (…, c)")
+        self.jumps, self.finest = arguments.known_of_function(jumps, finest, parent.dim)
         with torch.no_grad():
             self._zero = fn(
                 torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
@@ -118,9 +132,11 @@ class Mapped(Composed):
         super().__init__(parent, channels=map_channels(self._zero, (1,)))
         self.dtype = self._zero.dtype
 
-    @property
-    def is_opaque(self) -> bool:
-        return True
+    def _finest(self, rtol: float) -> PerAxis | None:
+        return self.finest
+
+    def _jumps(self) -> bool | None:
+        return self.jumps
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return map_values(self.fn, inputs[0], self.dim)

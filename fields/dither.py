@@ -51,8 +51,11 @@ class Dither:
         Its number; None leaves all values as they are.
     between : bool
         Whether opaque functions are asked between the nodes.
-    jumps : bool
-        Whether jumps and crests are looked for.
+    bends : bool
+        Whether jumps and crests are looked for at all.
+    jumps : bool, optional
+        Whether what is summed is known to jump, so that nothing has to be found first, or known not to, so that there
+        are only the crests of maxima to look for.
 
     Attributes
     ----------
@@ -64,8 +67,14 @@ class Dither:
         The largest of all numbers that quadratures took: sums of them are rounded like it.
     """
 
-    def __init__(self, draw: int | None = None, between: bool = True, jumps: bool = True) -> None:
-        self.draw, self.between, self.jumps = draw, between, jumps
+    def __init__(
+        self,
+        draw: int | None = None,
+        between: bool = True,
+        bends: bool = True,
+        jumps: bool | None = None,
+    ) -> None:
+        self.draw, self.between, self.bends, self.jumps = draw, between, bends, jumps
         self.found, self.hidden, self.largest = False, False, 0.0
         self._generator = torch.Generator().manual_seed(draw or 0)
 
@@ -96,6 +105,7 @@ class Dither:
 
     def of_sum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """Values (*batch, c, X1, …, Xd) with the jumps between nodes, `lags` samples apart, in other places."""
+        self.found = self.found or bool(self.jumps)
         parts = []
         for axis, lag in enumerate(lags, start=-len(lags)):
             theta = torch.rand(
@@ -118,7 +128,7 @@ class Dither:
 
     def of_maximum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """The same for maxima: jumps at either end of their cell, crests above the nodes."""
-        self.found = self.found or self.jumps
+        self.found = self.found or self.bends
 
         def moved(maps: Tensor, largest: float) -> Tensor:
             if self.draw is None:
@@ -147,7 +157,7 @@ class Dither:
         points = values.shape[-dim:].numel()
         flat, out = values.reshape(-1, *values.shape[-dim:]), []
         for maps in flat.split(max(1, PART // points)):
-            if not self.jumps or (self.draw is None and self.found):
+            if not self.bends or (self.draw is None and self.found):
                 return values
             out.append(moved(maps, largest))
         return values if self.draw is None else torch.cat(out).reshape(values.shape)
@@ -155,7 +165,7 @@ class Dither:
     def _jumps(self, values: Tensor, axis: int, lag: int, largest: float) -> Tensor | None:
         """The steps along an axis that stand out, 0 elsewhere; None where there is none, or none is to be moved."""
         near, far = _ends(values, axis, lag)
-        if near.shape[axis] <= 2 * lag:
+        if self.jumps is False or near.shape[axis] <= 2 * lag:
             return None
         step = far - near
         size = step.abs()

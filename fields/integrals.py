@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments
-from fields.bands import finest
+from fields.bands import finest, jumps
 from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
 from fields.magnitude import NotFinite
@@ -187,7 +187,7 @@ def _converged(
     """The sum over a region, ∫|F| there, shape (*batch,), and the lattice that sufficed."""
     corner, extent = region
     count = lattice_count(field, extent, points_needed(field, extent, rtol))
-    smooth = field.bandwidth(rtol) is not None
+    smooth, steady = field.bandwidth(rtol) is not None, jumps(field) is False
     last: Tensor | None = None
     changes = [math.inf] * 3
     while True:
@@ -210,7 +210,8 @@ def _converged(
                 with torch.no_grad():
                     between, _ = _by_tiles(field, lattice.between(), reduce, memory, rough)
                 moved = _change(now, between, size * weight, field.dtype)
-                changes[-1] = max(change, moved, _relative(rough.bound(), size, field.dtype))
+                hidden = 0.0 if steady else _relative(rough.bound(), size, field.dtype)
+                changes[-1] = max(change, moved, hidden)
             if _remaining(changes, smooth) <= rtol:
                 return now, size, lattice
         last, count = now, tuple(2 * n for n in count)

@@ -64,11 +64,6 @@ class Node(FeatureMap):
         """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
         return False
 
-    @property
-    def is_opaque(self) -> bool:
-        """Whether nothing is known of how fine this node's own function is."""
-        return False
-
     def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
         """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
         return None

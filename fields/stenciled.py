@@ -205,6 +205,9 @@ class Pooled(_Stenciled):
         maximum = self.aggregate.taps != "mean"
         return dither.of_maximum(values, lags) if maximum else dither.of_sum(values, lags)
 
+    def _jumps(self) -> bool | None:
+        return False if self.aggregate.linear else None
+
     @property
     def is_quadrature(self) -> bool:
         return self.window.is_region
