@@ -9,7 +9,7 @@ Leaves tell by their band from which m on nodes can be trusted not to alias.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -18,12 +18,12 @@ from torch import Tensor
 from fields import magnitude
 from fields.bands import finest, jumps, known_within
 from fields.broadcasting import broadcast
-from fields.dither import ROUNDING, Dither
+from fields.dither import Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
-from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
+from fields.lattice import MAX_RATIO, Lattice, common_spacing
 from fields.plan import Plan, graph
-from fields.resolved import NotResolved as NotResolved
+from fields.settling import Settling
 
 #: Draws of what lies between nodes, and their root mean square's multiple that is reported.
 DRAWS, SPREAD = 3, 1.2
@@ -113,18 +113,6 @@ def at_refinement(
     return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory, dither)
 
 
-def estimated_error(ms: Sequence[int], changes: Sequence[float]) -> float:
-    """Error that is left at the last of some refinements, from how much the values changed since the others.
-
-    An error C/m^p changes from n to m by C/m^p·((m/n)^p − 1). With p = 1 the larger of the two estimates of it is
-    returned: right for a rule of first order, and 2 to 3 times the error for one of second order, as most are here. C
-    is erratic where it depends on where rims fall between nodes; for two changes on unlike lattices to be small by
-    chance is rare.
-    """
-    *earlier, last = ms
-    return max(c / (last / m - 1) for m, c in zip(earlier, changes, strict=True))
-
-
 def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND) -> Refined:
     """Values whose relative error is estimated to be at most `rtol`.
 
@@ -136,51 +124,57 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     """
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
-    known: list[tuple[int, Tensor]] = []
-    error, unit, smooth = math.inf, 0.0, is_smooth(field, rtol)
-    enough, hidden = 2 if smooth else 3, True
-    least = torch.finfo(field.dtype).eps
-    steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
-    while True:
-        m, look = next(steps), Dither(None, hidden, not smooth, jumps(field))
-        try:
-            values = at_refinement(field, lattice, m, memory, look)
-        except LatticeTooLarge as why:
-            reached = error if error < math.inf else None
-            raise NotResolved(
-                _advice(rtol, known, error, f"at refinement {m} {why}"), reached
-            ) from why
-        known, hidden = [*known[-2:], (m, values)], look.hidden
-        unit = unit or _work(field, lattice, m) / m**lattice.dim
-        if len(known) >= enough:
-            rounding = ROUNDING * least * look.largest
-            changes = [relative_change(values, old, lattice.dim, rounding) for _, old in known[:-1]]
-            error = max(least * (look.largest > 0), estimated_error([n for n, _ in known], changes))
-            if error <= rtol and look.found:
-                error = max(error, drawn(field, lattice, m, memory, values, rtol, look))
-            if error <= rtol:
-                return Refined(values, error, m)
-            if math.isnan(error):
-                raise ValueError("the field isn't finite on this grid: it can't be sampled")
-            needed = m * (error / rtol) ** (1 / HOPE)
-            work = unit * needed**lattice.dim
-            if work > EFFORT * memory:
-                raise NotResolved(_advice(rtol, known, error, _far(needed, work, memory)), error)
+    return Refined(*_Refining(field, lattice, rtol, memory).settle())
 
 
-def drawn(
-    field: Field, lattice: Lattice, m: int, memory: int, values: Tensor, rtol: float, look: Dither
-) -> float:
-    """Error that jumps between the nodes may leave, by draws of their places; the first few where it exceeds `rtol`."""
-    total, rounding = 0.0, ROUNDING * torch.finfo(field.dtype).eps * look.largest
-    for draw in range(DRAWS):
-        with torch.no_grad():
-            dither = Dither(draw, look.hidden, look.bends, look.jumps)
-            other = at_refinement(field, lattice, m, memory, dither)
-        total += relative_change(other, values, lattice.dim, rounding) ** 2 / DRAWS
-        if SPREAD * math.sqrt(total) > rtol:
-            break
-    return SPREAD * math.sqrt(total)
+class _Refining(Settling[int, Tensor]):
+    """Values on a lattice, with nodes between which jumps are looked for."""
+
+    cures = (
+        "a finer or smaller grid, smoother kernels or windows, refinement=m without any promise, "
+    )
+
+    def __init__(self, field: Field, lattice: Lattice, rtol: float, memory: int) -> None:
+        super().__init__(rtol, field.dtype)
+        self.field, self.lattice, self.memory = field, lattice, memory
+        self.smooth, self.jumps = is_smooth(field, rtol), jumps(field)
+        self.enough = 2 if self.smooth else 3
+        self.least, self.floor = self.floor, 0.0
+        self.look, self.unit = Dither(), 0.0
+        self.look.hidden = True
+
+    def steps(self) -> Iterator[int]:
+        first = first_refinement(self.field, self.lattice, self.rtol)
+        return refinements(self.field, self.lattice, first)
+
+    def value(self, step: int) -> Tensor:
+        look = Dither(None, self.look.hidden, not self.smooth, self.jumps)
+        values = at_refinement(self.field, self.lattice, step, self.memory, look)
+        self.look = look
+        self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
+        self.floor = self.least * (look.largest > 0)
+        return values
+
+    def change(self, new: Tensor, old: Tensor) -> float:
+        return relative_change(new, old, self.lattice.dim, self.rounding * self.look.largest)
+
+    def hidden(self, step: int, value: Tensor) -> float:
+        """By draws of the places of jumps; the first few where it exceeds `rtol`."""
+        total = 0.0
+        for draw in range(DRAWS if self.look.found else 0):
+            dither = Dither(draw, self.look.hidden, self.look.bends, self.jumps)
+            with torch.no_grad():
+                other = at_refinement(self.field, self.lattice, step, self.memory, dither)
+            total += self.change(other, value) ** 2 / DRAWS
+            if SPREAD * math.sqrt(total) > self.rtol:
+                break
+        return SPREAD * math.sqrt(total)
+
+    def hopeless(self, step: int, error: float) -> str:
+        """Where even fourth order takes too much."""
+        needed = step * (error / self.rtol) ** (1 / HOPE)
+        work = self.unit * needed**self.lattice.dim
+        return _far(needed, work, self.memory) if work > EFFORT * self.memory else ""
 
 
 def is_smooth(field: Field, rtol: float) -> bool:
@@ -215,14 +209,3 @@ def _size(count: float) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count / 2**10:.1f} KiB"
-
-
-def _advice(rtol: float, known: list[tuple[int, Tensor]], error: float, why: str) -> str:
-    if error < math.inf:
-        said = f"at refinement {known[-1][0]} the error is estimated as {error:.1e} (relative)"
-    else:
-        said = "the coarsest three refinements that the field's band allows don't all fit, so that no error is known"
-    return (
-        f"rtol = {rtol:g} can't be reached: {said}, and {why}. What helps: a larger rtol, a finer or smaller grid, "
-        "smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing without any promise"
-    )

@@ -32,8 +32,9 @@ from fields import arguments
 from fields.composed import Translated
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.resolved import Evaluator, NotResolved, check_tolerance, spectrum
+from fields.resolved import Evaluator, check_tolerance, spectrum
 from fields.series import known_series
+from fields.settling import NotResolved
 from fields.spectral import Spectrum, highest_modes
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,9 +21,9 @@ from fields import arguments
 from fields.bands import finest, jumps
 from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
-from fields.magnitude import NotFinite
 from fields.plan import Plan, graph
 from fields.roughness import Roughness
+from fields.settling import Settling, relative
 
 if TYPE_CHECKING:
     from fields.field import Field
@@ -38,11 +38,11 @@ MOST = 2
 WIDENINGS = 12
 #: How far off a region's faces values are looked at, in extents: shapes may touch them.
 OFF = 1e-9
-#: Rounding errors of a sum of values, in eps of the sum of their moduli.
-ROUNDING = 64
 
 Corner = tuple[float, ...]
 Region = tuple[Corner, Corner]
+#: Numbers of points per axis.
+Counts = tuple[int, ...]
 
 
 def domain(field: Field) -> Region | None:
@@ -145,10 +145,10 @@ def _settled(
     """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little.
 
     Supports are those of the fields that one is composed of: a factor that grows carries the tail further out. So the
-    region is widened until little is found on its faces. What rounding leaves is no change, so that `rtol` is no less.
+    region is widened until little is found on its faces.
     """
-    rtol = max(arguments.fraction(rtol, "rtol"), ROUNDING * torch.finfo(field.dtype).eps)
-    memory, region = arguments.size(memory), domain(field)
+    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
+    region = domain(field)
     if region is None:
         raise ValueError(
             "an integral needs a field of known period, or one that is known to decay on R^d: this "
@@ -160,12 +160,14 @@ def _settled(
         at = Lattice(torch.tensor(region[0], dtype=torch.float64), (1.0,) * field.dim, one)
         return reduce(nothing, at)
     for _ in range(WIDENINGS):
-        found, size, lattice = _converged(field, reduce, rtol, memory, weight, region)
+        run = _Summing(field, reduce, rtol, memory, weight, region)
+        found = run.settle().value
         if field.period is not None:
-            return found
-        rounding = ROUNDING * torch.finfo(field.dtype).eps * size.amax()
-        if bool((_beyond(field, lattice, memory) <= rtol * size + rounding).all()):
-            return found
+            return found.total
+        rounding = run.rounding * found.size.amax()
+        beyond = _beyond(field, found.lattice, memory)
+        if bool((beyond <= run.rtol * found.size + rounding).all()):
+            return found.total
         corner, extent = region
         region = (
             tuple(a - e / 4 for a, e in zip(corner, extent, strict=True)),
@@ -176,60 +178,75 @@ def _settled(
     )
 
 
-def _converged(
-    field: Field,
-    reduce: Callable[[Tensor, Lattice], Tensor],
-    rtol: float,
-    memory: int,
-    weight: float,
-    region: Region,
-) -> tuple[Tensor, Tensor, Lattice]:
-    """The sum over a region, ∫|F| there, shape (*batch,), and the lattice that sufficed."""
-    corner, extent = region
-    count = lattice_count(field, extent, points_needed(field, extent, rtol))
-    smooth, steady = field.bandwidth(rtol) is not None, jumps(field) is False
-    last: Tensor | None = None
-    changes = [math.inf] * 3
+class _Sum(NamedTuple):
+    """A sum over points, ∫|F| there, shape (*batch,), and the points."""
+
+    total: Tensor
+    size: Tensor
+    lattice: Lattice
+
+
+class _Summing(Settling[Counts, _Sum]):
+    """The sum over a region, on twice as many points per axis every time."""
+
+    def __init__(
+        self,
+        field: Field,
+        reduce: Callable[[Tensor, Lattice], Tensor],
+        rtol: float,
+        memory: int,
+        weight: float,
+        region: Region,
+    ) -> None:
+        super().__init__(rtol, field.dtype)
+        self.field, self.reduce, self.memory, self.weight = field, reduce, memory, weight
+        self.corner, self.extent = region
+        # Where the band is known, the points tell all waves from the start, and the last change is trusted.
+        self.smooth, self.steady = field.bandwidth(self.rtol) is not None, jumps(field) is False
+        self.enough = self.most = 2 if self.smooth else 3
+
+    def steps(self) -> Iterator[Counts]:
+        needed = points_needed(self.field, self.extent, self.rtol)
+        return doublings(lattice_count(self.field, self.extent, needed))
+
+    def value(self, step: Counts) -> _Sum:
+        lattice = over(self.corner, self.extent, step)
+        return _Sum(*_by_tiles(self.field, lattice, self.reduce, self.memory), lattice)
+
+    def change(self, new: _Sum, old: _Sum) -> float:
+        return self._moved(new, old.total)
+
+    def _moved(self, new: _Sum, old: Tensor) -> float:
+        """Largest change of an element's sums (*batch, …), relative to its size (*batch,)."""
+        lead = new.size.shape
+        difference = (new.total - old).detach().abs().reshape(*lead, -1).amax(-1)
+        return relative(difference, new.size * self.weight, self.rounding)
+
+    def hidden(self, step: Counts, value: _Sum) -> float:
+        """By the sum between the points, and by what jumps may hide from both."""
+        if self.smooth:
+            return 0.0
+        field, lattice = self.field, value.lattice
+        rough = Roughness(lattice, field.period is not None)
+        with torch.no_grad():
+            between, _ = _by_tiles(field, lattice.between(), self.reduce, self.memory, rough)
+        moved = self._moved(value, between)
+        if self.steady:
+            return moved
+        return max(moved, relative(rough.bound(), value.size, self.rounding))
+
+
+def doublings(counts: Counts) -> Iterator[Counts]:
+    """Numbers of points per axis, twice as many every time."""
     while True:
-        spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
-        lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
-        try:
-            now, size = _by_tiles(field, lattice, reduce, memory)
-        except LatticeTooLarge as error:
-            raise LatticeTooLarge(
-                f"rtol = {rtol:g} can't be reached: the integral still changes by {changes[-1]:.1e} relative to ∫|F|, "
-                f"and on {'×'.join(map(str, count))} points {error}. What helps: a larger rtol, a larger memory=…"
-            ) from error
-        if last is not None:
-            change = _change(now, last, size * weight, field.dtype)
-            if math.isnan(change):
-                raise NotFinite("the field isn't finite: it has no integral")
-            changes = [*changes[1:], change]
-            if not smooth and _remaining(changes, smooth) <= rtol:
-                rough = Roughness(lattice, field.period is not None)
-                with torch.no_grad():
-                    between, _ = _by_tiles(field, lattice.between(), reduce, memory, rough)
-                moved = _change(now, between, size * weight, field.dtype)
-                hidden = 0.0 if steady else _relative(rough.bound(), size, field.dtype)
-                changes[-1] = max(change, moved, hidden)
-            if _remaining(changes, smooth) <= rtol:
-                return now, size, lattice
-        last, count = now, tuple(2 * n for n in count)
+        yield counts
+        counts = tuple(2 * n for n in counts)
 
 
-def _change(now: Tensor, last: Tensor, size: Tensor, dtype: torch.dtype) -> float:
-    """Largest change of an element's sums (*batch, …), relative to its size (*batch,)."""
-    difference = (now - last).detach().abs().reshape(*size.shape, -1).amax(-1)
-    return _relative(difference, size, dtype)
-
-
-def _relative(difference: Tensor, size: Tensor, dtype: torch.dtype) -> float:
-    """The largest of differences (*batch,), relative to sizes (*batch,).
-
-    What rounding may leave of the largest element is no difference of the others: some may be zero but for it.
-    """
-    difference = (difference - ROUNDING * torch.finfo(dtype).eps * size.amax()).clamp(min=0)
-    return float((difference / torch.where(difference > 0, size, 1.0)).amax())
+def over(corner: Corner, extent: Corner, counts: Counts) -> Lattice:
+    """So many points per axis of a region, from its corner on."""
+    spacing = tuple(e / n for e, n in zip(extent, counts, strict=True))
+    return Lattice(torch.tensor(corner, dtype=torch.float64), spacing, counts)
 
 
 def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:
@@ -291,16 +308,3 @@ def _tile(field: Field, lattice: Lattice, memory: int) -> tuple[int, ...]:
             break
         side[first] = -(-side[first] // 2)
     return tuple(side)
-
-
-def _remaining(changes: list[float], smooth: bool) -> float:
-    """Error that the last three changes under doubling leave.
-
-    Where the band is known, the points tell all waves from the start, and the last change is trusted. Otherwise an
-    earlier one counts too, by the first order of a rule with jumps: a change may be small by chance. Two alone count
-    in full.
-    """
-    *_, third, second, last = changes
-    if smooth:
-        return last
-    return max(last, second) if math.isinf(third) else max(last, second / 2, third / 4)

@@ -15,7 +15,7 @@ from torch import Tensor
 from fields import closed
 from fields.field import Field, PerAxis
 from fields.magnitude import of_square
-from fields.resolved import NotResolved
+from fields.settling import NotResolved
 from fields.spectral import Spectrum, power
 
 #: Closed energies are known to this part of what they are sums of.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from discretize import NotResolved, Samples
+from discretize import Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
-from fields import FeatureMap, Field, LatticeTooLarge, closed
+from fields import FeatureMap, Field, closed
 from fields.arguments import fraction, size
 from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
-from fields.integrals import domain, lattice_count
+from fields.integrals import Corner, Counts, domain, doublings, lattice_count, over
 from fields.lattice import Lattice, take
+from fields.settling import Settling, relative
 
 
 class GlobalPool(nn.Module):
@@ -79,77 +82,8 @@ class GlobalPool(nn.Module):
         known = closed.integral(f) if self.kind in ("mean", "integral") else None
         if known is not None:
             return (known / math.prod(extent) if self.kind == "mean" else known), 0.0
-        smooth = is_smooth(f, self.rtol)
-        # Means of waves are exact on a lattice that tells them all.
-        linear = smooth and self.kind in ("mean", "integral")
-        margin, rates = 2 if smooth and not linear else 1, node_rate(f, self.rtol)
-        lengths = zip(rates, extent, strict=True)
-        needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
-        # In fours, so that every fourth point is a lattice of its own.
-        count = lattice_count(f, extent, needed, unit=4)
-        last: Tensor | None = None
-        previous = reached = math.inf
-        while True:
-            spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
-            lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
-            try:
-                values = at_refinement(f, lattice, 1, self.memory)
-            except LatticeTooLarge as too_large:
-                raise NotResolved(self._advice(count, reached, too_large)) from too_large
-            pooled = self._pooled(values, spacing)
-            if last is not None:
-                error = self._error(values.detach(), spacing, (pooled - last).detach(), linear)
-                reached = error if smooth else _remaining(error, previous)
-                previous = error
-                if reached <= self.rtol and not smooth:
-                    with torch.no_grad():
-                        between = at_refinement(f, lattice.between(), 1, self.memory)
-                    moved = (self._pooled(between, spacing) - pooled).detach()
-                    reached = max(reached, self._relative(moved.abs().amax(-1), values, spacing))
-                if reached <= self.rtol:
-                    return pooled, reached
-                if math.isnan(reached):
-                    raise ValueError("the field isn't finite: it has no invariant of this kind")
-            last, count = pooled, tuple(2 * n for n in count)
-
-    def _error(
-        self, values: Tensor, spacing: tuple[float, ...], change: Tensor, linear: bool
-    ) -> float:
-        """Estimated relative error: the last change, or a quarter of what a lattice 4 times as coarse can miss.
-
-        A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
-        invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
-        there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
-        """
-        size = change.abs().amax(-1)
-        if not linear:
-            size = size.maximum(self._spread(values, spacing) / 4)
-        return self._relative(size, values.detach(), spacing)
-
-    def _relative(self, size: Tensor, values: Tensor, spacing: tuple[float, ...]) -> float:
-        """The largest of differences (*batch,), relative to max|F|, or ∫|F| for an integral; never below rounding."""
-        values = values.detach()
-        scale = values.abs().flatten(-len(spacing) - 1).amax(-1)
-        if self.kind == "integral":
-            scale = self._pooled(values.abs(), spacing).amax(-1)
-        relative = float((size / torch.where(scale > 0, scale, 1.0)).amax())
-        return max(relative, torch.finfo(values.dtype).eps)
-
-    def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
-        """Largest distance (*batch) of a sublattice's invariants, every fourth point, from those of all points."""
-        pooled, wide = self._pooled(values, spacing), tuple(4 * h for h in spacing)
-        starts = itertools.product(range(4), repeat=len(spacing))
-        parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
-        apart = [(self._pooled(part, wide) - pooled).abs().amax(-1) for part in parts]
-        return torch.stack(apart).amax(0)
-
-    def _advice(self, count: tuple[int, ...], reached: float, error: LatticeTooLarge) -> str:
-        half, points = ("×".join(str(n // k) for n in count) for k in (2, 1))
-        said = f"with {half} points the error is estimated as {reached:.1e}, and "
-        return (
-            f"rtol = {self.rtol:g} can't be reached: {said if reached < math.inf else ''}with {points} points {error}. "
-            "What helps: a larger rtol, a larger memory=…"
-        )
+        found, error, _ = _Pooling(self, f, corner, extent).settle()
+        return found.pooled, error
 
     def _pooled(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
         flat = values.flatten(-len(spacing))
@@ -176,10 +110,75 @@ class GlobalPool(nn.Module):
         return region
 
 
-def _remaining(change: float, previous: float) -> float:
-    """Error that the last two changes under doubling leave.
+class _Pooled(NamedTuple):
+    """Invariants (*batch, c), how far those of sublattices are off, (*batch,), and what errors are relative to."""
 
-    The change, or a quarter of the one before, the rate of second order, where that is more: a rule whose weights
-    depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
-    """
-    return max(change, previous / 4)
+    pooled: Tensor
+    spread: Tensor
+    scale: Tensor
+    lattice: Lattice
+
+
+class _Pooling(Settling[Counts, _Pooled]):
+    """The invariants on twice as many points per axis every time."""
+
+    def __init__(self, pool: GlobalPool, field: Field, corner: Corner, extent: Corner) -> None:
+        super().__init__(pool.rtol, field.dtype)
+        self.pool, self.field, self.corner, self.extent = pool, field, corner, extent
+        self.smooth = is_smooth(field, self.rtol)
+        # Means of waves are exact on a lattice that tells them all.
+        self.linear = self.smooth and pool.kind in ("mean", "integral")
+        self.enough = self.most = 2 if self.smooth else 3
+
+    def steps(self) -> Iterator[Counts]:
+        margin = 2 if self.smooth and not self.linear else 1
+        lengths = zip(node_rate(self.field, self.rtol), self.extent, strict=True)
+        needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
+        # In fours, so that every fourth point is a lattice of its own.
+        return doublings(lattice_count(self.field, self.extent, needed, unit=4))
+
+    def value(self, step: Counts) -> _Pooled:
+        lattice, pool = over(self.corner, self.extent, step), self.pool
+        values = at_refinement(self.field, lattice, 1, pool.memory)
+        pooled, known = pool._pooled(values, lattice.spacing), values.detach()
+        scale = known.abs().flatten(-self.field.dim - 1).amax(-1)
+        if pool.kind == "integral":
+            scale = pool._pooled(known.abs(), lattice.spacing).amax(-1)
+        spread = torch.zeros_like(scale) if self.linear else self._spread(known, lattice, pooled)
+        return _Pooled(pooled, spread, scale, lattice)
+
+    def _spread(self, values: Tensor, lattice: Lattice, pooled: Tensor) -> Tensor:
+        """Largest distance of a sublattice's invariants, every fourth point, from those of all points."""
+        wide = tuple(4 * h for h in lattice.spacing)
+        starts = itertools.product(range(4), repeat=lattice.dim)
+        parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
+        apart = [(self.pool._pooled(p, wide) - pooled.detach()).abs().amax(-1) for p in parts]
+        return torch.stack(apart).amax(0)
+
+    def change(self, new: _Pooled, old: _Pooled) -> float:
+        return self._moved(new, old.pooled)
+
+    def _moved(self, new: _Pooled, old: Tensor) -> float:
+        return relative((new.pooled - old).detach().abs().amax(-1), new.scale, self.rounding)
+
+    def error(self, known: Sequence[tuple[Counts, _Pooled]]) -> float:
+        """By changes, or a quarter of what a lattice 4 times as coarse can miss.
+
+        A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
+        invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
+        there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
+        """
+        recent = reversed(known[-1:] if self.smooth else known[-2:])
+        missed = (
+            relative(v.spread / 4**k, v.scale, self.rounding)
+            for k, (_, v) in enumerate(recent, start=1)
+        )
+        return max(super().error(known), *missed)
+
+    def hidden(self, step: Counts, value: _Pooled) -> float:
+        """By the invariants between the points."""
+        if self.smooth:
+            return 0.0
+        with torch.no_grad():
+            between = at_refinement(self.field, value.lattice.between(), 1, self.pool.memory)
+        return self._moved(value, self.pool._pooled(between, value.lattice.spacing))

@@ -88,18 +88,18 @@ def test_steps_are_looked_for_unless_there_are_none(
     """A bend is found where nothing is said; the error is honest without draws, too: second order is seen."""
     field = WAVES.map(torch.relu, jumps=said).pool(Box(1.3))
     reference = refining.at_refinement(field, GRID.lattice, 3001)
-    calls, draws = [], refining.drawn
+    draws, evaluated = [], refining.at_refinement
 
-    def counted(*args: Any) -> float:
-        calls.append(args)
-        return draws(*args)
+    def counted(*args: Any) -> Tensor:
+        draws.extend([d for d in args if isinstance(d, Dither) and d.draw is not None])
+        return evaluated(*args)
 
-    monkeypatch.setattr(refining, "drawn", counted)
+    monkeypatch.setattr(refining, "at_refinement", counted)
     found = sample(field, GRID, rtol=1e-3)
     assert found.accuracy is not None
     error = (found.values - reference).abs().max() / reference.abs().max()
     assert float(error) <= 3 * found.accuracy <= 3e-3
-    assert bool(calls) is drawn
+    assert bool(draws) is drawn
 
 
 def test_functions_are_known_to_jump_if_one_does() -> None:
