@@ -199,13 +199,6 @@ def _far(needed: float, work: float, memory: int) -> str:
             "or kinks or jumps that such a tolerance doesn't go with"
         )
     return (
-        f"even at fourth order refinement {needed:.0f} is needed, which computes {_size(work)} of values, "
-        f"more than {EFFORT} times the bound on memory, {_size(memory)}"
+        f"even at fourth order refinement {needed:.0f} is needed, which computes {work / 2**30:.3g} GiB of values, "
+        f"more than {EFFORT} times the bound on memory, {memory / 2**30:.3g} GiB"
     )
-
-
-def _size(count: float) -> str:
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count / 2**10:.1f} KiB"

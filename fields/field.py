@@ -162,8 +162,8 @@ class Field(Node):
         ------
         ValueError
             Where the field has no known period and isn't known to decay.
-        LatticeTooLarge
-            Where `rtol` can't be met within `memory`.
+        NotResolved
+            A LatticeTooLarge with the error that was reached (`.tail`), where `rtol` can't be met within `memory`.
 
         Notes
         -----

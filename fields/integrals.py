@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
 from fields.plan import Plan, graph
 from fields.roughness import Roughness
-from fields.settling import Settling, relative
+from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 if TYPE_CHECKING:
     from fields.field import Field
@@ -40,9 +40,6 @@ WIDENINGS = 12
 OFF = 1e-9
 
 Corner = tuple[float, ...]
-Region = tuple[Corner, Corner]
-#: Numbers of points per axis.
-Counts = tuple[int, ...]
 
 
 def domain(field: Field) -> Region | None:
@@ -164,9 +161,8 @@ def _settled(
         found = run.settle().value
         if field.period is not None:
             return found.total
-        rounding = run.rounding * found.size.amax()
-        beyond = _beyond(field, found.lattice, memory)
-        if bool((beyond <= run.rtol * found.size + rounding).all()):
+        beyond, rounding = _beyond(field, found.lattice, memory), run.rounding * found.size.amax()
+        if bool((beyond * weight <= run.rtol * found.size + rounding).all()):
             return found.total
         corner, extent = region
         region = (
@@ -178,16 +174,10 @@ def _settled(
     )
 
 
-class _Sum(NamedTuple):
-    """A sum over points, ∫|F| there, shape (*batch,), and the points."""
+class _Summing(OverRegion):
+    """The sum over a region that `reduce` stands for, with errors relative to `weight` times ∫|F|."""
 
-    total: Tensor
-    size: Tensor
-    lattice: Lattice
-
-
-class _Summing(Settling[Counts, _Sum]):
-    """The sum over a region, on twice as many points per axis every time."""
+    rough: Roughness | None = None
 
     def __init__(
         self,
@@ -198,55 +188,26 @@ class _Summing(Settling[Counts, _Sum]):
         weight: float,
         region: Region,
     ) -> None:
-        super().__init__(rtol, field.dtype)
-        self.field, self.reduce, self.memory, self.weight = field, reduce, memory, weight
-        self.corner, self.extent = region
-        # Where the band is known, the points tell all waves from the start, and the last change is trusted.
-        self.smooth, self.steady = field.bandwidth(self.rtol) is not None, jumps(field) is False
-        self.enough = self.most = 2 if self.smooth else 3
+        super().__init__(field, region, rtol, memory, field.bandwidth(rtol) is not None)
+        self.reduce, self.weight, self.steady = reduce, weight, jumps(field) is False
 
-    def steps(self) -> Iterator[Counts]:
+    def first(self) -> Counts:
         needed = points_needed(self.field, self.extent, self.rtol)
-        return doublings(lattice_count(self.field, self.extent, needed))
+        return lattice_count(self.field, self.extent, needed)
 
-    def value(self, step: Counts) -> _Sum:
-        lattice = over(self.corner, self.extent, step)
-        return _Sum(*_by_tiles(self.field, lattice, self.reduce, self.memory), lattice)
+    def take(self, lattice: Lattice) -> tuple[Tensor, Tensor]:
+        total, size = _by_tiles(self.field, lattice, self.reduce, self.memory, self.rough)
+        return total, size * self.weight
 
-    def change(self, new: _Sum, old: _Sum) -> float:
-        return self._moved(new, old.total)
-
-    def _moved(self, new: _Sum, old: Tensor) -> float:
-        """Largest change of an element's sums (*batch, …), relative to its size (*batch,)."""
-        lead = new.size.shape
-        difference = (new.total - old).detach().abs().reshape(*lead, -1).amax(-1)
-        return relative(difference, new.size * self.weight, self.rounding)
-
-    def hidden(self, step: Counts, value: _Sum) -> float:
+    def hidden(self, step: Counts, value: Taken) -> float:
         """By the sum between the points, and by what jumps may hide from both."""
-        if self.smooth:
-            return 0.0
-        field, lattice = self.field, value.lattice
-        rough = Roughness(lattice, field.period is not None)
-        with torch.no_grad():
-            between, _ = _by_tiles(field, lattice.between(), self.reduce, self.memory, rough)
-        moved = self._moved(value, between)
-        if self.steady:
-            return moved
-        return max(moved, relative(rough.bound(), value.size, self.rounding))
-
-
-def doublings(counts: Counts) -> Iterator[Counts]:
-    """Numbers of points per axis, twice as many every time."""
-    while True:
-        yield counts
-        counts = tuple(2 * n for n in counts)
-
-
-def over(corner: Corner, extent: Corner, counts: Counts) -> Lattice:
-    """So many points per axis of a region, from its corner on."""
-    spacing = tuple(e / n for e, n in zip(extent, counts, strict=True))
-    return Lattice(torch.tensor(corner, dtype=torch.float64), spacing, counts)
+        if not self.smooth and not self.steady:
+            self.rough = Roughness(value.lattice, self.field.period is not None)
+        found = super().hidden(step, value)
+        if self.rough is not None:
+            bound = self.rough.bound() * self.weight
+            found, self.rough = max(found, relative(bound, value.size, self.rounding)), None
+        return found
 
 
 def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:

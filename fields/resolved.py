@@ -21,15 +21,13 @@ from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
 from fields.lattice import BETWEEN, Lattice, LatticeTooLarge
+from fields.settling import Counts, Settling, attainable
 from fields.settling import NotResolved as NotResolved
-from fields.settling import Settling
 from fields.spectral import Spectrum, beyond, coarsest, highest_modes, power
 from fields.spectral import enough as enough_samples
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).
 Evaluator = Callable[[Lattice], Tensor]
-#: Samples per axis.
-Counts = tuple[int, ...]
 #: Values, spectrum and its energy: bytes at work per byte of values.
 WORK = 6
 #: Samples per period to begin with, where nothing is known of the band.
@@ -53,7 +51,7 @@ def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolat
 def check_tolerance(field: Field, rtol: float) -> None:
     """Raise where a tolerance is below what rounding leaves, or no tolerance."""
     (rtol,) = checks.per_axis(rtol, 1, "rtol")
-    least = 64 * torch.finfo(field.dtype).eps
+    least = attainable(0.0, field.dtype)
     if not least <= rtol < 1:
         raise ValueError(
             f"rtol must lie between {least:.1e}, 64 times the rounding of {field.dtype}, and 1, got {rtol}"

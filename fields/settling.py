@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from fields.lattice import LatticeTooLarge
+from fields.lattice import Lattice, LatticeTooLarge
 from fields.magnitude import NotFinite
+
+if TYPE_CHECKING:
+    from fields.field import Field
 
 #: Rounding errors of a sum of values, in eps of the sum of their moduli; and of a tolerance, in eps.
 ROUNDING = 64
@@ -25,6 +28,9 @@ ROUNDING = 64
 S = TypeVar("S", bound=int | tuple[int, ...])
 #: What is taken there.
 V = TypeVar("V")
+#: Numbers of points per axis; a corner and an extent.
+Counts = tuple[int, ...]
+Region = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class NotResolved(LatticeTooLarge):
@@ -72,9 +78,8 @@ class Settling(ABC, Generic[S, V]):
     cures = ""
 
     def __init__(self, rtol: float, dtype: torch.dtype) -> None:
-        self.floor = torch.finfo(dtype).eps
-        self.rounding = ROUNDING * self.floor
-        self.rtol = max(rtol, self.rounding)
+        self.floor, self.rounding = torch.finfo(dtype).eps, attainable(0.0, dtype)
+        self.rtol = attainable(rtol, dtype)
 
     @abstractmethod
     def steps(self) -> Iterator[S]:
@@ -166,6 +171,11 @@ class Settling(ABC, Generic[S, V]):
         )
 
 
+def attainable(rtol: float, dtype: torch.dtype) -> float:
+    """The tolerance, or 64 times the rounding of a dtype, which one that is less stands for."""
+    return max(rtol, ROUNDING * torch.finfo(dtype).eps)
+
+
 def estimated_error(steps: Sequence[int], changes: Sequence[float]) -> float:
     """Error that is left at the last of some refinements, from how much the values changed since the others.
 
@@ -185,3 +195,61 @@ def relative(difference: Tensor, size: Tensor, rounding: float) -> float:
     """
     difference = (difference - rounding * size.amax()).clamp(min=0)
     return float((difference / torch.where(difference > 0, size, 1.0)).amax())
+
+
+class Taken(NamedTuple):
+    """What is taken over a region, (*batch, …), the size that its errors are relative to, (*batch,), and the points."""
+
+    total: Tensor
+    size: Tensor
+    lattice: Lattice
+
+
+class OverRegion(Settling[Counts, Taken]):
+    """Abstract: what is taken over a region of a field, on twice as many points per axis every time.
+
+    Where it is smooth, the points tell all from the start, and the last change is trusted. Otherwise three are
+    compared, and the points between the last ones.
+    """
+
+    def __init__(
+        self, field: Field, region: Region, rtol: float, memory: int, smooth: bool
+    ) -> None:
+        super().__init__(rtol, field.dtype)
+        self.field, self.memory, self.smooth = field, memory, smooth
+        self.corner, self.extent = region
+        self.enough = self.most = 2 if smooth else 3
+
+    @abstractmethod
+    def first(self) -> Counts:
+        """Points per axis to begin with."""
+
+    @abstractmethod
+    def take(self, lattice: Lattice) -> tuple[Tensor, Tensor]:
+        """What is taken on some points, and its size."""
+
+    def steps(self) -> Iterator[Counts]:
+        """Doublings."""
+        counts = self.first()
+        while True:
+            yield counts
+            counts = tuple(2 * n for n in counts)
+
+    def value(self, step: Counts) -> Taken:
+        """What is taken on so many points per axis."""
+        spacing = tuple(e / n for e, n in zip(self.extent, step, strict=True))
+        lattice = Lattice(torch.tensor(self.corner, dtype=torch.float64), spacing, step)
+        return Taken(*self.take(lattice), lattice)
+
+    def change(self, new: Taken, old: Taken) -> float:
+        """The largest of an element, relative to its size."""
+        lead = new.size.shape
+        difference = (new.total - old.total).detach().abs().reshape(*lead, -1).amax(-1)
+        return relative(difference, new.size, self.rounding)
+
+    def hidden(self, step: Counts, value: Taken) -> float:
+        """How far what is taken between the points is off."""
+        if self.smooth:
+            return 0.0
+        with torch.no_grad():
+            return self.change(value, Taken(*self.take(value.lattice.between()), value.lattice))

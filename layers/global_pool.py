@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +15,9 @@ from fields import FeatureMap, Field, closed
 from fields.arguments import fraction, size
 from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
-from fields.integrals import Corner, Counts, domain, doublings, lattice_count, over
+from fields.integrals import domain, lattice_count
 from fields.lattice import Lattice, take
-from fields.settling import Settling, relative
+from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 
 class GlobalPool(nn.Module):
@@ -78,12 +77,12 @@ class GlobalPool(nn.Module):
             return self._pooled(f.values, f.grid.spacing), 0.0
         if not isinstance(f, Field):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
-        corner, extent = self._domain(f)
+        region = self._domain(f)
         known = closed.integral(f) if self.kind in ("mean", "integral") else None
         if known is not None:
-            return (known / math.prod(extent) if self.kind == "mean" else known), 0.0
-        found, error, _ = _Pooling(self, f, corner, extent).settle()
-        return found.pooled, error
+            return (known / math.prod(region[1]) if self.kind == "mean" else known), 0.0
+        found, error, _ = _Pooling(self, f, region).settle()
+        return found.total, error
 
     def _pooled(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
         flat = values.flatten(-len(spacing))
@@ -99,7 +98,7 @@ class GlobalPool(nn.Module):
         mean = torch.where(top > 0, (sizes / scale).pow(p).mean(-1, keepdim=True), 1.0)
         return (scale * mean.pow(1 / p) * (top > 0))[..., 0]
 
-    def _domain(self, f: Field) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _domain(self, f: Field) -> Region:
         """Corner and extent of what is pooled over."""
         region = domain(f)
         if region is None or (f.period is None and self.kind not in ("integral", "max")):
@@ -110,75 +109,46 @@ class GlobalPool(nn.Module):
         return region
 
 
-class _Pooled(NamedTuple):
-    """Invariants (*batch, c), how far those of sublattices are off, (*batch,), and what errors are relative to."""
+class _Pooling(OverRegion):
+    """The invariants over a region, and those of its sublattices."""
 
-    pooled: Tensor
-    spread: Tensor
-    scale: Tensor
-    lattice: Lattice
-
-
-class _Pooling(Settling[Counts, _Pooled]):
-    """The invariants on twice as many points per axis every time."""
-
-    def __init__(self, pool: GlobalPool, field: Field, corner: Corner, extent: Corner) -> None:
-        super().__init__(pool.rtol, field.dtype)
-        self.pool, self.field, self.corner, self.extent = pool, field, corner, extent
-        self.smooth = is_smooth(field, self.rtol)
+    def __init__(self, pool: GlobalPool, field: Field, region: Region) -> None:
+        super().__init__(field, region, pool.rtol, pool.memory, is_smooth(field, pool.rtol))
         # Means of waves are exact on a lattice that tells them all.
-        self.linear = self.smooth and pool.kind in ("mean", "integral")
-        self.enough = self.most = 2 if self.smooth else 3
+        self.pool, self.linear = pool, self.smooth and pool.kind in ("mean", "integral")
+        self.enough, self.before = 2, math.inf
 
-    def steps(self) -> Iterator[Counts]:
+    def first(self) -> Counts:
         margin = 2 if self.smooth and not self.linear else 1
         lengths = zip(node_rate(self.field, self.rtol), self.extent, strict=True)
         needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
         # In fours, so that every fourth point is a lattice of its own.
-        return doublings(lattice_count(self.field, self.extent, needed, unit=4))
+        return lattice_count(self.field, self.extent, needed, unit=4)
 
-    def value(self, step: Counts) -> _Pooled:
-        lattice, pool = over(self.corner, self.extent, step), self.pool
-        values = at_refinement(self.field, lattice, 1, pool.memory)
-        pooled, known = pool._pooled(values, lattice.spacing), values.detach()
-        scale = known.abs().flatten(-self.field.dim - 1).amax(-1)
-        if pool.kind == "integral":
-            scale = pool._pooled(known.abs(), lattice.spacing).amax(-1)
-        spread = torch.zeros_like(scale) if self.linear else self._spread(known, lattice, pooled)
-        return _Pooled(pooled, spread, scale, lattice)
+    def take(self, lattice: Lattice) -> tuple[Tensor, Tensor]:
+        values, pool = at_refinement(self.field, lattice, 1, self.memory), self.pool._pooled
+        self.values = values.detach()
+        sizes = self.values.abs()
+        if self.pool.kind == "integral":
+            return pool(values, lattice.spacing), pool(sizes, lattice.spacing).amax(-1)
+        return pool(values, lattice.spacing), sizes.flatten(-lattice.dim - 1).amax(-1)
 
-    def _spread(self, values: Tensor, lattice: Lattice, pooled: Tensor) -> Tensor:
-        """Largest distance of a sublattice's invariants, every fourth point, from those of all points."""
-        wide = tuple(4 * h for h in lattice.spacing)
-        starts = itertools.product(range(4), repeat=lattice.dim)
-        parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
-        apart = [(self.pool._pooled(p, wide) - pooled.detach()).abs().amax(-1) for p in parts]
-        return torch.stack(apart).amax(0)
-
-    def change(self, new: _Pooled, old: _Pooled) -> float:
-        return self._moved(new, old.pooled)
-
-    def _moved(self, new: _Pooled, old: Tensor) -> float:
-        return relative((new.pooled - old).detach().abs().amax(-1), new.scale, self.rounding)
-
-    def error(self, known: Sequence[tuple[Counts, _Pooled]]) -> float:
+    def error(self, known: Sequence[tuple[Counts, Taken]]) -> float:
         """By changes, or a quarter of what a lattice 4 times as coarse can miss.
 
         A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
         invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
         there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
         """
-        recent = reversed(known[-1:] if self.smooth else known[-2:])
-        missed = (
-            relative(v.spread / 4**k, v.scale, self.rounding)
-            for k, (_, v) in enumerate(recent, start=1)
-        )
-        return max(super().error(known), *missed)
+        error = super().error(known)
+        if not self.linear:
+            error = max(error, self._missed(known[-1][1]))
+        before, self.before = self.before, error
+        return error if self.smooth else max(error, before / 4)
 
-    def hidden(self, step: Counts, value: _Pooled) -> float:
-        """By the invariants between the points."""
-        if self.smooth:
-            return 0.0
-        with torch.no_grad():
-            between = at_refinement(self.field, value.lattice.between(), 1, self.pool.memory)
-        return self._moved(value, self.pool._pooled(between, value.lattice.spacing))
+    def _missed(self, value: Taken) -> float:
+        wide = tuple(4 * h for h in value.lattice.spacing)
+        starts = itertools.product(range(4), repeat=self.field.dim)
+        parts = (take(self.values, (slice(k, None, 4) for k in start)) for start in starts)
+        apart = [(self.pool._pooled(p, wide) - value.total).detach().abs().amax(-1) for p in parts]
+        return relative(torch.stack(apart).amax(0) / 4, value.size, self.rounding)
