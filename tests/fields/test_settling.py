@@ -91,8 +91,9 @@ def test_advice_says_what_was_reached_where_and_what_helps() -> None:
     with pytest.raises(NotResolved) as caught:
         Sequence(lambda m: 1 / m, 1e-6, most=48).settle()
     assert str(caught.value) == (
-        "rtol = 1e-06 can't be reached: at refinement 48 the error is estimated as 6.6e-03 (relative), and at "
-        "refinement 64 this needs 9 MiB, the bound is 8 MiB. What helps: a larger rtol, a better rule, a larger memory=…"
+        "rtol = 1e-06 can't be reached: at refinement 48 the error is estimated as 6.6e-03 (relative), and "
+        "at refinement 64 this needs 9 MiB, the bound is 8 MiB. What helps: a larger rtol, a better rule, "
+        "a larger memory=…"
     )
     assert caught.value.tail == pytest.approx(1 / 48 / LIMIT)
     assert isinstance(caught.value, ValueError)
