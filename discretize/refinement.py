@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, jumps, known_within
+from fields.bands import finest, jumps, known_within, thinnest
 from fields.broadcasting import broadcast
 from fields.dither import Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
@@ -59,21 +59,24 @@ def relative_change(new: Tensor, old: Tensor, dim: int, rounding: float = 0.0) -
     return worst
 
 
-def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
+def node_rate(field: Field, rtol: float, maximum: bool = False) -> tuple[float, ...]:
     """Nodes per unit length, per axis, from which on a change under refinement can be trusted.
 
     They must tell all waves that the leaves are made of, 1/h ≥ 2f; where a kernel's transform is known, they must not
     fold these waves to where it isn't small, 1/h ≥ f + f_K, with a margin of 100 for errors that add up; and they must
-    see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width.
+    see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width. Where there is
+    a maximum among the nodes, or one is taken of them all, they must tell what lies between shapes, too.
     """
-    kernel = narrow = (0.0,) * field.dim
+    kernel = narrow = thin = (0.0,) * field.dim
+    if maximum or any(node.is_maximum for node in known_within(field)):
+        thin = thinnest(field)
     for node in known_within(field):
         kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
         reach = node._node_reach()
         narrow = tuple(map(max, narrow, (1 / r for r in reach) if reach else narrow))
     return tuple(
-        max(2 * f, f + g if g else 0, n)
-        for f, g, n in zip(finest(field, rtol), kernel, narrow, strict=True)
+        max(2 * f, 2 * t, f + g if g else 0, n)
+        for f, t, g, n in zip(finest(field, rtol), thin, kernel, narrow, strict=True)
     )
 
 

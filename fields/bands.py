@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from fields.questions import graph
@@ -30,6 +31,12 @@ def finest(field: Field, rtol: float) -> PerAxis:
     for node in known_within(field):
         band = tuple(map(max, band, node._finest(rtol) or band))
     return band
+
+
+def thinnest(field: Field) -> PerAxis:
+    """Highest frequency per axis that maxima need beyond `finest`."""
+    bands = (node._thinnest() for node in known_within(field))
+    return functools.reduce(lambda a, b: tuple(map(max, a, b)), bands)
 
 
 def opaque(field: Field) -> bool:

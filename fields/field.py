@@ -137,6 +137,10 @@ class Field(Node):
         """
         return self.bandwidth(rtol)
 
+    def _thinnest(self) -> PerAxis:
+        """Frequency per axis that tells what lies between shapes that overlap, and may hold a maximum."""
+        return (0.0,) * self.dim
+
     def _jumps(self) -> bool | None:
         """Whether this node's own function jumps, or bends; None where it isn't known: then steps are looked for."""
         return None if self.bandwidth(SMOOTH) is None else False

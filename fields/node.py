@@ -64,6 +64,11 @@ class Node(FeatureMap):
         """Whether this node approximates an integral or a maximum, so that finer nodes change its values."""
         return False
 
+    @property
+    def is_maximum(self) -> bool:
+        """Whether this node takes a maximum over a region, which a thin feature changes as much as a wide one."""
+        return False
+
     def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:
         """Bandwidth of the kernel whose nodes this field sums over, where it is known."""
         return None

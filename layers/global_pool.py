@@ -120,8 +120,10 @@ class _Pooling(OverRegion):
 
     def first(self) -> Counts:
         margin = 2 if self.smooth and not self.linear else 1
-        lengths = zip(node_rate(self.field, self.rtol), self.extent, strict=True)
-        needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
+        rates = node_rate(self.field, self.rtol, self.pool.kind == "max")
+        needed = tuple(
+            margin * max(8, math.ceil(r * e) + 1) for r, e in zip(rates, self.extent, strict=True)
+        )
         # In fours, so that every fourth point is a lattice of its own.
         return lattice_count(self.field, self.extent, needed, unit=4)
 
