@@ -14,7 +14,6 @@ from discretize.polyphase import AdaptivePolyphase as AdaptivePolyphase
 from discretize.polyphase import PolyphaseSubsampling as PolyphaseSubsampling
 from discretize.prefilter import Prefilter as Prefilter
 from discretize.promises import LowConfidence as LowConfidence
-from discretize.refinement import NotResolved as NotResolved
 from discretize.samples import Samples as Samples
 from discretize.sampling import sample as sample
 from discretize.spectrum import Aliasing as Aliasing
@@ -29,6 +28,7 @@ from discretize.upsampling import Upsampling as Upsampling
 from discretize.xu import EquivariantChain as EquivariantChain
 from discretize.xu import EquivariantSubsampling as EquivariantSubsampling
 from discretize.xu import Peak as Peak
+from fields.settling import NotResolved as NotResolved
 
 
 def __getattr__(name: str) -> type[PolynomialActivation]:

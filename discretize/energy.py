@@ -58,7 +58,6 @@ def coefficients_of_field(
         for length in w:
             frequencies.append([0.0] * f.dim)
             frequencies[-1][axis] = 0.0 if p == 0 else 1 / length
-    rtol = attainable(rtol, f.dtype)
     found, _ = of_square(lambda g: energy(g).transform(frequencies, rtol=rtol)[..., 0], f)
     found = found.to(torch.complex128)
     mean, rest = found[..., :1], found[..., 1:]
@@ -67,11 +66,6 @@ def coefficients_of_field(
         torch.cat([mean, part * (0 if p == 0 else 1)], dim=-1)
         for part, p in zip(parts, periods, strict=True)
     ]
-
-
-def attainable(rtol: float, dtype: torch.dtype) -> float:
-    """The tolerance, or 64 times the rounding of a dtype where that is more."""
-    return max(rtol, 64 * torch.finfo(dtype).eps)
 
 
 def energy(f: Field) -> Field:
@@ -95,7 +89,6 @@ def centroid_of_samples(f: Samples) -> tuple[Tensor, Tensor]:
 
 def centroid_of_field(f: Field, rtol: float) -> tuple[Tensor, Tensor]:
     """∫x e / ∫e by quadrature, and the confidence (*batch, d)."""
-    rtol = attainable(rtol, f.dtype)
     one = torch.ones(1, 1, dtype=f.dtype, device=f.device)
     powers = torch.eye(f.dim, dtype=torch.long).tolist()
 

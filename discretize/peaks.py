@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretize.energy import attainable
 from discretize.grid import Grid
 from discretize.samples import Samples
 from discretize.ties import highest, pointwise_norm, rounding, surroundings
@@ -19,6 +18,7 @@ from discretize.trigonometric import in_chunks, upsampled
 from fields import FeatureMap, Field, checks
 from fields.lattice import split
 from fields.magnitude import unit
+from fields.settling import attainable
 
 #: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
 CANDIDATES = 8

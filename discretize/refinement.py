@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, known_within
+from fields.bands import finest, jumps, known_within, thinnest
 from fields.broadcasting import broadcast
 from fields.dither import Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
-from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
+from fields.lattice import MAX_RATIO, Lattice, common_spacing
 from fields.plan import Plan, graph
-from fields.resolved import NotResolved as NotResolved
+from fields.settling import Settling
 
 #: An error that is more than this part of the last one hasn't fallen: a rule of first order leaves 2/3 or 3/4 of it.
 FALLS = 0.8
@@ -63,21 +63,24 @@ def relative_change(new: Tensor, old: Tensor, dim: int, rounding: Tensor | None 
     return worst
 
 
-def node_rate(field: Field, rtol: float) -> tuple[float, ...]:
+def node_rate(field: Field, rtol: float, maximum: bool = False) -> tuple[float, ...]:
     """Nodes per unit length, per axis, from which on a change under refinement can be trusted.
 
     They must tell all waves that the leaves are made of, 1/h ≥ 2f; where a kernel's transform is known, they must not
     fold these waves to where it isn't small, 1/h ≥ f + f_K, with a margin of 100 for errors that add up; and they must
-    see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width.
+    see every kernel and window, h ≤ its reach: a box narrower than h has one node, whatever its width. Where there is
+    a maximum among the nodes, or one is taken of them all, they must tell what lies between shapes, too.
     """
-    kernel = narrow = (0.0,) * field.dim
+    kernel = narrow = thin = (0.0,) * field.dim
+    if maximum or any(node.is_maximum for node in known_within(field)):
+        thin = thinnest(field)
     for node in known_within(field):
         kernel = tuple(map(max, kernel, node._kernel_bandwidth(rtol / 100) or kernel))
         reach = node._node_reach()
         narrow = tuple(map(max, narrow, (1 / r for r in reach) if reach else narrow))
     return tuple(
-        max(2 * f, f + g if g else 0, n)
-        for f, g, n in zip(finest(field, rtol), kernel, narrow, strict=True)
+        max(2 * f, 2 * t, f + g if g else 0, n)
+        for f, t, g, n in zip(finest(field, rtol), thin, kernel, narrow, strict=True)
     )
 
 
@@ -117,18 +120,6 @@ def at_refinement(
     return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory, dither)
 
 
-def estimated_error(ms: Sequence[int], changes: Sequence[float]) -> float:
-    """Error that is left at the last of some refinements, from how much the values changed since the others.
-
-    An error C/m^p changes from n to m by C/m^p·((m/n)^p − 1). With p = 1 the larger of the two estimates of it is
-    returned: right for a rule of first order, and 2 to 3 times the error for one of second order, as most are here. C
-    is erratic where it depends on where rims fall between nodes; for two changes on unlike lattices to be small by
-    chance is rare.
-    """
-    *earlier, last = ms
-    return max(c / (last / m - 1) for m, c in zip(earlier, changes, strict=True))
-
-
 def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND) -> Refined:
     """Values whose relative error is estimated to be at most `rtol`.
 
@@ -140,76 +131,68 @@ def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BO
     """
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
-    known: list[tuple[int, Tensor]] = []
-    error, unit, smooth = math.inf, 0.0, is_smooth(field, rtol)
-    rounding: Tensor | None = None  # looked at only where it matters
-    enough, hidden = 2 if smooth else 3, True
-    steps = refinements(field, lattice, first_refinement(field, lattice, rtol))
-    while True:
-        m, look = next(steps), Dither(between=hidden, jumps=not smooth)
-        try:
-            values = at_refinement(field, lattice, m, memory, look)
-        except LatticeTooLarge as why:
-            reached = error if error < math.inf else None
-            raise NotResolved(
-                _advice(rtol, known, error, f"at refinement {m} {why}"), reached
-            ) from why
-        known, hidden = [*known[-2:], (m, values)], look.hidden
-        unit = unit or _work(field, lattice, m) / m**lattice.dim
-        if len(known) >= enough:
-            last, error = error, _left(field, lattice, known, memory, rtol, look, rounding)
-            # Where it doesn't fall, it may be rounding of what nearly cancels.
-            if error > rtol and (last == math.inf or error > FALLS * last):
-                found = _rounding(field, lattice, memory, *known[0])
-                rounding = found if rounding is None else rounding.maximum(found)
-                error = _left(field, lattice, known, memory, rtol, look, rounding)
-            if error <= rtol:
-                return Refined(values, error, m)
-            if math.isnan(error):
-                raise ValueError("the field isn't finite on this grid: it can't be sampled")
-            needed = m * (error / rtol) ** (1 / HOPE)
-            work = unit * needed**lattice.dim
-            if work > EFFORT * memory:
-                raise NotResolved(_advice(rtol, known, error, _far(needed, work, memory)), error)
+    return Refined(*_Refining(field, lattice, rtol, memory).settle())
 
 
-def _left(
-    field: Field,
-    lattice: Lattice,
-    known: Sequence[tuple[int, Tensor]],
-    memory: int,
-    rtol: float,
-    look: Dither,
-    rounding: Tensor | None,
-) -> float:
-    """Estimated error of the last of some values at refinements, of which differences up to `rounding` say nothing."""
-    *earlier, (m, values) = known
-    changes = [relative_change(values, old, lattice.dim, rounding) for _, old in earlier]
-    error = estimated_error([n for n, _ in known], changes)
-    if error <= rtol and look.found:
-        error = max(error, drawn(field, lattice, m, memory, values, rtol, look.hidden, rounding))
-    return max(torch.finfo(field.dtype).eps * look.nonzero, error)
+class _Refining(Settling[int, Tensor]):
+    """Values on a lattice, with nodes between which jumps are looked for."""
 
+    cures = (
+        "a finer or smaller grid, smoother kernels or windows, refinement=m without any promise, "
+    )
 
-def drawn(
-    field: Field,
-    lattice: Lattice,
-    m: int,
-    memory: int,
-    values: Tensor,
-    rtol: float,
-    between: bool,
-    rounding: Tensor | None,
-) -> float:
-    """Error that jumps between the nodes may leave, by draws of their places; the first few where it exceeds `rtol`."""
-    total = 0.0
-    for draw in range(DRAWS):
-        with torch.no_grad():
-            other = at_refinement(field, lattice, m, memory, Dither(draw, between))
-        total += relative_change(other, values, lattice.dim, rounding) ** 2 / DRAWS
-        if SPREAD * math.sqrt(total) > rtol:
-            break
-    return SPREAD * math.sqrt(total)
+    def __init__(self, field: Field, lattice: Lattice, rtol: float, memory: int) -> None:
+        super().__init__(rtol, field.dtype)
+        self.field, self.lattice, self.memory = field, lattice, memory
+        self.smooth, self.jumps = is_smooth(field, rtol), jumps(field)
+        self.enough = 2 if self.smooth else 3
+        self.least, self.floor = self.floor, 0.0
+        self.last, self.unseen = math.inf, torch.zeros(1, dtype=field.dtype)
+        self.look, self.unit = Dither(), 0.0
+        self.look.hidden = True
+
+    def steps(self) -> Iterator[int]:
+        first = first_refinement(self.field, self.lattice, self.rtol)
+        return refinements(self.field, self.lattice, first)
+
+    def value(self, step: int) -> Tensor:
+        look = Dither(None, self.look.hidden, not self.smooth, self.jumps)
+        values = at_refinement(self.field, self.lattice, step, self.memory, look)
+        self.look = look
+        self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
+        self.floor = self.least * look.nonzero
+        return values
+
+    def change(self, new: Tensor, old: Tensor) -> float:
+        return relative_change(new, old, self.lattice.dim, self.unseen.to(new.device))
+
+    def error(self, known: Sequence[tuple[int, Tensor]]) -> float:
+        """Of changes; where they don't fall, they may be rounding of what nearly cancels, which is looked at then."""
+        error = super().error(known)
+        if error > self.rtol and (self.last == math.inf or error > FALLS * self.last):
+            rounding = _rounding(self.field, self.lattice, self.memory, *known[0])
+            self.unseen = self.unseen.to(rounding).maximum(rounding)
+            error = super().error(known)
+        self.last = error
+        return error
+
+    def hidden(self, step: int, value: Tensor) -> float:
+        """By draws of the places of jumps; the first few where it exceeds `rtol`."""
+        total = 0.0
+        for draw in range(DRAWS if self.look.found else 0):
+            dither = Dither(draw, self.look.hidden, self.look.bends, self.jumps)
+            with torch.no_grad():
+                other = at_refinement(self.field, self.lattice, step, self.memory, dither)
+            total += self.change(other, value) ** 2 / DRAWS
+            if SPREAD * math.sqrt(total) > self.rtol:
+                break
+        return SPREAD * math.sqrt(total)
+
+    def hopeless(self, step: int, error: float) -> str:
+        """Where even fourth order takes too much."""
+        needed = step * (error / self.rtol) ** (1 / HOPE)
+        work = self.unit * needed**self.lattice.dim
+        return _far(needed, work, self.memory) if work > EFFORT * self.memory else ""
 
 
 def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tensor) -> Tensor:
@@ -242,24 +225,6 @@ def _far(needed: float, work: float, memory: int) -> str:
             "or kinks or jumps that such a tolerance doesn't go with"
         )
     return (
-        f"even at fourth order refinement {needed:.0f} is needed, which computes {_size(work)} of values, "
-        f"more than {EFFORT} times the bound on memory, {_size(memory)}"
-    )
-
-
-def _size(count: float) -> str:
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count / 2**10:.1f} KiB"
-
-
-def _advice(rtol: float, known: list[tuple[int, Tensor]], error: float, why: str) -> str:
-    if error < math.inf:
-        said = f"at refinement {known[-1][0]} the error is estimated as {error:.1e} (relative)"
-    else:
-        said = "the coarsest three refinements that the field's band allows don't all fit, so that no error is known"
-    return (
-        f"rtol = {rtol:g} can't be reached: {said}, and {why}. What helps: a larger rtol, a finer or smaller grid, "
-        "smoother kernels or windows, a larger memory=…; or refinement=m for m nodes per spacing without any promise"
+        f"even at fourth order refinement {needed:.0f} is needed, which computes {work / 2**30:.3g} GiB of values, "
+        f"more than {EFFORT} times the bound on memory, {memory / 2**30:.3g} GiB"
     )

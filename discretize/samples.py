@@ -100,8 +100,17 @@ class Samples(FeatureMap):
         """The same values on the grid moved by t: exact for every real t, shape (d,) or (*batch, d)."""
         return self._with(self.values, self.grid.translate(t))
 
-    def map(self, fn: Callable[[Tensor], Tensor]) -> Samples:
-        """`fn` at every sample; it sees channels last, (…, c), and may change their number."""
+    def map(
+        self,
+        fn: Callable[[Tensor], Tensor],
+        jumps: bool | None = None,
+        finest: checks.VectorLike | None = None,
+    ) -> Samples:
+        """`fn` at every sample; it sees channels last, (…, c), and may change their number.
+
+        What `jumps` and `finest` say of it is for quadratures, which samples have none of.
+        """
+        arguments.known_of_function(jumps, finest, self.dim)
         return self._with(map_values(fn, self.values, self.dim))
 
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Samples:

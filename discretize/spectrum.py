@@ -32,7 +32,9 @@ from fields import arguments
 from fields.composed import Translated
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.resolved import Evaluator, NotResolved, check_tolerance, spectrum
+from fields.resolved import Evaluator, check_tolerance, spectrum
+from fields.series import known_series
+from fields.settling import NotResolved
 from fields.spectral import Spectrum, highest_modes
 
 
@@ -90,7 +92,8 @@ def aliasing(field: Field, grid: Grid, rtol: float = 1e-3, memory: int = MEMORY_
     rtol : float
         Where no band limit is known, the coefficients are measured until what they leave out is at most this part of
         the field, in L2; the result says how much it was (`tail`). Quadratures in the field are resolved to a tenth
-        of it.
+        of it. Where its norm and transform are closed, and its spectrum has no known end, they are summed instead
+        until they leave out so little of the norm; the share is then exact.
     memory : int
         Bound on the values alive at once, in bytes.
 
@@ -120,13 +123,13 @@ def aliasing(field: Field, grid: Grid, rtol: float = 1e-3, memory: int = MEMORY_
         raise ValueError(
             f"aliasing is told over a period: the grid must be periodic, its boundary is {grid.boundary!r}"
         )
-    told = _coefficients(field, grid.extent, grid.origin, rtol, memory)
+    told, left = _coefficients(field, grid.extent, grid.origin, rtol, memory)
     found, unit = told.scaled()
     inside = below_nyquist(found, grid)
     outer = found.coefficients * ~inside
     dims = tuple(range(-grid.dim - 1, 0))
     total = found.energy()
-    share = power(outer).sum(dims) / torch.where(total > 0, total, 1)
+    share = (power(outer).sum(dims) / torch.where(total > 0, total, 1) + left) / (1 + left)
     whole, wrong = targets(found.coefficients, grid.shape), targets(outer, grid.shape)
     energy = targets(power(outer), grid.shape, square=True)
     self_energy, self_part = unmoved(outer, grid.shape)
@@ -191,7 +194,7 @@ def required_grid(field: Field, rtol: float | None = None, memory: int = MEMORY_
     else:
         check_tolerance(field, rtol)
         origin = torch.zeros(field.dim, dtype=torch.float64)
-        highest = _coefficients(field, period, origin, rtol, memory).truncated(rtol).highest
+        highest = _coefficients(field, period, origin, rtol, memory)[0].truncated(rtol).highest
     shape = [2 * k + 1 for k in highest]
     return Grid(shape, [(p or 1.0) / n for p, n in zip(period, shape, strict=True)])
 
@@ -229,10 +232,18 @@ def evaluator(
 
 def _coefficients(
     field: Field, period: Sequence[float], origin: Tensor, rtol: float, memory: int
-) -> Spectrum:
+) -> tuple[Spectrum, Tensor]:
+    """The spectrum, and the energy that it is known to leave out as a part of its own, shape (*batch,) or ()."""
     rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
+    if (
+        field.bandwidth(rtol) is None
+    ):  # samples would tell its energy slowly, and small shapes not at all
+        known = known_series(field, tuple(period), rtol, memory, origin.to(field.device))
+        if known is not None:
+            return known
     values = evaluator(field, rtol / 10, None, memory)
-    return spectrum(field, tuple(period), rtol, memory, values, origin)
+    found = spectrum(field, tuple(period), rtol, memory, values, origin)
+    return found, torch.zeros((), dtype=torch.float64, device=field.device)
 
 
 # --- the warning ------------------------------------------------------------------------------------------------
@@ -273,7 +284,7 @@ def aliased_share(field: Field, grid: Grid, memory: int = MEMORY_BOUND) -> float
     try:
         origin = torch.zeros(grid.dim, dtype=torch.float64)
         with torch.no_grad():
-            found = _coefficients(field, period, origin, 1e-2, memory).scaled()[0]
+            found = _coefficients(field, period, origin, 1e-2, memory)[0].scaled()[0]
     except NotResolved:
         return None
     dims = tuple(range(-grid.dim - 1, 0))

@@ -70,7 +70,7 @@ for attempt in (
 ):
     try:
         attempt()
-    except (NotResolved, LatticeTooLarge) as error:
+    except LatticeTooLarge as error:
         messages.append(error)
         print(f"{type(error).__name__}: {error}")
 with warnings.catch_warnings(record=True) as said:
@@ -88,6 +88,6 @@ for case, (true, reported) in ratios.items():
     assert reported <= case[1], case
     assert true <= 3 * reported + 1e-12, case
 assert closed.accuracy == 0
-assert [type(e) for e in messages] == [NotResolved, LatticeTooLarge]
+assert all(isinstance(e, NotResolved) for e in messages)
 assert issubclass(said[0].category, AliasingWarning)
 print("A number comes with its accuracy, or not at all.")

@@ -141,6 +141,13 @@ class Polynomial(Field):
         self.batch = tuple(self.coefficients.shape[:-2])
         self.dtype, self.device = self.coefficients.dtype, self.coefficients.device
 
+    def _finest(self, rtol: float) -> PerAxis:
+        """It has no scale of its own."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool:
+        return False
+
     def _values(self, lattice: Lattice) -> Tensor:
         factors = []
         for x, exponents in zip(lattice.axes(), self.exponents.T, strict=True):
@@ -164,6 +171,9 @@ class Formula(Field):
     finest : float or sequence of float, optional
         Frequency per axis of the finest that there is to see, where there is no band limit: points 1/(2·finest) apart
         meet every feature. Without either, quadratures start with few nodes and look between them.
+    jumps : bool, optional
+        Whether it jumps, or bends: quadratures look for steps between their nodes unless none of the functions that
+        are summed does, and always take them into account where one does.
     period : float or sequence of float, optional
         A period per axis, where there is one.
     dtype, device : optional
@@ -189,6 +199,7 @@ class Formula(Field):
         dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
         finest: checks.VectorLike | None = None,
+        jumps: bool | None = None,
     ) -> None:
         self.fn = arguments.function(fn, "fn", "points (*points, d)")
         self.dim = checks.dimension(dim)
@@ -199,15 +210,18 @@ class Formula(Field):
         if bandlimit is not None:
             self.bandlimit = checks.per_axis(bandlimit, self.dim, "bandlimit")
         self._period = None if period is None else checks.positive(period, self.dim, "period")
-        self.finest = None if finest is None else checks.positive(finest, self.dim, "finest")
-
-    @property
-    def is_opaque(self) -> bool:
-        """Unless it was said how fine it is."""
-        return self.bandlimit is None and self.finest is None
+        self.jumps, self.finest = arguments.known_of_function(jumps, finest, self.dim)
+        if self.jumps and self.bandlimit is not None:
+            raise ValueError(
+                f"a function with the band limit {self.bandlimit} has no jumps: leave out bandlimit=…, or jumps=True; "
+                "finest=… says how fine a function with jumps is"
+            )
 
     def _finest(self, rtol: float) -> PerAxis | None:
         return self.finest or self.bandlimit
+
+    def _jumps(self) -> bool | None:
+        return super()._jumps() if self.jumps is None else self.jumps
 
     @property
     def period(self) -> PerAxis | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fields.checks import per_axis, said
+from fields.checks import per_axis, positive, said
 
 #: Sequences of fields, kernels and the like are no longer.
 MOST_THINGS = 10_000
@@ -83,6 +83,16 @@ def function(value: Any, name: str, of: str) -> Any:
             f"{name} must be callable, got {type(value).__name__}: expected a function of {of}"
         )
     return value
+
+
+def known_of_function(
+    jumps: Any, finest: Any, dim: int
+) -> tuple[bool | None, tuple[float, ...] | None]:
+    """Return what is said of an opaque function: whether it jumps, and the frequency of its finest features."""
+    return (
+        None if jumps is None else flag(jumps, "jumps"),
+        None if finest is None else positive(finest, dim, "finest"),
+    )
 
 
 def result(value: Any, name: str) -> Tensor:

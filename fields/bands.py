@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from fields.questions import graph
@@ -11,22 +12,31 @@ if TYPE_CHECKING:
     from fields.node import PerAxis
 
 
+#: A tolerance, where it doesn't matter which.
+ROUGHLY = 1e-3
+
+
 def known_within(field: Field) -> list[Field]:
     """All nodes of the graph, and of the graphs that leaves sum the images of."""
     return graph(field, sources=True)
 
 
 def finest(field: Field, rtol: float) -> PerAxis:
-    """Highest frequency per axis of the waves of all leaves, 0 where none is known.
+    """Highest frequency per axis of the waves of all leaves and functions, 0 where none is known.
 
     Fewer points than tell these waves say nothing, however little doubling their number changes: cos² is 1 at all of
     them where they are a wavelength apart.
     """
     band = (0.0,) * field.dim
-    for leaf in known_within(field):
-        own = None if leaf.parents else leaf._finest(rtol)
-        band = tuple(map(max, band, own or band))
+    for node in known_within(field):
+        band = tuple(map(max, band, node._finest(rtol) or band))
     return band
+
+
+def thinnest(field: Field) -> PerAxis:
+    """Highest frequency per axis that maxima need beyond `finest`."""
+    bands = (node._thinnest() for node in known_within(field))
+    return functools.reduce(lambda a, b: tuple(map(max, a, b)), bands)
 
 
 def opaque(field: Field) -> bool:
@@ -35,5 +45,11 @@ def opaque(field: Field) -> bool:
     return (
         field.bandlimit is None
         and not any(n.is_quadrature for n in nodes)
-        and any(n.is_opaque for n in nodes)
+        and any(n._finest(ROUGHLY) is None for n in nodes)
     )
+
+
+def jumps(field: Field) -> bool | None:
+    """Whether a function that a field is made of is known to jump, or bend; None where only some are known not to."""
+    known = [node._jumps() for node in known_within(field)]
+    return True if True in known else None if None in known else False

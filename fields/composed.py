@@ -75,6 +75,13 @@ class Composed(Field):
         """What a node makes of its parents' band limits; a node of a single parent keeps it."""
         return bands[0]
 
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """Nothing is finer than the parents are, unless a subclass says so."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool | None:
+        return False
+
 
 class Linear(Composed):
     """Abstract: x ↦ Σ_p W_p F_p(x) + b over the parents, or the translate of the only one."""
@@ -173,8 +180,15 @@ def _move(given: Any, t: Tensor) -> Hashable:
 class Mapped(Composed):
     """x ↦ fn(F(x)), fn a function of the channel vector."""
 
-    def __init__(self, parent: Field, fn: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        parent: Field,
+        fn: Callable[[Tensor], Tensor],
+        jumps: bool | None = None,
+        finest: checks.VectorLike | None = None,
+    ) -> None:
         self.fn = arguments.function(fn, "fn", "values (…, c)")
+        self.jumps, self.finest = arguments.known_of_function(jumps, finest, parent.dim)
         zero = self._at_zero(parent)
         super().__init__(parent, channels=map_channels(zero, (1,)))
         self.dtype = zero.dtype
@@ -185,9 +199,11 @@ class Mapped(Composed):
         with torch.no_grad():
             return self.fn(zero)  # type: ignore[no-any-return]
 
-    @property
-    def is_opaque(self) -> bool:
-        return True
+    def _finest(self, rtol: float) -> PerAxis | None:
+        return self.finest
+
+    def _jumps(self) -> bool | None:
+        return self.jumps
 
     def _band(self, *bands: PerAxis | None) -> PerAxis | None:
         return None

@@ -51,8 +51,11 @@ class Dither:
         Its number; None leaves all values as they are.
     between : bool
         Whether opaque functions are asked between the nodes.
-    jumps : bool
-        Whether jumps and crests are looked for.
+    bends : bool
+        Whether jumps and crests are looked for at all.
+    jumps : bool, optional
+        Whether what is summed is known to jump, so that nothing has to be found first, or known not to, so that there
+        are only the crests of maxima to look for.
     rounding : bool
         Whether all that quadratures take is moved by what may be rounding of it, and by nothing else.
 
@@ -70,11 +73,12 @@ class Dither:
         self,
         draw: int | None = None,
         between: bool = True,
-        jumps: bool = True,
+        bends: bool = True,
+        jumps: bool | None = None,
         rounding: bool = False,
     ) -> None:
         self.draw, self.between = draw, between and not rounding
-        self.jumps, self.rounding = jumps, rounding
+        self.bends, self.jumps, self.rounding = bends, jumps, rounding
         self.found, self.hidden, self.nonzero = False, False, False
         self._generator = torch.Generator().manual_seed(draw or 0)
 
@@ -105,6 +109,7 @@ class Dither:
 
     def of_sum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """Values (*batch, c, X1, …, Xd) with the jumps between nodes, `lags` samples apart, in other places."""
+        self.found = self.found or bool(self.jumps)
         parts = []
         for axis, lag in enumerate(lags, start=-len(lags)):
             theta = torch.rand(
@@ -127,7 +132,7 @@ class Dither:
 
     def of_maximum(self, values: Tensor, lags: Sequence[int]) -> Tensor:
         """The same for maxima: jumps at either end of their cell, crests above the nodes."""
-        self.found = self.found or self.jumps
+        self.found = self.found or self.bends
 
         def moved(maps: Tensor, largest: Tensor) -> Tensor:
             if self.draw is None:
@@ -161,7 +166,7 @@ class Dither:
         flat, out, part = values.reshape(-1, *space), [], max(1, PART // space.numel())
         each = largest.expand(*values.shape[:-dim], *(1,) * dim).reshape(-1, *(1,) * dim)
         for maps, size in zip(flat.split(part), each.split(part), strict=True):
-            if not self.jumps or (self.draw is None and self.found):
+            if not self.bends or (self.draw is None and self.found):
                 return values
             out.append(moved(maps, size))
         return values if self.draw is None else torch.cat(out).reshape(values.shape)
@@ -169,7 +174,7 @@ class Dither:
     def _jumps(self, values: Tensor, axis: int, lag: int, largest: Tensor) -> Tensor | None:
         """The steps along an axis that stand out, 0 elsewhere; None where there is none, or none is to be moved."""
         near, far = _ends(values, axis, lag)
-        if near.shape[axis] <= 2 * lag:
+        if self.jumps is False or near.shape[axis] <= 2 * lag:
             return None
         step = far - near
         size = step.abs()

@@ -51,8 +51,25 @@ class FeatureMap(ABC):
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
 
     @abstractmethod
-    def map(self, fn: Callable[[Tensor], Tensor]) -> Self:
-        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
+    def map(
+        self,
+        fn: Callable[[Tensor], Tensor],
+        jumps: bool | None = None,
+        finest: VectorLike | None = None,
+    ) -> Self:
+        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number.
+
+        Parameters
+        ----------
+        fn : callable
+        jumps : bool, optional
+            Whether fn jumps, or bends, as thresholds and ReLU do. Quadratures of a Field look for steps between their
+            nodes unless it is said that none of its functions does, and always take them into account where one does.
+        finest : float or sequence of float, optional
+            Frequency per axis, in cycles per unit length, of the finest that there is to see of fn(F): points
+            1/(2·finest) apart meet every feature. Quadratures of a Field begin with as many; without it they also ask
+            between their nodes.
+        """
 
     @abstractmethod
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Self:

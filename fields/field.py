@@ -29,6 +29,9 @@ from fields.window import Window
 if TYPE_CHECKING:
     from fields.interpolated import Interpolated
 
+#: Fields whose spectra fall below this part of their maximum, at frequencies that are known, have no jumps.
+SMOOTH = 1e-3
+
 
 class Field(Node):
     """A continuous feature map F: R^d → R^c.
@@ -131,8 +134,19 @@ class Field(Node):
         return self.bandlimit
 
     def _finest(self, rtol: float) -> PerAxis | None:
-        """Frequency per axis that points have to tell before they say anything of this leaf, where it is known."""
+        """Frequency per axis that points have to tell before they say anything of this node's own function.
+
+        None where it isn't known: then it is asked between the points, too.
+        """
         return self.bandwidth(rtol)
+
+    def _thinnest(self) -> PerAxis:
+        """Frequency per axis that tells what lies between shapes that overlap, and may hold a maximum."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool | None:
+        """Whether this node's own function jumps, or bends; None where it isn't known: then steps are looked for."""
+        return None if self.bandwidth(SMOOTH) is None else False
 
     def support(self, rtol: float) -> tuple[PerAxis, PerAxis] | None:
         """Corners of a box outside of which |F| < rtol·max|F|; None where it isn't known to decay."""
@@ -155,8 +169,8 @@ class Field(Node):
         ------
         ValueError
             Where the field has no known period and isn't known to decay.
-        LatticeTooLarge
-            Where `rtol` can't be met within `memory`.
+        NotResolved
+            A LatticeTooLarge with the error that was reached (`.tail`), where `rtol` can't be met within `memory`.
 
         Notes
         -----
@@ -223,9 +237,17 @@ class Field(Node):
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
         return composed.Translated(self, t)
 
-    def map(self, fn: Callable[[Tensor], Tensor]) -> Field:
-        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number."""
-        return composed.Mapped(self, fn)
+    def map(
+        self,
+        fn: Callable[[Tensor], Tensor],
+        jumps: bool | None = None,
+        finest: checks.VectorLike | None = None,
+    ) -> Field:
+        """X ↦ fn(F(x)): `fn` sees channels last, (…, c), and may change their number.
+
+        Estimates of errors use what is said of it, see `FeatureMap.map`, and find out what isn't.
+        """
+        return composed.Mapped(self, fn, jumps, finest)
 
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Field:
         """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).

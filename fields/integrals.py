@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from fields import arguments
-from fields.bands import finest
+from fields.bands import finest, jumps
 from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
-from fields.magnitude import NotFinite
 from fields.plan import Plan, graph
 from fields.roughness import Roughness
+from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 if TYPE_CHECKING:
     from fields.field import Field
@@ -38,11 +38,8 @@ MOST = 2
 WIDENINGS = 12
 #: How far off a region's faces values are looked at, in extents: shapes may touch them.
 OFF = 1e-9
-#: Rounding errors of a sum of values, in eps of the sum of their moduli.
-ROUNDING = 64
 
 Corner = tuple[float, ...]
-Region = tuple[Corner, Corner]
 
 
 def domain(field: Field) -> Region | None:
@@ -145,10 +142,10 @@ def _settled(
     """What `reduce`, a sum over points, makes of finer and finer lattices, once two doublings change it little.
 
     Supports are those of the fields that one is composed of: a factor that grows carries the tail further out. So the
-    region is widened until little is found on its faces. What rounding leaves is no change, so that `rtol` is no less.
+    region is widened until little is found on its faces.
     """
-    rtol = max(arguments.fraction(rtol, "rtol"), ROUNDING * torch.finfo(field.dtype).eps)
-    memory, region = arguments.size(memory), domain(field)
+    rtol, memory = arguments.fraction(rtol, "rtol"), arguments.size(memory)
+    region = domain(field)
     if region is None:
         raise ValueError(
             "an integral needs a field of known period, or one that is known to decay on R^d: this "
@@ -160,12 +157,13 @@ def _settled(
         at = Lattice(torch.tensor(region[0], dtype=torch.float64), (1.0,) * field.dim, one)
         return reduce(nothing, at)
     for _ in range(WIDENINGS):
-        found, size, lattice = _converged(field, reduce, rtol, memory, weight, region)
+        run = _Summing(field, reduce, rtol, memory, weight, region)
+        found = run.settle().value
         if field.period is not None:
-            return found
-        rounding = ROUNDING * torch.finfo(field.dtype).eps * size.amax()
-        if bool((_beyond(field, lattice, memory) <= rtol * size + rounding).all()):
-            return found
+            return found.total
+        beyond, rounding = _beyond(field, found.lattice, memory), run.rounding * found.size.amax()
+        if bool((beyond * weight <= run.rtol * found.size + rounding).all()):
+            return found.total
         corner, extent = region
         region = (
             tuple(a - e / 4 for a, e in zip(corner, extent, strict=True)),
@@ -176,59 +174,40 @@ def _settled(
     )
 
 
-def _converged(
-    field: Field,
-    reduce: Callable[[Tensor, Lattice], Tensor],
-    rtol: float,
-    memory: int,
-    weight: float,
-    region: Region,
-) -> tuple[Tensor, Tensor, Lattice]:
-    """The sum over a region, ∫|F| there, shape (*batch,), and the lattice that sufficed."""
-    corner, extent = region
-    count = lattice_count(field, extent, points_needed(field, extent, rtol))
-    smooth = field.bandwidth(rtol) is not None
-    last: Tensor | None = None
-    changes = [math.inf] * 3
-    while True:
-        spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
-        lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
-        try:
-            now, size = _by_tiles(field, lattice, reduce, memory)
-        except LatticeTooLarge as error:
-            raise LatticeTooLarge(
-                f"rtol = {rtol:g} can't be reached: the integral still changes by {changes[-1]:.1e} relative to ∫|F|, "
-                f"and on {'×'.join(map(str, count))} points {error}. What helps: a larger rtol, a larger memory=…"
-            ) from error
-        if last is not None:
-            change = _change(now, last, size * weight, field.dtype)
-            if math.isnan(change):
-                raise NotFinite("the field isn't finite: it has no integral")
-            changes = [*changes[1:], change]
-            if not smooth and _remaining(changes, smooth) <= rtol:
-                rough = Roughness(lattice, field.period is not None)
-                with torch.no_grad():
-                    between, _ = _by_tiles(field, lattice.between(), reduce, memory, rough)
-                moved = _change(now, between, size * weight, field.dtype)
-                changes[-1] = max(change, moved, _relative(rough.bound(), size, field.dtype))
-            if _remaining(changes, smooth) <= rtol:
-                return now, size, lattice
-        last, count = now, tuple(2 * n for n in count)
+class _Summing(OverRegion):
+    """The sum over a region that `reduce` stands for, with errors relative to `weight` times ∫|F|."""
 
+    rough: Roughness | None = None
 
-def _change(now: Tensor, last: Tensor, size: Tensor, dtype: torch.dtype) -> float:
-    """Largest change of an element's sums (*batch, …), relative to its size (*batch,)."""
-    difference = (now - last).detach().abs().reshape(*size.shape, -1).amax(-1)
-    return _relative(difference, size, dtype)
+    def __init__(
+        self,
+        field: Field,
+        reduce: Callable[[Tensor, Lattice], Tensor],
+        rtol: float,
+        memory: int,
+        weight: float,
+        region: Region,
+    ) -> None:
+        super().__init__(field, region, rtol, memory, field.bandwidth(rtol) is not None)
+        self.reduce, self.weight, self.steady = reduce, weight, jumps(field) is False
 
+    def first(self) -> Counts:
+        needed = points_needed(self.field, self.extent, self.rtol)
+        return lattice_count(self.field, self.extent, needed)
 
-def _relative(difference: Tensor, size: Tensor, dtype: torch.dtype) -> float:
-    """The largest of differences (*batch,), relative to sizes (*batch,).
+    def take(self, lattice: Lattice) -> tuple[Tensor, Tensor]:
+        total, size = _by_tiles(self.field, lattice, self.reduce, self.memory, self.rough)
+        return total, size * self.weight
 
-    What rounding may leave of the largest element is no difference of the others: some may be zero but for it.
-    """
-    difference = (difference - ROUNDING * torch.finfo(dtype).eps * size.amax()).clamp(min=0)
-    return float((difference / torch.where(difference > 0, size, 1.0)).amax())
+    def hidden(self, step: Counts, value: Taken) -> float:
+        """By the sum between the points, and by what jumps may hide from both."""
+        if not self.smooth and not self.steady:
+            self.rough = Roughness(value.lattice, self.field.period is not None)
+        found = super().hidden(step, value)
+        if self.rough is not None:
+            bound = self.rough.bound() * self.weight
+            found, self.rough = max(found, relative(bound, value.size, self.rounding)), None
+        return found
 
 
 def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:
@@ -290,16 +269,3 @@ def _tile(field: Field, lattice: Lattice, memory: int) -> tuple[int, ...]:
             break
         side[first] = -(-side[first] // 2)
     return tuple(side)
-
-
-def _remaining(changes: list[float], smooth: bool) -> float:
-    """Error that the last three changes under doubling leave.
-
-    Where the band is known, the points tell all waves from the start, and the last change is trusted. Otherwise an
-    earlier one counts too, by the first order of a rule with jumps: a change may be small by chance. Two alone count
-    in full.
-    """
-    *_, third, second, last = changes
-    if smooth:
-        return last
-    return max(last, second) if math.isinf(third) else max(last, second / 2, third / 4)

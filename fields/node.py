@@ -72,8 +72,8 @@ class Node(FeatureMap):
         return False
 
     @property
-    def is_opaque(self) -> bool:
-        """Whether nothing is known of how fine this node's own function is."""
+    def is_maximum(self) -> bool:
+        """Whether this node takes a maximum over a region, which a thin feature changes as much as a wide one."""
         return False
 
     def _kernel_bandwidth(self, rtol: float) -> PerAxis | None:

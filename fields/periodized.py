@@ -71,6 +71,13 @@ class Images(Field):
         band: PerAxis | None = yield self.source, "bandwidth", rtol
         return band
 
+    def _finest(self, rtol: float) -> PerAxis:
+        """Nothing is finer than what is summed."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool:
+        return False
+
     def _integral(self) -> Tensor | None:
         return closed.integral(self.source)
 

@@ -8,7 +8,7 @@ Wright et al. 2015 for periodic functions), and the outcome is checked between t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -21,7 +21,10 @@ from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
 from fields.lattice import BETWEEN, Lattice, LatticeTooLarge
-from fields.spectral import Spectrum, beyond, coarsest, enough, highest_modes, power
+from fields.settling import Counts, Settling, attainable
+from fields.settling import NotResolved as NotResolved
+from fields.spectral import Spectrum, beyond, coarsest, highest_modes, power
+from fields.spectral import enough as enough_samples
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).
 Evaluator = Callable[[Lattice], Tensor]
@@ -29,20 +32,6 @@ Evaluator = Callable[[Lattice], Tensor]
 WORK = 6
 #: Samples per period to begin with, where nothing is known of the band.
 FIRST = 32
-
-
-class NotResolved(ValueError):
-    """A tolerance can't be met within the memory bound; says what was reached and what would help.
-
-    Attributes
-    ----------
-    tail : float or None
-        The relative error reached, where it is known.
-    """
-
-    def __init__(self, message: str, tail: float | None = None) -> None:
-        super().__init__(message)
-        self.tail = tail
 
 
 def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolated:
@@ -62,7 +51,7 @@ def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolat
 def check_tolerance(field: Field, rtol: float) -> None:
     """Raise where a tolerance is below what rounding leaves, or no tolerance."""
     (rtol,) = checks.per_axis(rtol, 1, "rtol")
-    least = 64 * torch.finfo(field.dtype).eps
+    least = attainable(0.0, field.dtype)
     if not least <= rtol < 1:
         raise ValueError(
             f"rtol must lie between {least:.1e}, 64 times the rounding of {field.dtype}, and 1, got {rtol}"
@@ -98,63 +87,135 @@ def spectrum(
     NotResolved
         Where memory doesn't suffice: it says how large a tail is left.
     """
-    lengths = tuple(p or 1.0 for p in period)
+    if field.bandlimit is None:
+        check_tolerance(field, rtol)
     start = torch.zeros(field.dim, dtype=torch.float64) if origin is None else origin
-    start = start.to(field.device)
-    run = _Sampling(field, lengths, start, memory, values)
-    if field.bandlimit is not None:
-        modes = highest_modes(field.bandlimit, period)
-        return run.coefficients(run.sampled([enough(k) for k in modes], math.nan), modes, 0.0)
-    check_tolerance(field, rtol)
-    return _measured(run, period, rtol)
+    run = _Resolving(field, period, start.to(field.device), rtol, memory, values)
+    found, error, _ = run.settle()
+    assert found is not None  # where an axis is rough there is an error, too
+    return found if field.bandlimit is not None else replace(found, tail=error)
 
 
-class _Sampling:
-    """Samples of one field over a period, within a memory bound."""
+class _Resolving(Settling[Counts, Spectrum | None]):
+    """Samples of one field over a period, and what of their spectrum counts."""
+
+    enough = most = 1
+    cures = "a smoother nonlinearity (GELU, softplus, tanh), layers with fewer nodes, "
 
     def __init__(
         self,
         field: Field,
         period: PerAxis,
         origin: Tensor,
+        rtol: float,
         memory: int,
         values: Evaluator | None,
     ) -> None:
-        self.field, self.period, self.origin, self.memory = field, period, origin, memory
+        super().__init__(rtol, field.dtype)
+        self.field, self.origin, self.memory = field, origin, memory
+        self.given, self.period = period, tuple(p or 1.0 for p in period)
         self.values = values or (lambda lattice: evaluate(field, lattice, None, memory))
         batch = broadcast(field.batch, origin.shape[:-1])
         self.each = math.prod(batch) * field.channels * field.itemsize * WORK
+        #: Per axis: energy beyond Nyquist, and by how much that of the last octaves shrank; and what both leave in L2.
+        self.unseen, self.rates, self.tail = [0.0] * field.dim, [math.nan] * field.dim, math.inf
+        self.before = self.rates
 
-    def bytes(self, counts: Sequence[int]) -> int:
+    @property
+    def budget(self) -> float:
+        """Energy that may be left out beyond every axis' Nyquist."""
+        return (0.9 * self.rtol) ** 2 / self.field.dim
+
+    def steps(self) -> Iterator[Counts]:
+        if self.field.bandlimit is not None:
+            yield tuple(map(enough_samples, highest_modes(self.field.bandlimit, self.given)))
+        counts = _first_counts(self.field, self.given, self.rtol)
+        while True:
+            yield counts
+            rough = self._rough() or range(len(counts))
+            counts = tuple(2 * n if i in rough and n > 1 else n for i, n in enumerate(counts))
+
+    def _rough(self) -> list[int]:
+        """Axes on which the samples tell too little."""
+        return [i for i, u in enumerate(self.unseen) if 8 * u > self.budget]
+
+    def value(self, step: Counts) -> Spectrum | None:
+        values, dim = self._sampled(step), self.field.dim
+        if self.field.bandlimit is not None:
+            return self._coefficients(values, highest_modes(self.field.bandlimit, self.given), 0.0)
+        unit = magnitude.unit(values, range(-dim - 1, 0))
+        full = power(
+            torch.fft.fftn(values.detach() / unit, dim=tuple(range(-dim, 0)), norm="forward")
+        )
+        seen = [_octaves(beyond(full, i, dim, False)) for i in range(dim)]
+        floor = (16 * torch.finfo(self.field.dtype).eps) ** 2
+        self.unseen = [_unseen(last, before, floor) for last, before in seen]
+        pairs = zip(self.unseen, seen, strict=True)
+        self.tail = math.sqrt(sum(2 * min(u, last) for u, (last, _) in pairs))
+        self.before, self.rates = self.rates, [a / b if b else math.inf for a, b in seen]
+        if self._rough():
+            return None
+        highest, left = coarsest(full, dim, False, dim * self.budget - 2 * sum(self.unseen))
+        self.tail = math.sqrt(left + 2 * sum(self.unseen))
+        return self._coefficients(values, highest, self.tail)
+
+    def error(self, known: Sequence[tuple[Counts, Spectrum | None]]) -> float:
+        found = known[-1][1]
+        return math.inf if found is None else found.tail
+
+    def reached(self, error: float) -> float:
+        return self.tail if math.isinf(error) else error
+
+    def hidden(self, step: Counts, value: Spectrum | None) -> float:
+        """Relative L2 error of the trigonometric polynomial, measured between the samples."""
+        if value is None or self.field.bandlimit is not None:
+            return 0.0
+        axes = tuple(range(-value.dim - 1, 0))
+        with torch.no_grad():
+            truth = self._sampled(step, BETWEEN).double()
+            error = magnitude.norm(value.values(step, BETWEEN).double() - truth, 2, axes)
+            scale = magnitude.norm(truth, 2, axes)
+        return float((error / torch.where(scale > 0, scale, 1.0)).amax())
+
+    def hopeless(self, step: Counts, error: float) -> str:
+        """Where a spectrum falls off by powers, steadily, and too slowly for the memory there is.
+
+        Twice the order seen is granted to what remains.
+        """
+        rough = self._rough()
+        further = math.log2(self.memory / self._bytes(step)) / max(1, len(rough))
+        for i in rough:
+            old, new = self.before[i], self.rates[i]
+            steady = 0 < new < 0.5 and 0 < old < 1 and math.log(new) > 1.5 * math.log(old)
+            gained = new ** (2 * max(0, math.floor(further)))
+            if steady and 8 * self.unseen[i] * gained > self.budget:
+                more = math.log(8 * self.unseen[i] / self.budget) / -math.log(new)
+                return (
+                    f"it falls off by the power {-math.log2(new) / 2:.1f} of their number only: axis {i + 1} would "
+                    f"need about {step[i] * 2**more:.0e}"
+                )
+        return ""
+
+    def _bytes(self, counts: Counts) -> int:
         """Memory at work for that many samples per axis."""
         needed: int = self.each * math.prod(counts)
         return needed
 
-    def sampled(self, counts: Sequence[int], tail: float, shift: float = 0.0) -> Tensor:
+    def _sampled(self, counts: Counts, shift: float = 0.0) -> Tensor:
         """Values on that many points per period, from `shift` spacings after the origin on."""
-        needed = self.bytes(counts)
+        needed = self._bytes(counts)
         if needed > self.memory:
-            said = f" and leaves a tail of {tail:.1e} (relative, L2) with half as many" * (tail > 0)
-            raise NotResolved(
-                f"this field needs {' × '.join(map(str, counts))} samples over its period, "
-                f"{needed / 2**20:.0f} MiB with their spectrum{said}; the bound is {self.memory / 2**20:.0f} MiB. "
-                "What helps: a larger rtol, a smoother nonlinearity, a larger memory=…",
-                tail if tail > 0 else None,
+            raise LatticeTooLarge(
+                f"this needs {needed / 2**20:.0f} MiB with their spectrum, the bound is {self.memory / 2**20:.0f} MiB"
             )
         spacing = tuple(p / n for p, n in zip(self.period, counts, strict=True))
         origin = self.origin + shift * self.origin.new_tensor(spacing)
-        try:
-            values = self.values(Lattice(origin, spacing, tuple(counts)))
-        except LatticeTooLarge as error:
-            raise NotResolved(
-                f"this field can't be resolved: {error}. What helps: layers with fewer nodes, a larger memory=…",
-                tail if tail > 0 else None,
-            ) from error
+        values = self.values(Lattice(origin, spacing, counts))
         if not checks.all_finite(values):
             raise ValueError("the field isn't finite everywhere: it has no spectrum")
         return values
 
-    def coefficients(self, values: Tensor, highest: Sequence[int], tail: float) -> Spectrum:
+    def _coefficients(self, values: Tensor, highest: Sequence[int], tail: float) -> Spectrum:
         """The modes up to `highest` of the samples."""
         dim = self.field.dim
         full = torch.fft.fftn(values, dim=tuple(range(-dim, 0)), norm="forward")
@@ -164,43 +225,10 @@ class _Sampling:
         return Spectrum(full, self.origin, self.period, tail)
 
 
-def _measured(run: _Sampling, period: PerAxis, rtol: float) -> Spectrum:
-    dim = len(period)
-    counts = _first_counts(run.field, period, rtol)
-    budget = (0.9 * rtol) ** 2 / dim
-    floor = (16 * torch.finfo(run.field.dtype).eps) ** 2
-    rates: list[float] = [math.nan] * dim
-    reached = 0.0
-    while True:
-        values = run.sampled(counts, reached)
-        scaled = values.detach() / magnitude.unit(values, range(-dim - 1, 0))
-        full = power(torch.fft.fftn(scaled, dim=tuple(range(-dim, 0)), norm="forward"))
-        tails = [beyond(full, i, dim, False) for i in range(dim)]
-        seen = [_octaves(t) for t in tails]
-        unseen = [_unseen(last, before, floor) for last, before in seen]
-        rough = [i for i, u in enumerate(unseen) if 8 * u > budget]
-        reached = math.sqrt(
-            sum(2 * min(u, last) for u, (last, _) in zip(unseen, seen, strict=True))
-        )
-        if not rough:
-            highest, left = coarsest(full, dim, False, dim * budget - 2 * sum(unseen))
-            tail = math.sqrt(left + 2 * sum(unseen))
-            found = run.coefficients(values, highest, tail)
-            error = _error_between(run, found, counts)
-            if error <= rtol:
-                return replace(found, tail=max(tail, error))
-            rough, reached = [i for i, n in enumerate(counts) if n > 1], error
-        else:
-            new = [last / before if before else math.inf for last, before in seen]
-            _check_hope(run, counts, rough, unseen, (rates, new), rtol, budget, reached)
-            rates = new
-        counts = [2 * n if i in rough else n for i, n in enumerate(counts)]
-
-
-def _first_counts(field: Field, period: PerAxis, rtol: float) -> list[int]:
+def _first_counts(field: Field, period: PerAxis, rtol: float) -> Counts:
     """Twice the samples that the waves of the leaves need."""
-    known = (2 * enough(k) if k else 1 for k in highest_modes(finest(field, rtol), period))
-    return [max(FIRST if p else 1, n) for p, n in zip(period, known, strict=True)]
+    known = (2 * enough_samples(k) if k else 1 for k in highest_modes(finest(field, rtol), period))
+    return tuple(max(FIRST if p else 1, n) for p, n in zip(period, known, strict=True))
 
 
 def _octaves(tails: list[float]) -> tuple[float, float]:
@@ -216,42 +244,3 @@ def _unseen(last: float, before: float, floor: float) -> float:
         return last
     rate = max(last / before, 1 / 16) if before > 0 else math.inf
     return last * rate / (1 - rate) if rate < 0.5 else math.inf
-
-
-def _error_between(run: _Sampling, found: Spectrum, counts: list[int]) -> float:
-    """Relative L2 error of the trigonometric polynomial, measured between the samples."""
-    axes = tuple(range(-found.dim - 1, 0))
-    with torch.no_grad():
-        truth = run.sampled(counts, found.tail, BETWEEN).double()
-        error = magnitude.norm(found.values(counts, BETWEEN).double() - truth, 2, axes)
-        scale = magnitude.norm(truth, 2, axes)
-    return float((error / torch.where(scale > 0, scale, 1.0)).amax())
-
-
-def _check_hope(
-    run: _Sampling,
-    counts: list[int],
-    rough: list[int],
-    unseen: list[float],
-    rates: tuple[list[float], list[float]],
-    rtol: float,
-    budget: float,
-    reached: float,
-) -> None:
-    """Raise where a spectrum falls off by powers, steadily, and too slowly for the memory there is.
-
-    Twice the order seen is granted to what remains.
-    """
-    doublings = max(0, math.floor(math.log2(run.memory / run.bytes(counts)) / len(rough)))
-    for i in rough:
-        old, new = rates[0][i], rates[1][i]
-        steady = 0 < new < 0.5 and old < 1 and math.log(new) > 1.5 * math.log(old)
-        if steady and 8 * unseen[i] * new ** (2 * doublings) > budget:
-            more = math.log(8 * unseen[i] / budget) / -math.log(new)
-            raise NotResolved(
-                f"rtol = {rtol:g} can't be reached: {' × '.join(map(str, counts))} samples over the period leave a "
-                f"tail of {reached:.1e} (relative, L2), which falls off by the power {-math.log2(new) / 2:.1f} of "
-                f"their number only: axis {i + 1} would need about {counts[i] * 2**more:.0e}. What helps: a larger "
-                "rtol, a smoother nonlinearity (GELU, softplus, tanh), a larger memory=…",
-                reached,
-            )

@@ -16,6 +16,10 @@ from fields.terms import Terms
 
 #: Edges closer than this part of the smallest half side count as one.
 CLOSE = 64
+#: Edges closer than this part of it are the same.
+ALIKE = 1e-9
+#: Shapes are compared in pairs up to so many.
+MOST_PAIRED = 1024
 
 
 class Balls(Terms):
@@ -58,6 +62,18 @@ class Balls(Terms):
         least = 1 / (2 * float(self.radii.detach().amin()))
         return (max(least, _edges(self.centers, self.radii)),) * self.dim
 
+    def _thinnest(self) -> PerAxis:
+        """Two points across the thinnest lens, or crescent, of two balls."""
+        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+            return (0.0,) * self.dim
+        c, r = self.centers.detach(), self.radii.detach()
+        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
+        apart, r, s = (c[..., one, :] - c[..., other, :]).norm(dim=-1), r[..., one], r[..., other]
+        widths = torch.stack(torch.broadcast_tensors(r + s - apart, apart + s - r, apart + r - s))
+        # Where they don't meet, or one holds the other, there is nothing between them.
+        widths = torch.where((widths > 0).all(0), widths, math.inf)
+        return (2 * _least(widths, self.radii),) * self.dim
+
     def _reach(self, rtol: float) -> Tensor:
         return self.radii[..., None]
 
@@ -96,6 +112,13 @@ def _edges(centers: Tensor, half: Tensor) -> float:
     places, size = centers.detach()[..., 0], half.detach()
     gaps = torch.cat([places - size, places + size], -1).sort(-1).values.diff(dim=-1)
     return float(1 / (2 * gaps.clamp(min=float(size.amin()) / CLOSE).amin()))
+
+
+def _least(widths: Tensor, sizes: Tensor) -> float:
+    """Frequency that tells the least of some widths, or 1/64 of the least size; none is 0 but for rounding."""
+    size = float(sizes.detach().amin())
+    widths = torch.where(widths > ALIKE * size, widths, math.inf)
+    return float(1 / (2 * widths.clamp(min=size / CLOSE).amin()))
 
 
 def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
@@ -161,6 +184,28 @@ class Boxes(Terms):
         least = (1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist()
         apart = _edges(self.centers, self.sides[..., 0] / 2)
         return tuple(max(f, apart) for f in least)
+
+    def _thinnest(self) -> PerAxis:
+        """One point between two edges of boxes that overlap on the other axes."""
+        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+            return (0.0,) * self.dim
+        c, half = self.centers.detach(), self.sides.detach() / 2
+        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
+        apart, h, k = (
+            (c[..., one, :] - c[..., other, :]).abs(),
+            half[..., one, :],
+            half[..., other, :],
+        )
+        meet = apart < h + k
+        widths = torch.stack(
+            torch.broadcast_tensors((h + k - apart).abs(), ((h - k).abs() - apart).abs())
+        )
+        found = []
+        for axis in range(self.dim):
+            others = [i for i in range(self.dim) if i != axis]
+            between = torch.where(meet[..., others].all(-1), widths[..., axis], math.inf)
+            found.append(_least(between, half[..., axis]))
+        return tuple(found)
 
     def _reach(self, rtol: float) -> Tensor:
         return self.sides / 2

@@ -194,8 +194,14 @@ class Pooled(_Stenciled):
         return self.aggregate.combine(self._views(task, inputs))
 
     def _dithered(self, values: Tensor, lags: Sequence[int], dither: Dither) -> Tensor:
-        maximum = self.aggregate.taps != "mean"
-        return dither.of_maximum(values, lags) if maximum else dither.of_sum(values, lags)
+        return dither.of_maximum(values, lags) if self.is_maximum else dither.of_sum(values, lags)
+
+    @property
+    def is_maximum(self) -> bool:
+        return self.aggregate.taps != "mean"
+
+    def _jumps(self) -> bool | None:
+        return False if self.aggregate.linear else None
 
     @property
     def is_quadrature(self) -> bool:

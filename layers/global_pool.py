@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from discretize import NotResolved, Samples
+from discretize import Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
-from fields import FeatureMap, Field, LatticeTooLarge, closed
+from fields import FeatureMap, Field, closed
 from fields.arguments import fraction, size
 from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
 from fields.integrals import domain, lattice_count
 from fields.lattice import Lattice, take
+from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 
 class GlobalPool(nn.Module):
@@ -75,81 +77,12 @@ class GlobalPool(nn.Module):
             return self._pooled(f.values, f.grid.spacing), 0.0
         if not isinstance(f, Field):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
-        corner, extent = self._domain(f)
+        region = self._domain(f)
         known = closed.integral(f) if self.kind in ("mean", "integral") else None
         if known is not None:
-            return (known / math.prod(extent) if self.kind == "mean" else known), 0.0
-        smooth = is_smooth(f, self.rtol)
-        # Means of waves are exact on a lattice that tells them all.
-        linear = smooth and self.kind in ("mean", "integral")
-        margin, rates = 2 if smooth and not linear else 1, node_rate(f, self.rtol)
-        lengths = zip(rates, extent, strict=True)
-        needed = tuple(margin * max(8, math.ceil(r * length) + 1) for r, length in lengths)
-        # In fours, so that every fourth point is a lattice of its own.
-        count = lattice_count(f, extent, needed, unit=4)
-        last: Tensor | None = None
-        previous = reached = math.inf
-        while True:
-            spacing = tuple(e / n for e, n in zip(extent, count, strict=True))
-            lattice = Lattice(torch.tensor(corner, dtype=torch.float64), spacing, count)
-            try:
-                values = at_refinement(f, lattice, 1, self.memory)
-            except LatticeTooLarge as too_large:
-                raise NotResolved(self._advice(count, reached, too_large)) from too_large
-            pooled = self._pooled(values, spacing)
-            if last is not None:
-                error = self._error(values.detach(), spacing, (pooled - last).detach(), linear)
-                reached = error if smooth else _remaining(error, previous)
-                previous = error
-                if reached <= self.rtol and not smooth:
-                    with torch.no_grad():
-                        between = at_refinement(f, lattice.between(), 1, self.memory)
-                    moved = (self._pooled(between, spacing) - pooled).detach()
-                    reached = max(reached, self._relative(moved.abs().amax(-1), values, spacing))
-                if reached <= self.rtol:
-                    return pooled, reached
-                if math.isnan(reached):
-                    raise ValueError("the field isn't finite: it has no invariant of this kind")
-            last, count = pooled, tuple(2 * n for n in count)
-
-    def _error(
-        self, values: Tensor, spacing: tuple[float, ...], change: Tensor, linear: bool
-    ) -> float:
-        """Estimated relative error: the last change, or a quarter of what a lattice 4 times as coarse can miss.
-
-        A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
-        invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
-        there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
-        """
-        size = change.abs().amax(-1)
-        if not linear:
-            size = size.maximum(self._spread(values, spacing) / 4)
-        return self._relative(size, values.detach(), spacing)
-
-    def _relative(self, size: Tensor, values: Tensor, spacing: tuple[float, ...]) -> float:
-        """The largest of differences (*batch,), relative to max|F|, or ∫|F| for an integral; never below rounding."""
-        values = values.detach()
-        scale = values.abs().flatten(-len(spacing) - 1).amax(-1)
-        if self.kind == "integral":
-            scale = self._pooled(values.abs(), spacing).amax(-1)
-        relative = float((size / torch.where(scale > 0, scale, 1.0)).amax())
-        return max(relative, torch.finfo(values.dtype).eps)
-
-    def _spread(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
-        """Largest distance (*batch) of a sublattice's invariants, every fourth point, from those of all points."""
-        pooled, wide = self._pooled(values, spacing), tuple(4 * h for h in spacing)
-        starts = itertools.product(range(4), repeat=len(spacing))
-        parts = (take(values, (slice(k, None, 4) for k in start)) for start in starts)
-        apart = [(self._pooled(part, wide) - pooled).abs().amax(-1) for part in parts]
-        return torch.stack(apart).amax(0)
-
-    def _advice(self, count: tuple[int, ...], reached: float, error: LatticeTooLarge) -> str:
-        half, points = ("×".join(str(n // k) for n in count) for k in (2, 1))
-        said = f"with {half} points the error is estimated as {reached:.1e}, and "
-        return (
-            f"rtol = {self.rtol:g} can't be reached: {said if reached < math.inf else ''}with {points} points {error}. "
-            "What helps: a larger rtol, a larger memory=…"
-        )
+            return (known / math.prod(region[1]) if self.kind == "mean" else known), 0.0
+        found, error, _ = _Pooling(self, f, region).settle()
+        return found.total, error
 
     def _pooled(self, values: Tensor, spacing: tuple[float, ...]) -> Tensor:
         flat = values.flatten(-len(spacing))
@@ -165,7 +98,7 @@ class GlobalPool(nn.Module):
         mean = torch.where(top > 0, (sizes / scale).pow(p).mean(-1, keepdim=True), 1.0)
         return (scale * mean.pow(1 / p) * (top > 0))[..., 0]
 
-    def _domain(self, f: Field) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _domain(self, f: Field) -> Region:
         """Corner and extent of what is pooled over."""
         region = domain(f)
         if region is None or (f.period is None and self.kind not in ("integral", "max")):
@@ -176,10 +109,48 @@ class GlobalPool(nn.Module):
         return region
 
 
-def _remaining(change: float, previous: float) -> float:
-    """Error that the last two changes under doubling leave.
+class _Pooling(OverRegion):
+    """The invariants over a region, and those of its sublattices."""
 
-    The change, or a quarter of the one before, the rate of second order, where that is more: a rule whose weights
-    depend on where a rim falls between its nodes changes erratically, and one change may be small by chance.
-    """
-    return max(change, previous / 4)
+    def __init__(self, pool: GlobalPool, field: Field, region: Region) -> None:
+        super().__init__(field, region, pool.rtol, pool.memory, is_smooth(field, pool.rtol))
+        # Means of waves are exact on a lattice that tells them all.
+        self.pool, self.linear = pool, self.smooth and pool.kind in ("mean", "integral")
+        self.enough, self.before = 2, math.inf
+
+    def first(self) -> Counts:
+        margin = 2 if self.smooth and not self.linear else 1
+        rates = node_rate(self.field, self.rtol, self.pool.kind == "max")
+        needed = tuple(
+            margin * max(8, math.ceil(r * e) + 1) for r, e in zip(rates, self.extent, strict=True)
+        )
+        # In fours, so that every fourth point is a lattice of its own.
+        return lattice_count(self.field, self.extent, needed, unit=4)
+
+    def take(self, lattice: Lattice) -> tuple[Tensor, Tensor]:
+        values, pool = at_refinement(self.field, lattice, 1, self.memory), self.pool._pooled
+        self.values = values.detach()
+        sizes = self.values.abs()
+        if self.pool.kind == "integral":
+            return pool(values, lattice.spacing), pool(sizes, lattice.spacing).amax(-1)
+        return pool(values, lattice.spacing), sizes.flatten(-lattice.dim - 1).amax(-1)
+
+    def error(self, known: Sequence[tuple[Counts, Taken]]) -> float:
+        """By changes, or a quarter of what a lattice 4 times as coarse can miss.
+
+        A small change may be chance, and is with maxima: half of the points may hold the largest of all. So the
+        invariants are also taken from each of the 4^d sublattices, which are what translations of the field would show
+        there: an error that shrinks at least as fast as the spacing is a quarter of theirs.
+        """
+        error = super().error(known)
+        if not self.linear:
+            error = max(error, self._missed(known[-1][1]))
+        before, self.before = self.before, error
+        return error if self.smooth else max(error, before / 4)
+
+    def _missed(self, value: Taken) -> float:
+        wide = tuple(4 * h for h in value.lattice.spacing)
+        starts = itertools.product(range(4), repeat=self.field.dim)
+        parts = (take(self.values, (slice(k, None, 4) for k in start)) for start in starts)
+        apart = [(self.pool._pooled(p, wide) - value.total).detach().abs().amax(-1) for p in parts]
+        return relative(torch.stack(apart).amax(0) / 4, value.size, self.rounding)

@@ -12,6 +12,7 @@ from discretize.refinement import at_refinement, refined
 from fields import (
     Balls,
     Box,
+    Boxes,
     BoxKernel,
     Field,
     Formula,
@@ -61,6 +62,46 @@ def test_crests_between_the_nodes_of_a_maximum() -> None:
     expected = torch.exp(-((((POINTS - 2.61).abs() - 1).clamp(min=0) / 0.1) ** 2) / 2)
     assert found.accuracy is not None
     assert float((found.values[0] - expected).abs().max()) <= 3 * found.accuracy <= 3e-4
+
+
+STRIP = Boxes(
+    [[4.0, 4.0], [-0.81, 4.0], [5.185, 4.0]],
+    [[-1.0], [0.2], [0.2]],
+    [[14.0, 14.0], [4.4, 14.0], [7.63, 14.0]],
+)  # the last two overlap from 1.37 to 1.39
+LENS = Balls([[0.44, 3.0], [6.38, 3.0]], [[1.0], [1.0]], [3.0, 3.0])  # they do by 0.06 at 3.41
+
+
+@pytest.mark.parametrize(
+    ("shapes", "at", "inside", "outside"), [(STRIP, 1, -0.6, -0.8), (LENS, 3, 2.0, 1.0)]
+)
+def test_maxima_between_two_shapes(shapes: Field, at: int, inside: float, outside: float) -> None:
+    """What two boxes, or balls, have in common holds the largest value, however thin it is."""
+    grid = Grid((8, 1), 1.0, [0.0, 3.0], "none")
+    found = sample(shapes.pool(Box(1.0), "max"), grid, rtol=1e-2)
+    assert float(found.values[0, at, 0]) == pytest.approx(inside)
+    assert float(found.values[0, at + 1, 0]) == pytest.approx(outside)
+    if shapes is LENS:
+        assert float(GlobalPool("max", rtol=1e-2)(shapes)) == pytest.approx(inside)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        (Boxes([[0.0, 0.0], [5.0, 1.0]], [[1.0]] * 2, [2.0, 2.0]), (1 / 6, 0.0)),
+        (Boxes([[0.0, 0.0], [1.5, 1.0]], [[1.0]] * 2, [2.0, 2.0]), (1.0, 0.5)),
+        (Boxes([[0.0, 0.0], [0.0, 0.0]], [[1.0]] * 2, [[2.0, 2.0], [2.0, 3.0]]), (0.25, 1.0)),
+        (Boxes([[0.0, 0.0], [0.0, 2.001]], [[1.0]] * 2, [2.0, 2.0]), (0.0, 32.0)),
+        (Balls([[0.0, 0.0], [0.0, 1.5]], [[1.0]] * 2, [1.0, 1.0]), (2.0, 2.0)),
+        (Balls([[0.0, 0.0], [0.0, 0.1]], [[1.0]] * 2, [1.0, 1.0]), (10.0, 10.0)),
+        (Balls([[0.0, 0.0], [0.0, 3.0]], [[1.0]] * 2, [1.0, 1.0]), (0.0, 0.0)),
+        (Balls([[0.0, 0.0], [0.0, 0.3]], [[1.0]] * 2, [1.0, 0.5]), (0.0, 0.0)),
+        (Boxes([[0.0, 0.0]], [[1.0]], [2.0]), (0.0, 0.0)),
+    ],
+)
+def test_what_lies_between_shapes(shapes: Field, expected: tuple[float, float]) -> None:
+    """One point per width between edges of boxes that meet on the other axis, two per thickness of a lens."""
+    assert shapes._thinnest() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("cycles", [16, 48, 96])

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.honesty import outcomes, shares
 from discretize import Grid, NotResolved, sample
-from discretize.refinement import estimated_error, refined, refinements, relative_change
+from discretize.refinement import refined, refinements, relative_change
 from fields import (
     Atoms,
     Ball,
@@ -19,6 +19,7 @@ from fields import (
     Mask,
     random_bandlimited,
 )
+from fields.settling import estimated_error
 from tests.compare import relative_error
 
 # --- the estimate -------------------------------------------------------------------------------

@@ -342,7 +342,7 @@ WAVE = PlaneWaves([[0.25]], [[1.0]])
                 memory=60_000
             ),
             NotResolved,
-            "can't be resolved: this needs .* helps: layers with fewer nodes, a larger memory",
+            "can't be reached: .* this needs .* layers with fewer nodes, a larger memory",
         ),
     ],
 )

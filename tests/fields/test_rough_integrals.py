@@ -150,7 +150,9 @@ def test_tolerances_below_rounding_stop_at_it() -> None:
 
 def test_out_of_reach_is_said() -> None:
     field = Boxes([[0.0]], [[1.0]], [1.0]).map(torch.square) + Balls([[0.3]], [[1.0]], [0.7])
-    with pytest.raises(LatticeTooLarge, match=r"rtol = 1e-09 can't be reached: .* changes by \d"):
+    with pytest.raises(
+        LatticeTooLarge, match=r"rtol = 1e-09 can't be reached: .* is estimated as \d"
+    ):
         field.integrate(1e-9, memory=1 << 22)
 
 

@@ -261,7 +261,7 @@ BAD = {
     "no memory at all": (
         lambda: GlobalPool(2, memory=100)(WAVE),
         NotResolved,
-        r"can't be reached: with \d+ points this needs",
+        r"can't be reached: no error is known, since with \d+ points this needs",
     ),
 }
 
