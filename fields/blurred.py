@@ -36,10 +36,9 @@ class Blurred(Field):
         self.original: Field = original
         self.kernel, self._kept = kernel, Kept()
         below = self._below()
+        # What doesn't depend on numbers is told by whatever those below were last.
         last = [node._kept.last("now") for node in _blurred(below)]
-        with (
-            torch.no_grad()
-        ):  # what doesn't depend on numbers is told by whatever those below were last
+        with torch.no_grad():
             now, _ = self._look() if None in last else self._made(below, last)
         self.dim, self.channels, self.batch = now.dim, now.channels, now.batch
         self.dtype, self.device, self.weak = now.dtype, now.device, now.weak
