@@ -105,24 +105,35 @@ def shared(
 
 def _sides(layer: nn.Module, period: VectorLike | None) -> PerAxis:
     """The period of a layer's parts, as far as they have one, else the one given, which has to be a multiple of it."""
-    stated = [getattr(m, "period", None) for m in layer.modules()]
-    known = [_tuple(lengths(p, "period")) for p in stated if p is not None]
+    known = [stated for m in layer.modules() if (stated := _stated(m)) is not None]
     given = None if period is None else _tuple(lengths(period, "period"))
     dim = max(map(len, [*known, given or ()]), default=0)
-    known = [positive(p, dim, "period") if len(p) > 1 else p * dim for p in known]
+    known = [p * dim if len(p) == 1 else p for p in known]
+    if any(len(p) != dim for p in known):
+        raise ValueError(f"parts of this layer have periods in different dimensions: {known}")
     own = functools.reduce(_common, known) if known else None
     if given is None or own is None:
         if given is None and own is None:
             raise ValueError(
                 "the average over a torus needs its period: shared(layer, period=…), one number per axis"
             )
-        return own or given  # type: ignore[return-value]
+        # Any will do along axes on which nothing depends on the place.
+        return given if own is None else tuple(p or 1.0 for p in own)  # type: ignore[return-value]
     given = given if len(given) == dim else given * dim
+    own = tuple(q or p for p, q in zip(given, own, strict=True))
     if any(split(p / q)[1] or p < q / 2 for p, q in zip(given, own, strict=True)):
         raise ValueError(
             f"the period {given} isn't a multiple of the layer's own, {own}: leave it out, or give the layer another"
         )
     return own
+
+
+def _stated(part: nn.Module) -> PerAxis | None:
+    """The period of a part by itself, 0 where it doesn't depend on the place."""
+    if isinstance(part, BiasField):
+        return _known_period(part.field)
+    stated = getattr(part, "period", None)
+    return None if stated is None else _tuple(lengths(stated, "period"))
 
 
 def _tuple(period: Any) -> PerAxis:
@@ -139,18 +150,24 @@ def _common(a: PerAxis, b: PerAxis) -> PerAxis:
 
 def _mean(field: Field, period: VectorLike | None) -> Tensor:
     """Mean (c,) of a periodic field."""
-    if field.period is None:
-        raise ValueError(
-            "the mean of a bias field needs one that is periodic: field.periodize(period)"
-        )
+    own = _known_period(field)
     if period is not None and not field.is_periodic(period):
         raise ValueError(
-            f"the period {period} isn't a multiple of the bias field's own, {field.period}: leave it out, or sum the "
+            f"the period {period} isn't a multiple of the bias field's own, {own}: leave it out, or sum the "
             "field's images by field.periodize(period)"
         )
     if field.batch:
         raise ValueError(f"a shared bias is one vector, the bias field has a batch {field.batch}")
-    return field.integrate() / math.prod(p or 1.0 for p in field.period)
+    return field.integrate() / math.prod(p or 1.0 for p in own)
+
+
+def _known_period(field: Field) -> PerAxis:
+    """The period of a bias field, which has to have one."""
+    if field.period is None:
+        raise ValueError(
+            "the mean of a bias field needs one that is periodic: field.periodize(period)"
+        )
+    return field.period
 
 
 def _pooling(layer: PoolField, x: Tensor) -> Average:

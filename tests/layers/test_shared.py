@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from discretize import AliasingWarning, Grid, Samples
-from fields import Box, PlaneWaves
+from fields import Box, Constant, Gaussians, PlaneWaves
 from layers import BiasField, Conv, IntegralOperator, PointwiseField, PoolField, shared
 from layers.shared import TranslationAverage
 from tests.compare import assert_close
@@ -97,6 +97,26 @@ def test_parts_of_several_periods_are_averaged_over_a_common_one() -> None:
     worse = nn.Sequential(*(PointwiseField(lambda x, v: x * v, period=p) for p in (1.0, math.pi)))
     with pytest.raises(ValueError, match="without a common multiple"):
         shared(worse)
+
+
+def test_bias_fields_in_a_chain_have_their_period_too() -> None:
+    """A chain of parts of periods 6 and 4 repeats by 12; what is constant along an axis repeats by anything."""
+    bias = BiasField(PlaneWaves([[1 / 6]], [[1.0]]))
+    place = PointwiseField(lambda x, v: x * v, period=4.0)
+    assert shared(nn.Sequential(bias, place), nodes=3).period == (12.0,)
+    still = BiasField(Constant([1.0], 1))  # of any period
+    assert shared(nn.Sequential(still, place), nodes=3).period == (4.0,)
+    assert shared(nn.Sequential(still), 2.5, nodes=3).period == (2.5,)
+    assert shared(nn.Sequential(still), nodes=3).period == (1.0,)
+    with pytest.raises(ValueError, match="isn't a multiple of the"):
+        shared(nn.Sequential(bias, place), 4.0)
+    with pytest.raises(ValueError, match=r"needs one that is periodic: field\.periodize"):
+        shared(nn.Sequential(BiasField(Gaussians([[0.0]], [[1.0]], [1.0])), place))
+    flat = nn.Sequential(
+        BiasField(PlaneWaves([[1 / 6, 0.0]], [[1.0]])), PointwiseField(lambda x, v: v, (2.0,) * 3)
+    )
+    with pytest.raises(ValueError, match="in different dimensions"):
+        shared(flat)
 
 
 @pytest.mark.parametrize(
