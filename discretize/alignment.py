@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from discretize.pair import check_pair
 from discretize.refinement import refined
-from fields import checks
+from fields import checks, composed, dtypes
 from fields.field import Field
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def aligned(left: Samples, right: Samples | Field) -> tuple[Samples, Samples]:
     if right.dim != left.dim:
         raise ValueError(f"maps in {left.dim} and {right.dim} dimensions don't combine")
     checks.same_channels(left.channels, right.channels)
-    if right.dtype != left.dtype:
-        raise TypeError(
-            f"maps of {left.dtype} and {right.dtype} don't combine: convert one of them"
-        )
+    dtype = dtypes.met(left, right)
+    left = left.to(dtype)
     if isinstance(right, Field):
+        right = composed.cast(right, dtype)
         check_pair(right, left.grid)
         return left, left._with(refined(right, left.grid.lattice, FIELD_RTOL).values)
+    right = right.to(dtype)
     grid, other = left.grid, right.grid
     if grid.boundary != other.boundary:
         raise ValueError(

@@ -98,12 +98,13 @@ class LearnablePolyphase(PolyphaseSubsampling):
                 f"this layer takes {self.first.shape[1]} channels in {self.dim} dimensions, "
                 f"got {f.channels} in {f.dim}"
             )
-        checks.same_dtype(self.first, f.dtype, "the layer's weights")
-        parts = components(f.values, self._strides(f)).movedim(-f.dim - 1, -f.dim - 2)
+        dtype = torch.promote_types(f.dtype, self.first.dtype)
+        parts = components(f.values.to(dtype), self._strides(f)).movedim(-f.dim - 1, -f.dim - 2)
         lead, boundary = parts.shape[: -f.dim - 1], f.grid.boundary
         x = parts.reshape(-1, *parts.shape[-f.dim - 1 :])
-        x = torch.relu(self._convolved(x, self.first, self.bias, boundary))
-        x = self._convolved(x, self.second, None, boundary)
+        first, bias, second = (p.to(dtype) for p in (self.first, self.bias, self.second))
+        x = torch.relu(self._convolved(x, first, bias, boundary))
+        x = self._convolved(x, second, None, boundary)
         return x.flatten(1).mean(1).reshape(lead)
 
     def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None, boundary: str) -> Tensor:

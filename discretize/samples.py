@@ -11,7 +11,7 @@ from torch import Tensor
 from discretize.alignment import aligned
 from discretize.grid import Grid
 from discretize.neighbours import looked_up, seen_by
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.broadcasting import broadcast
 from fields.composed import affine_values, map_values
@@ -22,7 +22,7 @@ from fields.interpolated import METHODS, Interpolated
 from fields.kernel import MatrixKernel
 from fields.lattice import take
 from fields.stencil import Stencil
-from fields.stenciled import check_kernel, check_window, fitted
+from fields.stenciled import check_kernel, check_window
 from fields.torus import check_period, is_extent
 from fields.torus import convolved as spectrally_convolved
 from fields.window import Window
@@ -70,6 +70,9 @@ class Samples(FeatureMap):
             )
         self._set(values, grid, accuracy)
 
+    #: Samples are tensors, whose dtype counts.
+    weak = False
+
     def _set(self, values: Tensor, grid: Grid, accuracy: float | None) -> None:
         self.values, self.grid, self.accuracy = values, grid, accuracy
         self.dim, self.channels = grid.dim, values.shape[-grid.dim - 1]
@@ -116,14 +119,14 @@ class Samples(FeatureMap):
         Where offsets are no multiples of the spacing, their common remainder moves the origin; where they have no
         common remainder, ValueError. A kernel on a whole period acts by FFT, on the trigonometric interpolant.
         """
-        check_kernel(kernel, self.channels, self.dtype)
+        check_kernel(kernel, self.channels)
+        f = self.to(dtypes.met(self, kernel))
+        kernel = kernel.to(f.dtype)
         kernel.reach(self.dim)  # raises where the kernel has other dimensions
         if kernel.period is not None:
-            return self._over_a_period(kernel, kernel.period)
-        stencils = fitted(
-            kernel.stencils(self.grid.spacing, self.grid.spacing), kernel, self.values
-        )
-        return self._stenciled(stencils, weighted_sum)
+            return f._over_a_period(kernel, kernel.period)
+        stencils = kernel.stencils(self.grid.spacing, self.grid.spacing)
+        return f._stenciled([s.to(f.values) for s in stencils], weighted_sum)
 
     def pool(
         self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
@@ -137,9 +140,17 @@ class Samples(FeatureMap):
 
     def mix(self, matrix: Any) -> Samples:
         """M F(x) at every sample, M of shape (c_out, c_in)."""
-        return self._with(
-            mix(self.values, checks.matrix(matrix, self.channels, self.values), self.dim)
-        )
+        matrix = checks.matrix(matrix, self.channels, self.values)
+        dtype = torch.promote_types(self.dtype, matrix.dtype)
+        return self._with(mix(self.values.to(dtype), matrix.to(dtype), self.dim))
+
+    def to(self, dtype: torch.dtype) -> Samples:
+        """The same samples in another precision: themselves, where they have it."""
+        if self.dtype == dtype:
+            return self
+        new = self._with(self.values.to(arguments.real_dtype(dtype)))
+        new.accuracy = self.accuracy
+        return new
 
     def stride(self, s: Any) -> Samples:
         """Every s-th sample."""

@@ -110,7 +110,6 @@ def _weighted(f: Samples, weight: Tensor) -> Samples:
         raise ValueError(
             f"weight must be a tensor with one number for each element of the batch {tuple(batch)}, got {got}"
         )
-    checks.same_dtype(weight, f.dtype, "weight")
     return f._with(weight[(..., *(None,) * (f.dim + 1))] * f.values)
 
 

@@ -49,8 +49,31 @@ def tolerance(dtype: str = "float64") -> float:
     return ROUND_OFF * float(np.finfo(dtype).eps)
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The tested translations that a map commutes with, and the errors there and elsewhere.
+
+    Attributes
+    ----------
+    commutes_with : str
+        Their set in words: "every real translation tested", a lattice ("Z × Z", "2Z × 2Z", others by a basis), "none",
+        "no group: 5 of 12 tested", "invariant under …"; of invariants, constants and what couldn't be compared, that.
+    error_there, error_elsewhere : float
+        The worst error under these translations, and under all others; NaN where there are none.
+    """
+
+    commutes_with: str
+    error_there: float
+    error_elsewhere: float
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """For a table with the columns `COLUMNS`."""
+        return self.commutes_with, number(self.error_there), number(self.error_elsewhere)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Group):
     """What the errors of one map over all tested translations amount to.
 
     Attributes
@@ -65,25 +88,14 @@ class Verdict:
         The first translation where it is reached, in units of the grid's spacing.
     subgroup : Subgroup
         The translations whose error is within the tolerance.
-    commutes_with : str
-        Their set in words: "every real translation tested", a lattice ("Z × Z", "2Z × 2Z", others by a basis), "none",
-        "no group: 5 of 12 tested", "invariant under …".
-    error_there, error_elsewhere : float
-        The worst error under these translations, and under all others; NaN where there are none.
+    commutes_with, error_there, error_elsewhere
+        As in `Group`.
     """
 
     kind: Kind
     worst: float
     at: tuple[float, ...]
     subgroup: Subgroup
-    commutes_with: str
-    error_there: float
-    error_elsewhere: float
-
-    @property
-    def words(self) -> tuple[str, str, str]:
-        """For a table with the columns `COLUMNS`."""
-        return self.commutes_with, number(self.error_there), number(self.error_elsewhere)
 
 
 def verdict(
@@ -131,7 +143,15 @@ def verdict(
     at = tuple(float(x) for x in given[where])
     there, elsewhere = largest(e[passes]), largest(e[~passes])
     kind = _kind(t, passes, there, stride)
-    return Verdict(kind, float(e[where]), at, group, words, there, elsewhere)
+    return Verdict(
+        kind=kind,
+        worst=float(e[where]),
+        at=at,
+        subgroup=group,
+        commutes_with=words,
+        error_there=there,
+        error_elsewhere=elsewhere,
+    )
 
 
 def of_compared(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
@@ -40,7 +40,7 @@ class Constant(Field):
     """
 
     def __init__(self, value: Any, dim: int) -> None:
-        vector = checks.as_tensor(value, "value")
+        vector, self.weak = checks.as_tensor(value, "value"), dtypes.is_weak(value)
         if 0 in vector.shape:
             raise ValueError(f"value must have shape (c,), c ≥ 1, got {tuple(vector.shape)}")
         self.value = vector[None] if vector.ndim == 0 else vector
@@ -112,6 +112,7 @@ class Polynomial(Field):
     def __init__(self, exponents: Any, coefficients: Any) -> None:
         given = checks.as_tensor(exponents, "exponents").detach().cpu().double()
         self.coefficients = checks.as_tensor(coefficients, "coefficients")
+        self.weak = dtypes.is_weak(coefficients)
         if given.ndim != 2 or 0 in given.shape:
             raise ValueError(f"exponents must have shape (m, d), m ≥ 1, got {tuple(given.shape)}")
         if not bool(((given >= 0) & (given == given.round())).all()):
@@ -166,7 +167,8 @@ class Formula(Field):
     period : float or sequence of float, optional
         A period per axis, where there is one.
     dtype, device : optional
-        Of the points that `fn` is called with; its values must have the same dtype.
+        Of the points that `fn` is called with; its values must have the same dtype. float64 and the CPU unless given;
+        beside fields of another dtype it is then converted to theirs.
 
     Examples
     --------
@@ -184,7 +186,7 @@ class Formula(Field):
         channels: int,
         bandlimit: checks.VectorLike | None = None,
         period: checks.VectorLike | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
         finest: checks.VectorLike | None = None,
         jumps: bool | None = None,
@@ -192,7 +194,9 @@ class Formula(Field):
         self.fn = arguments.function(fn, "fn", "points (*points, d)")
         self.dim = checks.dimension(dim)
         (self.channels,) = checks.integers(channels, 1, "channels")
-        self.dtype, self.device = arguments.real_dtype(dtype), arguments.on_device(device)
+        self.weak = dtype is None
+        self.dtype = torch.float64 if dtype is None else arguments.real_dtype(dtype)
+        self.device = arguments.on_device(device)
         if bandlimit is not None:
             self.bandlimit = checks.per_axis(bandlimit, self.dim, "bandlimit")
         self._period = None if period is None else checks.positive(period, self.dim, "period")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from fields import checks
+from fields import checks, dtypes
 from fields.kernel import MatrixKernel
 from fields.lattice import MAX_RATIO, SNAP, common_spacing
 from fields.stencil import Layout, Stencil, layouts
@@ -54,7 +54,7 @@ class Atoms(MatrixKernel):
     def __init__(self, offsets: Any, weights: Any, groups: int = 1) -> None:
         given = checks.as_tensor(offsets, "offsets").detach().cpu().double().clone()
         self.offsets = torch.where(given.abs() < checks.SHORTEST, 0.0, given)
-        self.weights = checks.as_tensor(weights, "weights")
+        self.weights, self.weak = checks.as_tensor(weights, "weights"), dtypes.is_weak(weights)
         (self.groups,) = checks.integers(groups, 1, "groups")
         if self.offsets.ndim != 2 or 0 in self.offsets.shape:
             raise ValueError(
@@ -87,7 +87,7 @@ class Atoms(MatrixKernel):
         This is the true convolution: against torch's `conv`, a correlation, the array is flipped. An even S puts its
         taps at odd multiples of half a spacing. A multiple of a grid's spacing is a dilated convolution there.
         """
-        array = checks.as_tensor(array, "kernel array")
+        weak, array = dtypes.is_weak(array), checks.as_tensor(array, "kernel array")
         dim = array.ndim - 2
         if dim < 1 or 0 in array.shape:
             raise ValueError(
@@ -99,7 +99,9 @@ class Atoms(MatrixKernel):
             for n, h in zip(array.shape[:dim], spacing, strict=True)
         ]
         offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, dim)
-        return cls(offsets, array.reshape(-1, *array.shape[dim:]), groups)
+        atoms = cls(offsets, array.reshape(-1, *array.shape[dim:]), groups)
+        atoms.weak = weak
+        return atoms
 
     @property
     def dtype(self) -> torch.dtype:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.kernel import MatrixKernel
 from fields.stencil import Stencil, nodes, on_nodes, outer
 
@@ -49,6 +49,7 @@ class BasisKernel(MatrixKernel):
     def __init__(self, basis: Sequence[MatrixKernel], coefficients: Any) -> None:
         self.basis = tuple(arguments.sequence(basis, "basis", "kernels"))
         self.coefficients = checks.as_tensor(coefficients, "coefficients")
+        self.weak = dtypes.is_weak(coefficients)
         for m, kernel in enumerate(self.basis):
             _check_scalar(kernel, f"basis[{m}]")
         if self.coefficients.ndim != 3 or len(self.coefficients) != len(self.basis):

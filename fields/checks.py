@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch._C import _functorch as functorch
 
+from fields.dtypes import Number
+
 #: Whatever a number or one number per axis can be given as.
 VectorLike = float | Iterable[float] | Tensor
 
@@ -38,6 +40,8 @@ def as_tensor(
     A tensor is not copied, so that gradients reach it, and keeps its dtype and device; anything else is copied, and
     takes those of `like`, or float64 (complex128, where it is complex and may be).
     """
+    if isinstance(value, Number):
+        value = value.value if like is None else value.value.to(like.dtype)
     if not isinstance(value, Tensor):
         value = _converted(value, name, like, complex_too)
     require_plain(value, name)
@@ -240,25 +244,25 @@ def owned(value: Tensor) -> Tensor:
 
 
 def matrix(value: Any, in_channels: int, like: Tensor) -> Tensor:
-    """Return a channel matrix (c_out, c_in) that fits `in_channels` and the dtype of `like`."""
-    value = as_tensor(value, "matrix", like)
-    if value.ndim != 2 or value.shape[1] != in_channels or not len(value):
+    """Return a channel matrix (c_out, c_in) that fits `in_channels`."""
+    tensor = as_tensor(value, "matrix", like)
+    if tensor.ndim != 2 or tensor.shape[1] != in_channels or not len(tensor):
         raise ValueError(
             f"a channel matrix on {in_channels} channels has shape (c_out, {in_channels}), "
-            f"got {tuple(value.shape)}"
+            f"got {tuple(tensor.shape)}"
         )
-    return same_dtype(value, like.dtype, "matrix")
+    return tensor
 
 
 def channel_vector(value: Any, channels: int, like: Tensor) -> Tensor:
     """Return one number per channel as a tensor (c,); a single number stays a scalar tensor."""
-    value = as_tensor(value, "vector of channels", like)
-    if value.ndim and tuple(value.shape) != (channels,):
+    tensor = as_tensor(value, "vector of channels", like)
+    if tensor.ndim and tuple(tensor.shape) != (channels,):
         raise ValueError(
             f"expected a number or a tensor of shape ({channels},), one entry per channel, "
-            f"got shape {tuple(value.shape)}"
+            f"got shape {tuple(tensor.shape)}"
         )
-    return value if value.ndim == 0 else same_dtype(value, like.dtype, "vector of channels")
+    return tensor
 
 
 def same_dtype(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:

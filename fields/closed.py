@@ -5,13 +5,15 @@ Each is a sum over the terms of `fields.linear`, as far as the leaves know their
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from fields import analytic, composed
+from fields import analytic, composed, dtypes
 from fields.checks import tracing
 from fields.field import Field, PerAxis
 from fields.fourier import turned
@@ -54,7 +56,8 @@ def integral(field: Field) -> Tensor | None:
         own = leaf._integral()
         if own is None:
             return None
-        parts.append(applied(weight, own * _times(leaf.period, field.period)))
+        own = own.to(field.dtype) * _times(leaf.period, field.period)
+        parts.append(applied(weight, own))
     return together(parts).expand(*field.batch, field.channels) if parts else None
 
 
@@ -62,7 +65,7 @@ def transform(field: Field, frequencies: Tensor) -> Tensor | None:
     """F̂ at frequencies (k, d), shape (*batch, k, c)."""
     if not isinstance(field, composed.Linear):
         return field._transform(frequencies)
-    moves, parts = Moves(), []
+    moves, parts, kind = Moves(), [], field.dtype.to_complex()
     known: dict[Field, Tensor | None] = {}
     for leaf, weight, moved in _one_domain(field, terms(field, moves)):
         if leaf not in known:
@@ -72,7 +75,7 @@ def transform(field: Field, frequencies: Tensor) -> Tensor | None:
             return None
         if moved:
             own = turned(own, moves.total(moved), frequencies)
-        parts.append(applied(weight, own))
+        parts.append(applied(weight, own.to(kind)))
     if not parts:
         return None
     return together(parts).expand(*field.batch, len(frequencies), field.channels)
@@ -114,9 +117,18 @@ def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> T
 
 
 def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
-    """K*F: a sum of translates of what the kernel makes of the leaves."""
+    """K*F, in the dtype in which they meet."""
+    found = _convolved(field, kernel)
+    if found is not None:
+        found = composed.cast(found, dtypes.met(field, kernel))
+        found.weak = field.weak and kernel.weak
+    return found
+
+
+def _convolved(field: Field, kernel: MatrixKernel) -> Field | None:
+    """A sum of translates of what the kernel makes of the leaves."""
     if not isinstance(field, composed.Linear):
-        return field._convolved(kernel)
+        return field._convolved(kernel.to(field.dtype))
     moves, total = Moves(), None
     known: dict[Field, Field | None] = {}
     for leaf, weight, moved in terms(field, moves) or ():
@@ -125,7 +137,7 @@ def convolution(field: Field, kernel: MatrixKernel) -> Field | None:
         if source is None:
             return None
         if source not in known:
-            known[source] = source._convolved(kernel)
+            known[source] = source._convolved(kernel.to(source.dtype))
         part = known[source]
         if part is None:
             return None
@@ -149,7 +161,7 @@ def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
     found = paired(left, right)
     if found is None:
         return quadrature(product, rtol, memory).sum(-1)
-    total, size = found
+    total, size = (part.to(product.dtype) for part in found)
     if left is right and not tracing():
         total = _uncancelled(product, total, size, rtol, memory)
     return total.expand(product.batch)
@@ -179,6 +191,7 @@ def paired(left: Field, right: Field) -> tuple[Tensor, Tensor] | None:
     theirs = mine if left is right else _sized(terms(right, moves, _spread(right, left)))
     if not mine or not theirs or len(mine) * len(theirs) > MOST_PAIRS:
         return None
+    mine, theirs = _in_one_dtype(mine, theirs)
     pairs: dict[tuple[Field, Field, int], tuple[Weight, Tensor | None]] = {}
     for a, b in itertools.product(mine, theirs):
         if period is None and (_vanishes(a.leaf) or _vanishes(b.leaf)):
@@ -217,6 +230,16 @@ def _sized(found: list[Term] | None) -> list[Term] | None:
             changed[key] = leaf
         sized.append(term if leaf is None else Term(leaf, 1.0, term.moves))
     return sized
+
+
+def _in_one_dtype(*sums: list[Term]) -> Sequence[list[Term]]:
+    """Terms whose leaves have one dtype, the widest of theirs."""
+    leaves = {t.leaf for found in sums for t in found}
+    dtype = functools.reduce(torch.promote_types, [leaf.dtype for leaf in leaves])
+    if all(leaf.dtype == dtype for leaf in leaves):
+        return sums
+    changed = {leaf: leaf if leaf.dtype == dtype else leaf._in(dtype) for leaf in leaves}
+    return [[t._replace(leaf=changed[t.leaf]) for t in found] for found in sums]
 
 
 def _spread(field: Field, other: Field) -> Weight:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
@@ -25,19 +25,29 @@ Corners = tuple[PerAxis, PerAxis]
 
 
 class Composed(Field):
-    """A node over parents, of the same dimension, with the first one's dtype and device."""
+    """A node over parents, of the same dimension, on the first one's device, in the dtype in which they meet.
 
-    def __init__(self, *parents: Field, channels: int, batch: Sequence[int] = ()) -> None:
+    Parameters
+    ----------
+    others : sequence
+        What else the values depend on that has a dtype.
+    """
+
+    def __init__(
+        self,
+        *parents: Field,
+        channels: int,
+        batch: Sequence[int] = (),
+        others: Sequence[dtypes.Typed] = (),
+    ) -> None:
         first = parents[0]
         for other in parents[1:]:
             if other.dim != first.dim:
                 raise ValueError(f"fields on R^{first.dim} and R^{other.dim} don't combine")
-            if other.dtype != first.dtype:
-                raise TypeError(
-                    f"fields of {first.dtype} and {other.dtype} don't combine: build them of one dtype"
-                )
-        self.parents = parents
-        self.dim, self.dtype, self.device = first.dim, first.dtype, first.device
+        self.dtype = dtypes.met(*parents, *others)
+        self.weak = all(thing.weak for thing in (*parents, *others))
+        self.parents = tuple(cast(p, self.dtype) for p in parents)
+        self.dim, self.device = first.dim, first.device
         self.channels = channels
         try:
             self.batch = tuple(broadcast(batch, *(p.batch for p in parents)))
@@ -113,6 +123,28 @@ class Translated(Linear):
         return _add(corners[0], low), _add(corners[1], high)
 
 
+class Cast(Linear):
+    """x ↦ F(x), in another dtype."""
+
+    def __init__(self, parent: Field, dtype: torch.dtype) -> None:
+        super().__init__(parent, channels=parent.channels)
+        self.dtype, self.weak = dtype, False
+        self.bandlimit = parent.bandlimit
+
+    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
+        return inputs[0].to(self.dtype)
+
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        corners: Corners | None = yield self.parent, "support", rtol
+        return corners
+
+
+def cast(field: Field, dtype: torch.dtype) -> Field:
+    """A field in a dtype: itself, where it has it."""
+    return field if field.dtype == dtype else Cast(field, dtype)
+
+
 class Mapped(Composed):
     """x ↦ fn(F(x)), fn a function of the channel vector."""
 
@@ -184,13 +216,23 @@ def map_values(fn: Callable[[Tensor], Tensor], values: Tensor, dim: int) -> Tens
 class Affine(Linear):
     """x ↦ a·F(x) + b, per channel."""
 
-    def __init__(self, parent: Field, scale: Tensor | float, shift: Tensor | float) -> None:
-        super().__init__(parent, channels=parent.channels)
+    def __init__(
+        self,
+        parent: Field,
+        scale: Tensor | float,
+        shift: Tensor | float,
+        others: Sequence[dtypes.Typed] = (),
+    ) -> None:
+        super().__init__(parent, channels=parent.channels, others=others)
         self.scale, self.shift = scale, shift
         self.bandlimit = parent.bandlimit
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        return affine_values(inputs[0], self.scale, self.shift, self.dim)
+        scale, shift = self._in_dtype(self.scale), self._in_dtype(self.shift)
+        return affine_values(inputs[0], scale, shift, self.dim)
+
+    def _in_dtype(self, value: Tensor | float) -> Tensor | float:
+        return value.to(self.dtype) if isinstance(value, Tensor) else value
 
     def _weights(self) -> Sequence[Tensor | float]:
         return [self.scale]
@@ -218,11 +260,11 @@ class Mixed(Linear):
 
     def __init__(self, parent: Field, matrix: Any) -> None:
         self.matrix = checks.matrix(matrix, parent.channels, parent._like)
-        super().__init__(parent, channels=self.matrix.shape[0])
+        super().__init__(parent, channels=self.matrix.shape[0], others=dtypes.strong(matrix))
         self.bandlimit = parent.bandlimit
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        return mix(inputs[0], self.matrix, self.dim)
+        return mix(inputs[0], self.matrix.to(self.dtype), self.dim)
 
     def _weights(self) -> Sequence[Tensor | float]:
         return [self.matrix]

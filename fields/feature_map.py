@@ -19,6 +19,7 @@ from torch import Tensor
 from fields import arguments, checks
 from fields.aggregation import Aggregate
 from fields.checks import VectorLike
+from fields.dtypes import Number, is_weak
 from fields.kernel import MatrixKernel
 from fields.window import Window
 
@@ -132,7 +133,8 @@ class FeatureMap(ABC):
         divisor = checks.as_tensor(other, "divisor", like)
         if bool((divisor == 0).any()):
             raise ZeroDivisionError("a feature map can't be divided by 0")
-        return self._times(1 / divisor)
+        inverse = 1 / divisor
+        return self._times(Number(inverse) if is_weak(other) else inverse)
 
     def __getitem__(self, channels: int | slice | Sequence[int]) -> Self:
         """Some of the channels: an integer, a slice or a list of integers; the axis of channels stays."""
@@ -151,7 +153,7 @@ class FeatureMap(ABC):
                 f"channels {channels!r} of a feature map with {self.channels}: none, or out of range"
             )
         identity = torch.eye(self.channels, dtype=self.dtype, device=self.device)
-        return self.mix(identity[picked])
+        return self.mix(Number(identity[picked]))
 
     #: Channels can be picked, but a feature map is no sequence.
     __iter__ = None
@@ -184,7 +186,7 @@ def stack(maps: Sequence[FeatureMap]) -> Any:
     Parameters
     ----------
     maps : sequence of Field, or of Samples on one grid
-        Of one dtype. A Field beside Samples is sampled, as in a sum.
+        A Field beside Samples is sampled, as in a sum.
 
     Returns
     -------
@@ -208,7 +210,7 @@ def stack(maps: Sequence[FeatureMap]) -> Any:
     for f in maps:
         place = torch.zeros(total, f.channels, dtype=f.dtype, device=f.device)
         place[first : first + f.channels] = torch.eye(f.channels, dtype=f.dtype, device=f.device)
-        part = f.mix(place)
+        part = f.mix(Number(place))
         out = part if out is None else out + part
         first += f.channels
     return out

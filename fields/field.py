@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, integrals, magnitude
+from fields import arguments, checks, dtypes, integrals, magnitude
 from fields.aggregation import Aggregate
 from fields.evaluation import MEMORY_BOUND, evaluate_points
 from fields.feature_map import NODES, FeatureMap
@@ -47,6 +47,8 @@ class Field(Node):
         Largest frequency per axis, in cycles per unit length; None where there is none, or none is known.
     parents : tuple of Field
         The fields that this one is composed of.
+    weak : bool
+        Whether the field was given as numbers, so that it takes the dtype of what it meets; `to` gives it one.
 
     Examples
     --------
@@ -272,6 +274,10 @@ class Field(Node):
         """X ↦ M F(x), M of shape (c_out, c_in)."""
         return composed.Mixed(self, matrix)
 
+    def to(self, dtype: torch.dtype) -> Field:
+        """The same field in another precision; one that was given as numbers keeps it from then on."""
+        return composed.Cast(self, arguments.real_dtype(dtype))
+
     def stride(self, s: Any) -> Field:
         """The field itself: a stride belongs to the grid."""
         checks.integers(s, self.dim, "stride")
@@ -322,16 +328,16 @@ class Field(Node):
             return composed.Sum(self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
             return NotImplemented  # Samples ⊕ Field is theirs to define
-        return composed.Affine(
-            self, 1.0, sign * checks.channel_vector(other, self.channels, self._like)
-        )
+        vector = checks.channel_vector(other, self.channels, self._like)
+        return composed.Affine(self, 1.0, sign * vector, dtypes.strong(other))
 
     def _times(self, other: Any) -> Any:
         if isinstance(other, Field):
             return composed.Product(self, other)
         if isinstance(other, FeatureMap):
             return NotImplemented
-        return composed.Affine(self, checks.channel_vector(other, self.channels, self._like), 0.0)
+        vector = checks.channel_vector(other, self.channels, self._like)
+        return composed.Affine(self, vector, 0.0, dtypes.strong(other))
 
     @property
     def _like(self) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, coordinates, gram, image, nonuniform, parseval
+from fields import arguments, checks, coordinates, dtypes, gram, image, nonuniform, parseval
 from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.evaluation import MEMORY_BOUND
@@ -84,6 +84,7 @@ class Interpolated(Field):
         boundary: str = "periodic",
         eps: float | None = None,
     ) -> None:
+        self.weak = dtypes.is_weak(values)
         self.values = checks.as_tensor(values, "values", complex_too=True)
         if self.values.is_complex():
             raise TypeError("values must be real: give real and imaginary parts as two channels")
@@ -265,6 +266,10 @@ class Interpolated(Field):
     def _moved(self, t: Tensor) -> Field:
         origin = self.origin + t.to(self.origin)
         return Interpolated(self.values, self.spacing, origin, self.method, self.boundary, self.eps)
+
+    def _in(self, dtype: torch.dtype) -> Field:
+        values = self.values.to(dtype)
+        return Interpolated(values, self.spacing, self.origin, self.method, self.boundary)
 
     def _mixed(self, matrix: Tensor) -> Field:
         values = mix(self.values, matrix, self.dim)

@@ -23,7 +23,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.stencil import Stencil, cell_overlap, nodes, on_nodes, outer
 
 
@@ -36,6 +36,8 @@ class MatrixKernel(ABC):
     learnt: tuple[str, ...] = ()
     #: What the feature map must repeat by, for a kernel that is given on a whole period.
     period: tuple[float, ...] | None = None
+    #: Whether the weights were given as numbers, which take the dtype of the feature map that they meet.
+    weak: bool = False
 
     @property
     @abstractmethod
@@ -73,6 +75,17 @@ class MatrixKernel(ABC):
         new = copy.copy(self)
         for name in self.learnt:
             setattr(new, name, parameters[name])
+        return new
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """The kernel with weights of a dtype, as far as they are tensors, to which gradients flow back."""
+        if self.dtype in (None, dtype) and not self.weak:
+            return self
+        parts = self.parameters().items()
+        new = self.with_parameters(
+            {name: dtypes.alike(v, dtype) if isinstance(v, Tensor) else v for name, v in parts}
+        )
+        new.weak = False
         return new
 
     @property

@@ -55,7 +55,8 @@ def terms(field: Field, moves: Moves | None, weight: Weight = 1.0) -> list[Term]
             found.extend(Term(node, w, m) for m, w in here.items())
             continue
         further = moves.of(node) if moves and isinstance(node, Translated) else 0
-        weights, shift = node._weights(), node.shift
+        weights = [_in(field.dtype, w) for w in node._weights()]
+        shift = _in(field.dtype, node.shift)
         for m, w in here.items():
             if isinstance(shift, Tensor):
                 constant = constant + applied(w, shift.expand(node.channels))
@@ -63,7 +64,9 @@ def terms(field: Field, moves: Moves | None, weight: Weight = 1.0) -> list[Term]
                 there, moved, made = arrived[parent], m + further, after(w, v)
                 there[moved] = plus(there[moved], made) if moved in there else made
     if isinstance(constant, Tensor):
-        found.append(Term(analytic.Constant(constant.to(field.dtype), field.dim), 1.0, 0))
+        everywhere = analytic.Constant(constant.to(field.dtype), field.dim)
+        everywhere.weak = field.weak
+        found.append(Term(everywhere, 1.0, 0))
     return found
 
 
@@ -102,6 +105,10 @@ def is_number(weight: Weight) -> bool:
     return _rank(weight) == 0
 
 
+def _in(dtype: torch.dtype, weight: Weight) -> Weight:
+    return weight.to(dtype) if isinstance(weight, Tensor) else weight
+
+
 def after(weight: Weight, first: Weight) -> Weight:
     """The weight that stands for one after another."""
     if not _rank(weight) or _rank(first) < 2:
@@ -136,10 +143,14 @@ def mixed(leaf: Field, weight: Weight) -> Field | None:
     """A leaf times a weight as a leaf of its kind, if it can be one."""
     if isinstance(weight, float) and weight == 1.0:
         return leaf
+    weight = _in(leaf.dtype, weight)
     if _rank(weight) < 2:
         weight = torch.eye(leaf.channels, dtype=leaf.dtype, device=leaf.device) * weight
     assert isinstance(weight, Tensor)
-    return leaf._mixed(weight)
+    found = leaf._mixed(weight)
+    if found is not None:
+        found.weak = leaf.weak
+    return found
 
 
 def together(parts: Sequence[Tensor]) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor
 
+from fields import dtypes
 from fields.feature_map import FeatureMap
 from fields.lattice import Box, Lattice
 from fields.plan import Frame, Need, Plan
@@ -32,6 +35,8 @@ class Node(FeatureMap):
     #: The field whose images a leaf sums, where it does.
     source: Field | None = None
     batch: tuple[int, ...] = ()
+    #: Whether the field was given as numbers, which take the dtype of what they meet.
+    weak: bool = False
 
     def __repr__(self) -> str:
         kind, batch = type(self).__name__, self.batch
@@ -98,6 +103,15 @@ class Node(FeatureMap):
     def _mixed(self, matrix: Tensor) -> Field | None:
         """M F, for a matrix (c_out, c) in the field's dtype, as another leaf of this kind, if it can be one."""
         return None
+
+    def _in(self, dtype: torch.dtype) -> Field:
+        """The same leaf in a wider dtype."""
+        new = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and value.dtype.to_real() == self.dtype:
+                setattr(new, name, dtypes.alike(value, dtype))
+        new.dtype = dtype
+        return cast("Field", new)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         """K*F in closed form, if there is one, with a kernel that fits."""

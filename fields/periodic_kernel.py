@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, checks, dtypes
 from fields.kernel import MatrixKernel
 from fields.lattice import SNAP
 from fields.separable import contract
@@ -63,6 +63,7 @@ class PeriodicKernel(MatrixKernel):
 
     def __init__(self, values: Any, period: checks.VectorLike) -> None:
         self.values = checks.as_tensor(values, "values", complex_too=True)
+        self.weak = dtypes.is_weak(values)
         dim = self.values.ndim - 2
         if not 1 <= dim <= 3 or 0 in self.values.shape:
             raise ValueError(
@@ -125,7 +126,10 @@ class PeriodicKernel(MatrixKernel):
             K̂(k) at index k + K; K̂(−k) is the conjugate of K̂(k), since K is real.
         period : float or sequence of float
         """
-        transfer = checks.as_tensor(transfer, "transfer", complex_too=True)
+        weak, transfer = (
+            dtypes.is_weak(transfer),
+            checks.as_tensor(transfer, "transfer", complex_too=True),
+        )
         if transfer.dtype not in (*checks.COMPLEX, torch.float32, torch.float64):
             raise TypeError(f"transfer must be in single or double precision, got {transfer.dtype}")
         axes = tuple(range(transfer.ndim - 2))
@@ -143,7 +147,9 @@ class PeriodicKernel(MatrixKernel):
         volume = math.prod(checks.positive(period, len(axes), "period"))
         moved = torch.fft.ifftshift(transfer, axes)
         values = torch.fft.fftshift(torch.fft.ifftn(moved, dim=axes, norm="forward"), axes)
-        return cls(values.real / volume, period)
+        kernel = cls(values.real / volume, period)
+        kernel.weak = weak
+        return kernel
 
     @property
     def dtype(self) -> torch.dtype:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fields import closed
+from fields import closed, composed
 from fields.broadcasting import broadcast
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
@@ -41,7 +41,7 @@ class Images(Field):
         check_images([b - a for a, b in zip(*corners, strict=True)], period)
         self.source, self.corners, self._period = source, corners, period
         self.dim, self.channels, self.batch = source.dim, source.channels, source.batch
-        self.dtype, self.device = source.dtype, source.device
+        self.dtype, self.device, self.weak = source.dtype, source.device, source.weak
         self.bandlimit = source.bandlimit
 
     @property
@@ -110,6 +110,9 @@ class Images(Field):
     def _mixed(self, matrix: Tensor) -> Field:
         mixed = self.source._mixed(matrix)
         return (mixed or self.source.mix(matrix)).periodize(self._period)
+
+    def _in(self, dtype: torch.dtype) -> Field:
+        return composed.cast(self.source, dtype).periodize(self._period)
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
         found = closed.convolution(self.source, kernel)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import checks, dtypes
 from fields.kernel import MatrixKernel, dyadic_nodes
 from fields.stencil import Stencil, cell_overlap, nodes, on_nodes
 
@@ -25,7 +25,7 @@ class ProfileKernel(MatrixKernel):
     learnt = ("matrix",)
 
     def __init__(self, matrix: Any) -> None:
-        self.matrix = checks.as_tensor(matrix, "matrix")
+        self.matrix, self.weak = checks.as_tensor(matrix, "matrix"), dtypes.is_weak(matrix)
         if self.matrix.ndim != 2 or 0 in self.matrix.shape:
             raise ValueError(
                 f"matrix must have shape (out_channels, in_channels), got {tuple(self.matrix.shape)}"

@@ -56,6 +56,9 @@ class Stencil:
     def to(self, like: Tensor) -> Stencil:
         """The stencil with the dtype and device of `like`."""
         taps = self.taps
+        first = taps[0] if isinstance(taps, tuple) else taps
+        if (first.dtype, first.device) == (like.dtype, like.device):
+            return self
         moved = tuple(t.to(like) for t in taps) if isinstance(taps, tuple) else taps.to(like)
         return replace(
             self, taps=moved, matrix=None if self.matrix is None else self.matrix.to(like)

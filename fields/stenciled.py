@@ -112,11 +112,11 @@ class Convolved(_Stenciled):
     """x ↦ ∫ K(y) F(x − y) dy by nodes in the kernel's frame."""
 
     def __init__(self, parent: Field, kernel: MatrixKernel, nodes: int) -> None:
-        check_kernel(kernel, parent.channels, parent.dtype)
+        check_kernel(kernel, parent.channels)
         kernel.reach(parent.dim)
         (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.kernel = kernel
-        super().__init__(parent, channels=kernel.out_channels)
+        super().__init__(parent, channels=kernel.out_channels, others=[kernel])
         self.bandlimit = parent.bandlimit
 
     def _spacings(self, node: PerAxis | None) -> Sequence[float | None]:
@@ -125,7 +125,8 @@ class Convolved(_Stenciled):
     def _stencils(self, plan: Plan) -> list[Stencil]:
         own = self._spacings(plan.node_spacing)
         node = tuple(p if h is None else h for h, p in zip(own, plan.pitch, strict=True))
-        return fitted(self.kernel.stencils(plan.pitch, node), self.kernel, self._like)
+        kernel = self.kernel.to(self.dtype)
+        return [s.to(self._like) for s in kernel.stencils(plan.pitch, node)]
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return weighted_sum(self._views(task, inputs))
@@ -154,7 +155,7 @@ class Convolved(_Stenciled):
         return grown((yield self.parent, "support", rtol), self.kernel.reach(self.dim))
 
 
-def check_kernel(kernel: Any, channels: int, dtype: torch.dtype) -> None:
+def check_kernel(kernel: Any, channels: int) -> None:
     """Raise where a kernel doesn't fit a feature map."""
     if not isinstance(kernel, MatrixKernel):
         raise TypeError(
@@ -165,16 +166,6 @@ def check_kernel(kernel: Any, channels: int, dtype: torch.dtype) -> None:
         raise ValueError(
             f"the kernel takes {kernel.in_channels} channels, the feature map has {channels}"
         )
-    if kernel.dtype not in (None, dtype):
-        raise TypeError(
-            f"the kernel is {kernel.dtype}, the feature map {dtype}: convert one of them, "
-            f"layer.to({dtype}) for instance"
-        )
-
-
-def fitted(stencils: list[Stencil], kernel: MatrixKernel, like: Tensor) -> list[Stencil]:
-    """The stencils of a kernel that takes the dtype of the feature map, in that dtype."""
-    return stencils if kernel.dtype is not None else [s.to(like) for s in stencils]
 
 
 class Pooled(_Stenciled):

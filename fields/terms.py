@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import checks, dtypes
 from fields.broadcasting import broadcast
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
@@ -24,15 +24,26 @@ class Terms(Field):
     centers : Tensor, shape (m, d) or (*batch, m, d)
     amplitudes : Tensor, shape (m, c) or (*batch, m, c)
     others : array-like
-        Further tensors, which must have the same dtype; they become attributes of these names.
+        Further tensors; they become attributes of these names.
+
+    Notes
+    -----
+    Tensors of several dtypes meet in the widest; those of another one are converted whenever they are looked at.
     """
 
     #: Whether amplitudes may be complex, and the real part of the sum is meant.
     complex_amplitudes = False
+    centers: Tensor
+    amplitudes: Tensor
 
     def __init__(self, centers: Any, amplitudes: Any, **others: Any) -> None:
-        self.centers = checks.as_tensor(centers, "centers")
-        self.amplitudes = checks.as_tensor(amplitudes, "amplitudes", self.centers, complex_too=True)
+        parts = {"centers": centers, "amplitudes": amplitudes, **others}
+        common = dtypes.given(parts.values())
+        self.weak, self.dtype = common is None, common or torch.float64
+        self._given: dict[str, Tensor] = {}
+        like = torch.empty(0, dtype=self.dtype)
+        for name, part in parts.items():
+            like = self._take(name, part, like)
         if self.centers.ndim < 2 or self.amplitudes.ndim < 2:
             raise ValueError(
                 "centers must have shape (m, d) and amplitudes (m, c), got "
@@ -49,22 +60,29 @@ class Terms(Field):
                 "centers and amplitudes must have no size 0, got shapes "
                 f"{tuple(self.centers.shape)} and {tuple(self.amplitudes.shape)}"
             )
-        for name, value in others.items():
-            setattr(self, name, checks.as_tensor(value, name, self.centers))
-        for name in ("amplitudes", *others):
-            found = getattr(self, name)
-            if found.is_complex() and not self.complex_amplitudes:
-                raise TypeError(
-                    f"amplitudes of {type(self).__name__} must be real; complex ones are for Gabors"
-                )
-            found = found.real if found.is_complex() else found
-            if found.dtype != self.centers.dtype:
-                raise TypeError(
-                    f"{name} are {found.dtype}, centers {self.centers.dtype}: use one dtype"
-                )
         self.dim, self.channels = checks.dimension(dim), self.amplitudes.shape[-1]
-        self.dtype, self.device = self.centers.dtype, self.centers.device
+        self.device = self.centers.device
         self.batch = tuple(broadcast(self.centers.shape[:-2], self.amplitudes.shape[:-2]))
+
+    def _take(self, name: str, part: Any, like: Tensor) -> Tensor:
+        """Make an attribute of what was given; numbers come to the device of the first, the centers."""
+        value = checks.as_tensor(part, name, like, complex_too=name == "amplitudes")
+        if value.is_complex() and not self.complex_amplitudes:
+            raise TypeError(
+                f"amplitudes of {type(self).__name__} must be real; complex ones are for Gabors"
+            )
+        if value.dtype.to_real() == self.dtype:
+            setattr(self, name, value)
+        else:
+            self._given[name] = value
+        return like.to(value.device) if name == "centers" else like
+
+    def __getattr__(self, name: str) -> Tensor:
+        """Tensors that were given in another dtype, as they are now."""
+        given = self.__dict__.get("_given", {})
+        if name not in given:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return dtypes.alike(given[name], self.dtype)
 
     def _tail(self, name: str, *tails: tuple[int, ...]) -> tuple[int, ...]:
         """Which shape per term a tensor has, batch in front or not; with the batch where both fit."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks
+from fields import checks, dtypes
 from fields.field import Field, PerAxis
 from fields.integrals import multiples
 from fields.kernel import MatrixKernel
@@ -53,6 +53,7 @@ class PlaneWaves(Field):
     def __init__(
         self, frequencies: Any, amplitudes: Any, period: checks.VectorLike | None = None
     ) -> None:
+        self.weak = dtypes.is_weak(amplitudes)
         amplitudes = checks.as_tensor(amplitudes, "amplitudes", complex_too=True)
         if amplitudes.dtype not in (*checks.COMPLEX, torch.float32, torch.float64):
             raise TypeError(

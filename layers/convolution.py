@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from fields import Atoms, FeatureMap
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
+from fields.dtypes import is_weak
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
 from layers.inputs import check_feature_map
 from layers.torch_weights import TorchConv, check_module, dense_taps, flipped, torch_convolution
+from layers.weak import Weak, parameter
 
 Map = TypeVar("Map", bound=FeatureMap)
 
 
-class Conv(nn.Module):
+class Conv(Weak):
     """(K*F)(x) = ∫ K(y) F(x − y) dy, or Σ_j w_j F(x − o_j), plus a bias b, if there is one.
 
     Parameters
@@ -68,10 +70,14 @@ class Conv(nn.Module):
         self._spacing: tuple[float, ...] | None = None
         for name, value in kernel.parameters().items():
             if isinstance(value, Tensor):
-                value = _parameter(value)
+                value = parameter(value)
             setattr(self, name, value)
+        if kernel.weak:
+            self._give_way(*kernel.learnt)
         self.bias: nn.Parameter | None
         self.register_parameter("bias", None if bias is None else self._checked_bias(bias))
+        if bias is not None and is_weak(bias):
+            self._give_way("bias")
 
     def _checked_bias(self, bias: Any) -> nn.Parameter:
         value = as_tensor(bias, "bias")
@@ -79,7 +85,7 @@ class Conv(nn.Module):
             raise ValueError(
                 f"the bias of this kernel has shape ({self._kernel.out_channels},), got {tuple(value.shape)}"
             )
-        return _parameter(value)
+        return parameter(value)
 
     @classmethod
     def from_array(cls, array: Any, spacing: VectorLike, groups: int = 1, bias: Any = None) -> Self:
@@ -190,7 +196,9 @@ class Conv(nn.Module):
     def kernel(self) -> MatrixKernel:
         """The kernel with the layer's present parameters."""
         kernel = self._kernel
-        return kernel.with_parameters({name: getattr(self, name) for name in kernel.learnt})
+        kernel = kernel.with_parameters({name: getattr(self, name) for name in kernel.learnt})
+        kernel.weak = bool(kernel.learnt) and self._weak.issuperset(kernel.learnt)
+        return kernel
 
     def forward(self, f: Map) -> Map:
         """Convolve a Field or Samples."""
@@ -198,7 +206,7 @@ class Conv(nn.Module):
         out: Map = f.convolve(self.kernel, self.nodes, self.exact)
         if self.bias is not None:
             out = out.__add__(
-                self.bias
+                self._yielding("bias")
             )  # not `out + bias`: torch.compile would ask the tensor first
         return out
 
@@ -206,8 +214,3 @@ class Conv(nn.Module):
         """Kind of kernel, and channels."""
         kernel = self._kernel
         return f"{type(kernel).__name__}, {kernel.in_channels} → {kernel.out_channels} channels"
-
-
-def _parameter(value: Tensor) -> nn.Parameter:
-    """A parameter as it is, shared; a copy of any other tensor."""
-    return value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach().clone())

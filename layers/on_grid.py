@@ -66,6 +66,11 @@ class OnGrid(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Values of the layer's output."""
         out = self.samples(values)
+        if isinstance(out, Samples | Tensor) and out.dtype != values.dtype:
+            raise RuntimeError(
+                f"expected values of {out.dtype}, as the layer's parameters, got {values.dtype}: "
+                f"convert one of them, values.to({out.dtype}) or layer.to({values.dtype})"
+            )
         if isinstance(out, Samples):
             return out.values
         if not isinstance(out, Tensor):

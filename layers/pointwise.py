@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from fields import FeatureMap
 from fields.checks import as_tensor
+from fields.dtypes import is_weak
 from layers.inputs import check_feature_map
+from layers.weak import Weak, parameter
 
 Map = TypeVar("Map", bound=FeatureMap)
 
 
-class Bias(nn.Module):
+class Bias(Weak):
     """x ↦ F(x) + b, one vector b for all points.
 
     Parameters
@@ -35,10 +37,12 @@ class Bias(nn.Module):
 
     def __init__(self, bias: Any) -> None:
         super().__init__()
-        bias = as_tensor(bias, "bias")
-        if bias.ndim != 1:
-            raise ValueError(f"a shared bias has shape (c,), got {tuple(bias.shape)}")
-        self.bias = bias if isinstance(bias, nn.Parameter) else nn.Parameter(bias.detach().clone())
+        vector = as_tensor(bias, "bias")
+        if vector.ndim != 1:
+            raise ValueError(f"a shared bias has shape (c,), got {tuple(vector.shape)}")
+        self.bias = parameter(vector)
+        if is_weak(bias):
+            self._give_way("bias")
 
     def forward(self, f: Map) -> Map:
         """Add the bias to a Field or Samples."""
@@ -47,7 +51,9 @@ class Bias(nn.Module):
             raise ValueError(
                 f"the bias has {len(self.bias)} channels, the feature map {f.channels}"
             )
-        out: Map = f.__add__(self.bias)  # not `f + bias`: torch.compile would ask the tensor first
+        out: Map = f.__add__(
+            self._yielding("bias")
+        )  # not `f + bias`: torch.compile would ask the tensor first
         return out
 
     def extra_repr(self) -> str:

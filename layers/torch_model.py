@@ -77,7 +77,7 @@ class TorchModel(nn.Module):
                 "a tensor (*batch, c, X1, …, Xd) becomes one by Samples(tensor, Grid(shape, spacing))"
             )
         values, lead = f.values, tuple(f.values.shape[: -f.dim - 1])
-        out = self.module(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
+        out = self._applied(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
         if not isinstance(out, Tensor):
             raise TypeError(
                 f"the module must return one tensor, got {type(out).__name__}: wrap it in one that picks it"
@@ -90,6 +90,19 @@ class TorchModel(nn.Module):
         if out.ndim != values.ndim:
             return out
         return f._with(out, self._grid(f.grid, tuple(out.shape[-f.dim :])))
+
+    def _applied(self, values: Tensor) -> Any:
+        try:
+            return self.module(values)
+        except RuntimeError as error:
+            own = {p.dtype for p in self.module.parameters() if p.is_floating_point()}
+            if own - {values.dtype}:
+                listed = ", ".join(sorted(map(str, own)))
+                error.add_note(
+                    f"the samples are {values.dtype}, the module's parameters {listed}; convert one of them, "
+                    f"model.to({values.dtype}), or samples.to(dtype), or the field before it is sampled"
+                )
+            raise
 
     def _grid(self, grid: Grid, shape: tuple[int, ...]) -> Grid:
         """Where an output of some shape lies."""

@@ -20,6 +20,7 @@ from equivariance.explorer.state import State
 from equivariance.explorer.views import ROUNDING, Curve, View
 from equivariance.netcdf import as_bytes
 from equivariance.provenance import as_json, git_commit, provenance
+from equivariance.verdict import COLUMNS, of_compared
 
 _LENGTH = struct.Struct("<I")
 
@@ -61,7 +62,9 @@ def _array(values: Tensor) -> bytes:
 
 def curve_as_json(curve: Curve) -> dict[str, Any]:
     """A curve as the page reads it."""
+    found = of_compared(np.array(curve.translations), np.array([_number(e) for e in curve.errors]))
     return {
+        "verdict": None if found is None else dict(zip(COLUMNS, found.words, strict=True)),
         "positions": list(curve.positions),
         "translations": [list(t) for t in curve.translations],
         "errors": list(curve.errors),

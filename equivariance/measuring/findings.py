@@ -17,6 +17,7 @@ from equivariance.verdict import (
     CLASSES,
     COLUMNS,
     CONSTANT,
+    Group,
     classes,
     largest,
     of_compared,
@@ -28,8 +29,8 @@ UNKNOWN = "unknown"
 NOT_COMPARED = refused("no tested translation could be compared")
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, kw_only=True)
+class Finding(Group):
     """One layer, under one padding.
 
     Attributes
@@ -47,10 +48,8 @@ class Finding:
         "exact", "round-off", "broken", where it does less than its stride allows, or "unknown".
     subgroup : str
         The tested translations without error, as a group.
-    commutes_with : str
-        The same in the words of all verdicts, which invariants, constants and what couldn't be compared have, too.
-    error_there, error_elsewhere : float
-        The worst error under these translations, and under all others; NaN where there are none.
+    commutes_with, error_there, error_elsewhere
+        The same in the words of all verdicts.
     """
 
     layer: str
@@ -62,14 +61,6 @@ class Finding:
     interior: float
     verdict: str
     subgroup: str
-    commutes_with: str
-    error_there: float
-    error_elsewhere: float
-
-    @property
-    def words(self) -> tuple[str, str, str]:
-        """For a table with the columns of `equivariance.verdict.COLUMNS`."""
-        return self.commutes_with, number(self.error_there), number(self.error_elsewhere)
 
     @property
     def stride_text(self) -> str:

@@ -306,11 +306,6 @@ def test_knots_are_told() -> None:
             ValueError,
             "radius must be a number or 2 numbers, got 3",
         ),
-        (
-            lambda: wave(2).convolve(BallKernel(1.0, torch.ones(1, 1))),
-            TypeError,
-            "the kernel is torch.float32, the feature map torch.float64",
-        ),
     ],
 )
 def test_bad_input(build, kind: type[Exception], message: str) -> None:

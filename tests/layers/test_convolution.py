@@ -315,8 +315,6 @@ def test_maps_that_do_not_fit(f) -> None:
         Conv.from_array(torch.ones(3, 3, 1, 3).double(), 1.0)(f)
     with pytest.raises(ValueError, match=r"(1|2) dimensions?, the feature map has 2"):
         Conv.from_array(torch.ones(3, 1, 2).double(), 1.0)(f)
-    with pytest.raises(TypeError, match=r"layer\.to\(torch\.float64\)"):
-        Conv.from_array(torch.ones(3, 3, 1, 2), 1.0)(f)
 
 
 def test_offsets_that_no_grid_has() -> None:

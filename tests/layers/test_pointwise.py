@@ -136,7 +136,6 @@ BAD = {
     "bias, text": (lambda: Bias("one"), TypeError, "bias must be numbers or a tensor"),
     "bias, not finite": (lambda: Bias([math.inf]), ValueError, "bias must be finite"),
     "bias, channels": (lambda: Bias([1.0, 2.0])(MAP), ValueError, "2 channels, the feature map 3"),
-    "bias, dtype": (lambda: Bias(torch.ones(3))(MAP), TypeError, r"to\(torch\.float64\)"),
     "bias, input": (lambda: Bias([1.0])(torch.ones(1, 4)), TypeError, "Samples, got Tensor"),
     "fn": (lambda: Pointwise(3.0), TypeError, "fn must be callable, got float"),
     "fn, input": (lambda: Pointwise(abs)(torch.ones(1, 4)), TypeError, "Samples, got Tensor"),

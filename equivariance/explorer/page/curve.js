@@ -119,10 +119,16 @@ export function zeros(curve) {
   return pairs.filter(([, e]) => e !== null && e <= curve.rounding);
 }
 
-/** The zeros in words. */
+/** The zeros in words, and what they say: the words of `equivariance.verdict`. */
 export function zerosInWords(curve) {
+  const { verdict } = curve;
+  if (verdict === null) return "No relative errors along this line.";
+  const [group, there, elsewhere] = Object.values(verdict);
+  return `${placesInWords(curve)} Commutes with: ${group}; error there ${there}, elsewhere ${elsewhere}.`;
+}
+
+function placesInWords(curve) {
   const found = zeros(curve).map(([p]) => p);
-  if (curve.errors.every((e) => e === null)) return "No relative errors along this line.";
   if (found.length === 0) return `Not zero at any of ${curve.positions.length} translations tried.`;
   if (found.length === curve.positions.length) return `Zero at all ${curve.positions.length} translations tried.`;
   if (found.length > NAMED) return `Zero at ${found.length} of ${curve.positions.length} translations tried.`;

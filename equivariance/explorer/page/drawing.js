@@ -44,7 +44,7 @@ export function drawErrors() {
 
 function tell() {
   const { shown, view } = session;
-  element("result").className = view.error === null ? "" : isZero(view) ? "zero" : "broken";
+  element("result").className = view.error === null ? "" : isZero(view) ? "zero" : "differs";
   const [big, small] = errorInWords(view);
   const place = element("error");
   place.textContent = big;

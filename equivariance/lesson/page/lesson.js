@@ -78,7 +78,7 @@ function show() {
   }
   seen.set(t, frame.error);
   const zero = frame.error <= data.rounding;
-  byId("error").className = `big ${zero ? "zero" : "broken"}`;
+  byId("error").className = `big ${zero ? "zero" : "differs"}`;
   byId("error").textContent = zero ? "Error 0: both ways agree." : `Error ${percent(frame.error)}: both ways differ.`;
   byId("t").value = String(t);
   byId("t-out").textContent = `${words(t)} pixels`;
