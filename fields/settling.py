@@ -161,7 +161,8 @@ class Settling(ABC, Generic[S, V]):
         """Advice that a person can follow."""
         reached = self.reached(error)
         known = reached < math.inf
-        said = f"{place} the error is estimated as {reached:.1e} (relative), and"
+        doubt = ", though not safely" * (reached <= self.rtol)
+        said = f"{place} the error is estimated as {reached:.1e} (relative){doubt}, and"
         if not known:
             said = "no error is known, since"
         return NotResolved(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from discretize import Grid, sample
-from fields import BoxKernel, Field, LatticeTooLarge, PlaneWaves
+from fields import Balls, BoxKernel, Field, LatticeTooLarge, PlaneWaves
 from fields.magnitude import NotFinite
 from fields.settling import NotResolved, Settled, Settling, attainable, estimated_error
 from layers import GlobalPool
@@ -124,3 +124,10 @@ def test_one_text_for_all(name: str) -> None:
         QUESTIONS[name](WAVE)
     assert caught.value.tail is not None
     assert caught.value.tail > 0
+
+
+def test_spectra_that_fall_off_too_slowly_to_tell_are_doubted() -> None:
+    """An interval's energy beyond mode k is as 1/k: no rate says that there is not as much again."""
+    small = Balls([[3.37]], [[1.0]], [0.01]).periodize(8.0)
+    with pytest.raises(NotResolved, match=r"estimated as \d.*\(relative\), though not safely, and"):
+        small.resolve(0.1, memory=1 << 22)
