@@ -199,7 +199,7 @@ def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tenso
     """What rounding of all that quadratures take may make of each element's values, (*batch, 1)."""
     with torch.no_grad():
         other = at_refinement(field, lattice, m, memory, Dither(rounding=True))
-    change: Tensor = (other - values).abs().flatten(-lattice.dim - 1).amax(-1, keepdim=True)
+    change: Tensor = (other - values.detach()).abs().flatten(-lattice.dim - 1).amax(-1, keepdim=True)
     return change
 
 
