@@ -19,6 +19,8 @@ from discretize.subsampling import is_field
 from discretize.trigonometric import below, filtered, in_chunks, upsampled
 from fields import FeatureMap, checks
 from fields.composed import map_values
+from fields.dtypes import is_weak
+from fields.weak import Weak, parameter
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -26,7 +28,7 @@ Map = TypeVar("Map", bound=FeatureMap)
 COEFFICIENTS = (0.01694, 0.5, 0.30784)
 
 
-class PolynomialActivation(nn.Module):
+class PolynomialActivation(Weak):
     """x ↦ c_0 + c_1 x + … + c_p x^p, one set of coefficients, or one for each channel, learnt.
 
     Parameters
@@ -48,7 +50,9 @@ class PolynomialActivation(nn.Module):
             raise ValueError(
                 f"coefficients have shape (p + 1,) or (c, p + 1), got {tuple(tensor.shape)}"
             )
-        self.coefficients = nn.Parameter(tensor.detach().clone())
+        self.coefficients = parameter(tensor)
+        if is_weak(coefficients):
+            self._give_way("coefficients")
 
     @property
     def degree(self) -> int:
@@ -62,6 +66,8 @@ class PolynomialActivation(nn.Module):
             raise ValueError(
                 f"there are coefficients for {len(coefficients)} channels, got {x.shape[-1]}"
             )
+        if not self._gives_way("coefficients"):
+            x = x.to(torch.promote_types(x.dtype, coefficients.dtype))
         columns = coefficients.to(x.dtype).unbind(-1)
         if self.degree == 0:
             return columns[0].expand_as(x)

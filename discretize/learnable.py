@@ -12,9 +12,10 @@ from discretize.boundary import extend
 from discretize.polyphase import PolyphaseSubsampling, best_phase, components, kept
 from discretize.samples import Samples
 from fields import arguments, checks
+from fields.weak import Weak
 
 
-class LearnablePolyphase(PolyphaseSubsampling):
+class LearnablePolyphase(Weak, PolyphaseSubsampling):
     """Keep the sublattice with the largest learnt score (LPS; Rojas-Gomez et al. 2022).
 
     The score of sublattice i is the mean over channels and space of conv₃(ReLU(conv₃(x_i))), the same weights for all.
@@ -33,7 +34,8 @@ class LearnablePolyphase(PolyphaseSubsampling):
         Of the softmax in training.
     seed : int
         Of the initial weights and of the noise in training.
-    dtype : torch.dtype
+    dtype : torch.dtype, optional
+        Of the weights; unless given, float64 that takes the dtype of the samples.
 
     Notes
     -----
@@ -63,7 +65,7 @@ class LearnablePolyphase(PolyphaseSubsampling):
         hidden: int = 64,
         temperature: float = 1.0,
         seed: int = 0,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(s)
         if dim is None:
@@ -76,11 +78,14 @@ class LearnablePolyphase(PolyphaseSubsampling):
         arguments.affordable(
             hidden * max(channels, hidden) * 3**self.dim, "the weights of this network"
         )
-        dtype, self.generator = arguments.real_dtype(dtype), arguments.generator(seed)
+        kind = torch.float64 if dtype is None else arguments.real_dtype(dtype)
+        self.generator = arguments.generator(seed)
         sides = (3,) * self.dim
-        self.first = nn.Parameter(self._draw((hidden, channels, *sides)).to(dtype))
-        self.bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))
-        self.second = nn.Parameter(self._draw((hidden, hidden, *sides)).to(dtype))
+        self.first = nn.Parameter(self._draw((hidden, channels, *sides)).to(kind))
+        self.bias = nn.Parameter(torch.zeros(hidden, dtype=kind))
+        self.second = nn.Parameter(self._draw((hidden, hidden, *sides)).to(kind))
+        if dtype is None:
+            self._give_way("first", "bias", "second")
 
     def _draw(self, shape: tuple[int, ...]) -> Tensor:
         """Normal weights that keep the size of rectified features."""
@@ -98,7 +103,9 @@ class LearnablePolyphase(PolyphaseSubsampling):
                 f"this layer takes {self.first.shape[1]} channels in {self.dim} dimensions, "
                 f"got {f.channels} in {f.dim}"
             )
-        dtype = torch.promote_types(f.dtype, self.first.dtype)
+        dtype = f.dtype
+        if not self._gives_way("first"):
+            dtype = torch.promote_types(dtype, self.first.dtype)
         parts = components(f.values.to(dtype), self._strides(f)).movedim(-f.dim - 1, -f.dim - 2)
         lead, boundary = parts.shape[: -f.dim - 1], f.grid.boundary
         x = parts.reshape(-1, *parts.shape[-f.dim - 1 :])

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, jumps, known_within, thinnest
+from fields.bands import finest, jumps, known_within, thinnest, unsaid
 from fields.broadcasting import broadcast
 from fields.dither import Dither
 from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
 from fields.field import Field
-from fields.lattice import MAX_RATIO, Lattice, common_spacing
+from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
 from fields.plan import Plan, graph
 from fields.settling import Settling
 
@@ -29,6 +29,8 @@ from fields.settling import Settling
 FALLS = 0.8
 #: Draws of what lies between nodes, and their root mean square's multiple that is reported.
 DRAWS, SPREAD = 3, 1.2
+#: How much finer a function is looked at that vanishes at all nodes, in one to three dimensions.
+FINER = {1: 16, 2: 4, 3: 2}
 #: Refinements that nobody would think of.
 FAR = 1e7
 #: Order of convergence that is hoped for when a tolerance is given up early.
@@ -146,7 +148,7 @@ class _Refining(Settling[int, Tensor]):
         self.field, self.lattice, self.memory = field, lattice, memory
         self.smooth, self.jumps = is_smooth(field, rtol), jumps(field)
         self.enough = 2 if self.smooth else 3
-        self.least, self.floor = self.floor, 0.0
+        self.least, self.floor, self.unsaid = self.floor, 0.0, unsaid(field)
         self.last, self.unseen = math.inf, torch.zeros(1, dtype=field.dtype)
         self.look, self.unit = Dither(), 0.0
         self.look.hidden = True
@@ -160,7 +162,7 @@ class _Refining(Settling[int, Tensor]):
         values = at_refinement(self.field, self.lattice, step, self.memory, look)
         self.look = look
         self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
-        self.floor = self.least * look.nonzero
+        self.floor = self.least * (look.nonzero or (self.unsaid and look.asked))
         return values
 
     def change(self, new: Tensor, old: Tensor) -> float:
@@ -177,7 +179,9 @@ class _Refining(Settling[int, Tensor]):
         return error
 
     def hidden(self, step: int, value: Tensor) -> float:
-        """By draws of the places of jumps; the first few where it exceeds `rtol`."""
+        """By draws of the places of jumps, the first few where it exceeds `rtol`; or where nothing was seen at all."""
+        if self.unsaid and self.look.asked and not self.look.nonzero:
+            return self._elsewhere(step, value)
         total = 0.0
         for draw in range(DRAWS if self.look.found else 0):
             dither = Dither(draw, self.look.hidden, self.look.bends, self.jumps)
@@ -187,6 +191,17 @@ class _Refining(Settling[int, Tensor]):
             if SPREAD * math.sqrt(total) > self.rtol:
                 break
         return SPREAD * math.sqrt(total)
+
+    def _elsewhere(self, step: int, value: Tensor) -> float:
+        """Whether finer nodes, as far as they can be afforded, meet a function that these say vanishes."""
+        try:
+            with torch.no_grad():
+                finer = step * FINER[self.lattice.dim]
+                return self.change(
+                    at_refinement(self.field, self.lattice, finer, self.memory), value
+                )
+        except LatticeTooLarge:
+            return 0.0
 
     def hopeless(self, step: int, error: float) -> str:
         """Where even fourth order takes too much."""
@@ -199,7 +214,9 @@ def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tenso
     """What rounding of all that quadratures take may make of each element's values, (*batch, 1)."""
     with torch.no_grad():
         other = at_refinement(field, lattice, m, memory, Dither(rounding=True))
-    change: Tensor = (other - values.detach()).abs().flatten(-lattice.dim - 1).amax(-1, keepdim=True)
+    change: Tensor = (
+        (other - values.detach()).abs().flatten(-lattice.dim - 1).amax(-1, keepdim=True)
+    )
     return change
 
 

@@ -135,8 +135,9 @@ class Samples(FeatureMap):
         check_window(window)
         window.reach(self.dim)
         chosen, spacing = aggregate(kind), self.grid.spacing
-        stencils = window.taps(spacing, spacing, chosen.taps, self.values)
-        return self._stenciled(stencils, chosen.combine)
+        f = self.to(dtypes.met(self, chosen))
+        stencils = window.taps(spacing, spacing, chosen.taps, f.values)
+        return f._stenciled(stencils, chosen.combine)
 
     def mix(self, matrix: Any) -> Samples:
         """M F(x) at every sample, M of shape (c_out, c_in)."""

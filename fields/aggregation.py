@@ -22,6 +22,7 @@ from torch import Tensor
 
 from fields import checks
 from fields.correlation import convolve, maximum
+from fields.dtypes import is_weak
 from fields.maxima import highest
 from fields.stencil import Stencil
 from fields.window import Kind
@@ -57,6 +58,8 @@ class Aggregate:
         What stands for it on a Field, where that is another one.
     workspace : int
         Temporaries, in multiples of the output.
+    dtype : torch.dtype, optional
+        Of the tensors that it computes with; `weak` where they were given as numbers.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Aggregate:
     linear: bool = False
     on_fields: Aggregate | None = None
     workspace: int = 2
+    dtype: torch.dtype | None = None
+    weak: bool = False
 
     def __repr__(self) -> str:
         return self.name
@@ -129,15 +134,16 @@ def soft_maximum(temperature: float | Tensor) -> Aggregate:
     >>> f.pool(Mask([1, 1, 1], 1.0), soft_maximum(1.0)).values[0, 0].item() - 1e4 + 1.0986 < 1e-3
     True
     """
-    temperature = checked_temperature(temperature)
-    return at_temperature(temperature)
+    return at_temperature(checked_temperature(temperature), is_weak(temperature))
 
 
-def at_temperature(temperature: float | Tensor) -> Aggregate:
+def at_temperature(temperature: float | Tensor, weak: bool = False) -> Aggregate:
     """`soft_maximum` of a temperature that was checked."""
     name = "soft_maximum" if isinstance(temperature, Tensor) else f"soft_maximum({temperature:g})"
     combine = functools.partial(_by_axes, _soft_maximum, temperature)
-    return Aggregate(name, combine, workspace=10)
+    axes = isinstance(temperature, Tensor) and temperature.ndim > 0
+    dtype = temperature.dtype if isinstance(temperature, Tensor) and axes else None
+    return Aggregate(name, combine, workspace=10, dtype=dtype, weak=weak)
 
 
 def checked_temperature(temperature: Any) -> float | Tensor:

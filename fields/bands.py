@@ -39,14 +39,15 @@ def thinnest(field: Field) -> PerAxis:
     return functools.reduce(lambda a, b: tuple(map(max, a, b)), bands)
 
 
+def unsaid(field: Field) -> bool:
+    """Whether there is a function in a field of which nobody says how fine it is."""
+    return any(node._finest(ROUGHLY) is None for node in known_within(field))
+
+
 def opaque(field: Field) -> bool:
     """Whether a field is a function, without any quadrature in it, of which nobody says how fine it is."""
     nodes = known_within(field)
-    return (
-        field.bandlimit is None
-        and not any(n.is_quadrature for n in nodes)
-        and any(n._finest(ROUGHLY) is None for n in nodes)
-    )
+    return field.bandlimit is None and not any(n.is_quadrature for n in nodes) and unsaid(field)
 
 
 def jumps(field: Field) -> bool | None:

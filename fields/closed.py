@@ -123,7 +123,7 @@ def convolution(field: Field, kernel: MatrixKernel, present: Present) -> Field |
     found = _convolved(field, kernel, present)
     if found is not None:
         found = composed.cast(found, dtypes.met(field, kernel))
-        found.weak = field.weak and kernel.weak
+        found.weak = dtypes.give_way(field, kernel)
     return found
 
 

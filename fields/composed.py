@@ -48,7 +48,7 @@ class Composed(Field):
             if other.dim != first.dim:
                 raise ValueError(f"fields on R^{first.dim} and R^{other.dim} don't combine")
         self.dtype = dtypes.met(*parents, *others)
-        self.weak = all(thing.weak for thing in (*parents, *others))
+        self.weak = dtypes.give_way(*parents, *others)
         self.parents = tuple(cast(p, self.dtype) for p in parents)
         self.dim, self.device = first.dim, first.device
         self.channels = channels

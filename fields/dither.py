@@ -65,8 +65,8 @@ class Dither:
         Whether anything that could move was met since.
     hidden : bool
         Whether opaque functions were found to be other between the nodes than these say.
-    nonzero : bool
-        Whether quadratures took any number but 0.
+    asked, nonzero : bool
+        Whether quadratures took any numbers, and any but 0.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Dither:
     ) -> None:
         self.draw, self.between = draw, between and not rounding
         self.bends, self.jumps, self.rounding = bends, jumps, rounding
-        self.found, self.hidden, self.nonzero = False, False, False
+        self.found, self.hidden, self.asked, self.nonzero = False, False, False, False
         self._generator = torch.Generator().manual_seed(draw or 0)
 
     def of_opaque(self, values: Tensor, between: Tensor, lags: Sequence[int]) -> Tensor:
@@ -157,7 +157,7 @@ class Dither:
     ) -> Tensor:
         """Some maps after the other, unless there is nothing left to look for."""
         largest = _sizes(values, dim)
-        self.nonzero = self.nonzero or bool(largest.any())
+        self.asked, self.nonzero = True, self.nonzero or bool(largest.any())
         if self.rounding:
             # All in one direction and each in its own: kernels that average keep the one, differences the other.
             ways = 2 * torch.randint(2, values.shape, generator=self._generator)

@@ -65,6 +65,11 @@ def met(*things: Typed) -> torch.dtype:
     )
 
 
+def give_way(*things: Typed) -> bool:
+    """Whether nothing of all this has a dtype that counts."""
+    return all(thing.weak or thing.dtype is None for thing in things)
+
+
 def alike(value: Tensor, dtype: torch.dtype) -> Tensor:
     """A tensor in a real dtype, or in the complex one of its precision."""
     return value.to(dtype.to_complex() if value.is_complex() else dtype)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments
-from fields.bands import finest, jumps
+from fields.bands import finest, jumps, unsaid
 from fields.evaluation import evaluate
 from fields.lattice import Lattice, LatticeTooLarge, split
 from fields.plan import Plan, graph
@@ -28,6 +28,8 @@ from fields.settling import Counts, OverRegion, Region, Taken, relative
 if TYPE_CHECKING:
     from fields.field import Field
 
+#: Points per axis to begin with, in one to three dimensions, for functions of which nobody says how fine they are.
+UNSAID = {1: 1024, 2: 64, 3: 16}
 #: Where a decaying field counts as zero, relative to its peak.
 TAIL = 1e-17
 #: Bytes of values that one tile of a lattice may take.
@@ -58,7 +60,8 @@ def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
     """Points per axis that tell all waves of a field, or those of its leaves, where they are known."""
     band = field.bandwidth(rtol) or finest(field, rtol)
     lengths = zip(band, extent, strict=True)
-    return tuple(max(8, 2 * math.ceil(k * length) + 1) for k, length in lengths)
+    least = UNSAID[field.dim] if unsaid(field) else 8
+    return tuple(max(least, 2 * math.ceil(k * length) + 1) for k, length in lengths)
 
 
 def lattice_count(

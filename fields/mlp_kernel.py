@@ -22,7 +22,7 @@ def mlp_kernel(
     hidden: Sequence[int] = (32, 32),
     frequency: float = 4.0,
     seed: int | torch.Generator = 0,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
 ) -> Kernel:
     """A density that is learnt: K(y) = b(|y/r|)·N(y/r), N a network with sines, b the smooth bump of unit peak.
 
@@ -40,7 +40,8 @@ def mlp_kernel(
         make rougher kernels, which need more nodes.
     seed : int or torch.Generator
         Of the initial weights.
-    dtype : torch.dtype
+    dtype : torch.dtype, optional
+        Of the weights; unless given, float64 that takes the dtype of the feature map.
 
     Returns
     -------
@@ -78,7 +79,8 @@ def mlp_kernel(
         raise ValueError("hidden must have at least one width, got none")
     pairs = itertools.pairwise([dim, *widths, outs * ins])
     arguments.affordable(sum(n * m for n, m in pairs), "the weights of this network")
-    dtype, generator = arguments.real_dtype(dtype), arguments.generator(seed)
+    kind = torch.float64 if dtype is None else arguments.real_dtype(dtype)
+    generator = arguments.generator(seed)
     size = math.prod(sides) * math.sqrt(ins)
     linears = []
     for i, (n, m) in enumerate(itertools.pairwise([dim, *widths, outs * ins])):
@@ -86,10 +88,12 @@ def mlp_kernel(
         bound = math.sqrt(6 / n) if i else 2 * math.pi * frequency / n
         last = i == len(widths)
         linears.append(
-            _linear(n, m, bound / (size if last else 1), 0.0 if last else math.pi, generator, dtype)
+            _linear(n, m, bound / (size if last else 1), 0.0 if last else math.pi, generator, kind)
         )
     density = nn.Sequential(_Network(linears, sides), nn.Unflatten(-1, (outs, ins)))
-    return Kernel(density, outs, ins, radius)
+    kernel = Kernel(density, outs, ins, radius)
+    kernel.weak = dtype is None
+    return kernel
 
 
 def _linear(

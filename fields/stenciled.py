@@ -177,7 +177,7 @@ class Pooled(_Stenciled):
         window.reach(parent.dim)
         (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
         self.window, self.aggregate = window, aggregate(kind).continuous
-        super().__init__(parent, channels=parent.channels)
+        super().__init__(parent, channels=parent.channels, others=[self.aggregate])
 
     def _band(self, *bands: PerAxis | None) -> PerAxis | None:
         return bands[0] if self.aggregate.linear else None

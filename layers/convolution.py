@@ -13,9 +13,9 @@ from fields.checks import VectorLike, as_tensor, integers, positive
 from fields.dtypes import is_weak
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
+from fields.weak import Weak, parameter
 from layers.inputs import check_feature_map
 from layers.torch_weights import TorchConv, check_module, dense_taps, flipped, torch_convolution
-from layers.weak import Weak, parameter
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -27,7 +27,8 @@ class Conv(Weak):
     ----------
     kernel : Kernel, GaussianKernel, BumpKernel, BSplineKernel, BasisKernel, PeriodicKernel, …, or Atoms
         Matrix-valued, R^d → R^{c_out × c_in}. Its tensors, and its density where that is a module, become the layer's
-        parameters, named as in the kernel: matrix, coefficients, values, weights, density.….
+        parameters, named as in the kernel: matrix, coefficients, values, weights, density.…. Those that are an
+        nn.Parameter or nn.Module already are shared with the kernel, tensors are copied.
     nodes : int
         Quadrature nodes per radius of a density on a Field; their spacing is the nearest power of two. `sample`
         replaces it by the spacing that its tolerance needs; Samples take that of their grid.
@@ -197,7 +198,7 @@ class Conv(Weak):
         """The kernel with the layer's present parameters."""
         kernel = self._kernel
         kernel = kernel.with_parameters({name: getattr(self, name) for name in kernel.learnt})
-        kernel.weak = bool(kernel.learnt) and self._weak.issuperset(kernel.learnt)
+        kernel.weak = bool(kernel.learnt) and self._gives_way(*kernel.learnt)
         return kernel
 
     def forward(self, f: Map) -> Map:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from fields import FeatureMap
 from fields.checks import as_tensor
 from fields.dtypes import is_weak
+from fields.weak import Weak, parameter
 from layers.inputs import check_feature_map
-from layers.weak import Weak, parameter
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -22,6 +22,7 @@ class Bias(Weak):
     Parameters
     ----------
     bias : Tensor, shape (c,)
+        An nn.Parameter is shared, anything else copied into one.
 
     Notes
     -----

@@ -18,8 +18,10 @@ from fields import Aggregate, FeatureMap, Window, power_mean
 from fields.aggregation import MAX, MEAN, at_temperature, checked_temperature
 from fields.arguments import MOST_NODES
 from fields.checks import integers
+from fields.dtypes import is_weak
 from fields.feature_map import NODES
 from fields.stenciled import check_window
+from fields.weak import Weak, parameter
 from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -159,7 +161,7 @@ class LpPool(_Pool):
         return f"{self.window!r}, p={self.p:g}"
 
 
-class SoftMaxPool(_Pool):
+class SoftMaxPool(Weak, _Pool):
     """x ↦ T log of the mean of exp(F(x − y)/T) over y in one window for all points.
 
     Parameters
@@ -189,15 +191,15 @@ class SoftMaxPool(_Pool):
 
     def __init__(self, window: Window, temperature: Any, nodes: int = NODES) -> None:
         super().__init__(window, nodes)
-        temperature = checked_temperature(temperature)
-        if isinstance(temperature, Tensor) and not isinstance(temperature, nn.Parameter):
-            temperature = nn.Parameter(temperature.detach().clone())
-        self.temperature = temperature
+        checked = checked_temperature(temperature)
+        self.temperature = parameter(checked) if isinstance(checked, Tensor) else checked
+        if is_weak(temperature):
+            self._give_way("temperature")
 
     @property
     def aggregate(self) -> Aggregate:
         """The soft maximum at the present temperature."""
-        return at_temperature(self.temperature)
+        return at_temperature(self.temperature, self._gives_way("temperature"))
 
     def extra_repr(self) -> str:
         """Window and temperature."""

@@ -149,3 +149,35 @@ def test_samples_take_functions_as_they_are() -> None:
     samples = Samples(torch.arange(8.0)[None], Grid(8, 1.0))
     told = samples.map(torch.square, jumps=False, finest=2.0)
     assert torch.equal(told.values, samples.map(torch.square).values)
+
+
+def pulse(half: float, wave: float, **known: object) -> Formula:
+    """1 within `half` of 2.217, on a period of 8, plus a wave: ∫ = 2·half."""
+
+    def fn(x: Tensor) -> Tensor:
+        near = ((x - 2.217 + 4) % 8 - 4).abs() < half
+        return near.to(x) + wave * torch.sin(2 * math.pi * x / 8)
+
+    return Formula(fn, 1, 1, period=8.0, **known)
+
+
+@pytest.mark.parametrize("jumps", [None, True])
+@pytest.mark.parametrize("wave", [0.0, 0.1])
+@pytest.mark.parametrize("half", [0.03, 0.01])
+def test_what_few_points_miss_is_looked_for(half: float, wave: float, jumps: bool | None) -> None:
+    """A pulse between all coarse nodes: its integral is 2·half, its largest mean over a box of 2 is half."""
+    field = pulse(half, wave, jumps=jumps)
+    integral = float(field.integrate(1e-2))
+    assert abs(integral - 2 * half) <= 3e-2 * (2 * half + 4 * wave)
+    if not wave:
+        found = sample(field.pool(Box(2.0)), Grid(16, 0.5), 1e-2)
+        assert 0 < found.accuracy <= 1e-2
+        assert abs(float(found.values.max()) - half) <= 3 * found.accuracy * half
+
+
+def test_a_function_that_vanishes_is_no_closed_form() -> None:
+    nothing = pulse(0.03, 0.0).map(lambda v: torch.relu(v - 2))
+    found = sample(nothing.pool(Box(2.0)), Grid(16, 0.5), 1e-3)
+    assert not found.values.any()
+    assert found.accuracy == torch.finfo(torch.float64).eps
+    assert float(nothing.integrate(1e-3)) == 0

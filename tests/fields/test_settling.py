@@ -113,7 +113,7 @@ QUESTIONS: dict[str, Callable[[Field], object]] = {
     "norm": lambda f: f.map(lambda v: (v > 0.3).to(v)).norm(1e-11, memory=1 << 16),
     "transform": lambda f: f.transform([[0.25]], 1e-11, memory=1 << 16),
     "resolve": lambda f: f.resolve(1e-8, memory=1 << 16),
-    "GlobalPool": lambda f: GlobalPool("max", rtol=1e-11, memory=1 << 16)(f * f.translate([0.3])),
+    "GlobalPool": lambda f: GlobalPool("max", rtol=1e-11, memory=1 << 19)(f * f.translate([0.3])),
 }
 
 

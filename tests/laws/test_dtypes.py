@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discretize import Grid, LearnablePolyphase, Samples, Upsampling, sample
+from discretize import Grid, LearnablePolyphase, PolynomialActivation, Samples, Upsampling, sample
 from fields import (
     Atoms,
     BallKernel,
     Balls,
     BasisKernel,
+    Box,
     Boxes,
     BoxKernel,
     BSplineKernel,
@@ -34,10 +35,11 @@ from fields import (
     Polynomial,
     Sprites,
     local_translation,
+    mlp_kernel,
     random_bandlimited,
     stack,
 )
-from layers import Bias, Conv, OnGrid, Pointwise, TorchModel
+from layers import Bias, Conv, OnGrid, Pointwise, SoftMaxPool, TorchModel
 from tests.compare import assert_close, eps
 from tests.laws import modules
 from tests.laws.registry import FIELDS, Draw, points
@@ -86,6 +88,9 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "Conv, transfer": lambda: Conv(PeriodicKernel.from_transfer([MATRIX] * 3, PERIOD)),
     "Conv, atoms": lambda: Conv(Atoms([[0.0], [0.5]], [MATRIX] * 2)),
     "Conv, array": lambda: Conv.from_array([MATRIX] * 3, 0.5),
+    "Conv, network": lambda: Conv(mlp_kernel(1, 2, 2, 0.6, hidden=(3,))),
+    "SoftMaxPool": lambda: SoftMaxPool(Box(1.0), [0.5, 2.0]),
+    "PolynomialActivation": lambda: Pointwise(PolynomialActivation([0.1, 1.0, 0.2])),
     "Conv, bias": lambda: Conv.from_array([MATRIX] * 3, 0.5, bias=[0.1, 0.2]),
 }
 
@@ -187,10 +192,12 @@ def test_tensors_of_a_leaf_meet_and_stay_theirs() -> None:
 
 
 def test_weights_of_samples_meet() -> None:
-    layer = LearnablePolyphase(2, 2, 1).eval()
+    layer = LearnablePolyphase(2, 2, 1, dtype=DOUBLE).eval()
     assert layer.first.dtype == DOUBLE
     coarse, p = layer.with_probability(samples(SINGLE))
     assert p.dtype == DOUBLE
+    assert LearnablePolyphase(2, 2, 1).eval()(samples(SINGLE)).dtype == SINGLE
+    assert LearnablePolyphase(2, 2, 1)(samples(SINGLE)).dtype == SINGLE
     assert Upsampling(2)(coarse, weight=p).dtype == DOUBLE
 
 
@@ -251,8 +258,11 @@ def test_weights_that_are_told_a_dtype_keep_it(name: str, way: str) -> None:
     elif way == "state":
         layer.load_state_dict(LAYERS[name]().state_dict())
     else:
-        for key, value in list(layer.named_parameters()):
-            setattr(layer, key, nn.Parameter(value.detach().clone()))
+        for part in layer.modules():
+            for key, value in list(part.named_parameters(recurse=False)):
+                setattr(part, key, nn.Parameter(value.detach().clone()))
+            for key, child in list(part.named_children()):
+                setattr(part, key, copy.deepcopy(child))
     assert layer(wave(SINGLE)).dtype == layer(samples(SINGLE)).dtype == DOUBLE
 
 
@@ -261,9 +271,10 @@ def test_a_state_gives_its_dtype(name: str) -> None:
     layer, narrow = LAYERS[name](), LAYERS[name]().float()
     layer.load_state_dict(narrow.state_dict())
     assert {p.dtype for p in layer.parameters()} == {SINGLE}
-    weak = PlaneWaves([[0.25]], [[0.3, 1.0]])
-    assert layer(weak).dtype == SINGLE
     assert layer(samples(DOUBLE)).dtype == DOUBLE
+    weak = PlaneWaves([[0.25]], [[0.3, 1.0]])
+    if name != "PolynomialActivation":  # it sees the values, which are tensors
+        assert layer(weak).dtype == SINGLE
 
 
 def test_a_network_of_numbers_commutes_with_sampling_in_either_dtype() -> None:
@@ -282,6 +293,12 @@ def test_torch_models_convert_nothing() -> None:
         model(samples(DOUBLE))
     with pytest.raises(RuntimeError, match=r"^(?!.*convert one of them)"):  # torch's own words
         TorchModel(nn.Conv1d(3, 2, 3))(samples(SINGLE))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_on_grid_converts_no_layer_that_was_told_a_dtype(name: str) -> None:
+    with pytest.raises(RuntimeError, match=r"values\.to\(torch\.float64\) or layer\.to"):
+        OnGrid(LAYERS[name]().to(DOUBLE), Grid(8, 0.5))(samples(SINGLE).values)
 
 
 def test_on_grid_converts_nothing() -> None:

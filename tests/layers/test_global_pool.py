@@ -133,8 +133,10 @@ def test_a_field_agrees_with_its_samples() -> None:
 @pytest.mark.parametrize("kind", ["mean", "integral", "max", 2.0], ids=str)
 def test_the_accuracy_is_that_of_the_worst_element(kind) -> None:
     """A small and sharp element of a batch isn't hidden behind a large and smooth one."""
-    amplitudes, widths = torch.tensor([[[1e3]], [[1.0]]]), torch.tensor([[4.0], [0.05]])
-    field = Gaussians([[0.37]], amplitudes.double(), widths.double()).periodize(8.0).map(torch.relu)
+    double = torch.float64
+    amplitudes = torch.tensor([[[1e3]], [[1.0]]], dtype=double)
+    widths = torch.tensor([[4.0], [0.05]], dtype=double)
+    field = Gaussians([[0.37]], amplitudes, widths).periodize(8.0).map(torch.relu)
     result, accuracy = GlobalPool(kind, rtol=1e-2).with_accuracy(field)
     truth = {"max": 1.0, "integral": 0.05 * (2 * math.pi) ** 0.5}
     truth |= {"mean": truth["integral"] / 8, 2.0: (0.05 * math.pi**0.5 / 8) ** 0.5}

@@ -22,13 +22,17 @@ class Weak(nn.Module):
     `.to(dtype)`, `load_state_dict` and assignments give them a dtype.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._weak: frozenset[str] = frozenset()
 
     def _give_way(self, *names: str) -> None:
         """Let parameters give way that were given as numbers."""
         self._weak = self._weak.union(names)
+
+    def _gives_way(self, *names: str) -> bool:
+        """Whether all of some parameters do."""
+        return self._weak.issuperset(names)
 
     def _yielding(self, name: str) -> Tensor | dtypes.Number:
         """A parameter, as what meets a feature map."""
@@ -36,7 +40,7 @@ class Weak(nn.Module):
         return dtypes.Number(value) if name in self._weak else value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor) and name in self.__dict__.get("_weak", ()):
+        if isinstance(value, Tensor | nn.Module) and name in self.__dict__.get("_weak", ()):
             self._weak = self._weak - {name}
         super().__setattr__(name, value)
 
@@ -48,9 +52,12 @@ class Weak(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         for name in self._weak:
-            stored = state.get(prefix + name)
-            if isinstance(stored, Tensor):
-                parameter = getattr(self, name)
-                parameter.data = parameter.data.to(stored.dtype)
-                self._weak = self._weak - {name}
+            own = (prefix + name, prefix + name + ".")
+            stored = [v for k, v in state.items() if k == own[0] or k.startswith(own[1])]
+            kept = getattr(self, name)
+            if stored and isinstance(kept, nn.Module):
+                kept.to(stored[0].dtype)
+            elif stored:
+                kept.data = kept.data.to(stored[0].dtype)
+            self._weak = self._weak - ({name} if stored else set())
         super()._load_from_state_dict(state, prefix, *args)
