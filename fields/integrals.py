@@ -60,8 +60,16 @@ def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
     """Points per axis that tell all waves of a field, or those of its leaves, where they are known."""
     band = field.bandwidth(rtol) or finest(field, rtol)
     lengths = zip(band, extent, strict=True)
-    least = UNSAID[field.dim] if unsaid(field) else 8
+    least = least_points(field, rtol)
     return tuple(max(least, 2 * math.ceil(k * length) + 1) for k, length in lengths)
+
+
+def least_points(field: Field, rtol: float) -> int:
+    """Points per axis that meet what counts at a tolerance of a function of which nobody says how fine it is.
+
+    As far as they can be afforded: features in so small a part of the domain may be all that there is.
+    """
+    return max(8, min(UNSAID[field.dim], math.ceil(4 / rtol))) if unsaid(field) else 8
 
 
 def lattice_count(

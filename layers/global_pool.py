@@ -13,10 +13,9 @@ from discretize import Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
 from fields import FeatureMap, Field, closed
 from fields.arguments import fraction, size
-from fields.bands import unsaid
 from fields.checks import said
 from fields.evaluation import MEMORY_BOUND
-from fields.integrals import UNSAID, domain, lattice_count
+from fields.integrals import domain, lattice_count, least_points
 from fields.lattice import Lattice, take
 from fields.settling import Counts, OverRegion, Region, Taken, relative
 
@@ -120,7 +119,7 @@ class _Pooling(OverRegion):
         self.enough, self.before = 2, math.inf
 
     def first(self) -> Counts:
-        least = UNSAID[self.field.dim] if unsaid(self.field) else 8
+        least = least_points(self.field, self.rtol)
         margin = 2 if self.smooth and not self.linear else 1
         rates = node_rate(self.field, self.rtol, self.pool.kind == "max")
         needed = tuple(
