@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import json
 import logging
@@ -275,12 +276,28 @@ def _event_loop() -> Any:
 
     for _ in range(LOOPS):
         runner = LoopRunner()
-        with contextlib.suppress(AssertionError):  # it didn't start in time
+        with contextlib.suppress(AssertionError), _no_collection():  # it didn't start in time
             runner.start()
             return runner
     raise StoreTrouble(
         f"Dask's event loop didn't start within {10 * LOOPS} s, so busy is this machine: the same command goes on"
     )
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing is collected meanwhile: a client that was left behind closes itself then, and waits for Dask's lock.
+
+    Loops start and stop under one lock, which isn't reentrant: whoever starts one would wait for themselves.
+    """
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _loopback_cluster(workers: int, security: Any, loop: Any) -> LocalCluster:

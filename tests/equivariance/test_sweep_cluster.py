@@ -1,5 +1,6 @@
 """Sweeps on a Dask cluster that was started elsewhere: what is asked of it, and what is said where it fails."""
 
+import gc
 import itertools
 import logging
 import re
@@ -53,6 +54,20 @@ random = {{ bandlimit = 0.4, period = 12.0 }}
 {layer}
 """
 TASK = (0,) * 6
+
+
+def test_what_is_left_behind_is_not_collected_while_a_loop_starts(monkeypatch) -> None:
+    """Dask starts and stops loops under one lock: a client that is collected in between stops its own, for ever."""
+    start, seen = LoopRunner.start, []
+
+    def watched(runner: LoopRunner) -> None:
+        seen.append((gc.isenabled(), LoopRunner._lock.locked()))
+        start(runner)
+
+    monkeypatch.setattr(LoopRunner, "start", watched)
+    distributed._event_loop().stop()
+    assert seen == [(False, False)]
+    assert gc.isenabled()
 
 
 def test_an_event_loop_that_starts_late_is_waited_for(monkeypatch) -> None:
