@@ -19,8 +19,7 @@ from discretize.subsampling import is_field
 from discretize.trigonometric import below, filtered, in_chunks, upsampled
 from fields import FeatureMap, checks
 from fields.composed import map_values
-from fields.dtypes import is_weak
-from fields.weak import Weak, parameter
+from fields.weak import Weak
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -43,6 +42,8 @@ class PolynomialActivation(Weak):
     [19.0]
     """
 
+    coefficients: nn.Parameter
+
     def __init__(self, coefficients: Any = COEFFICIENTS) -> None:
         super().__init__()
         tensor = checks.as_tensor(coefficients, "coefficients")
@@ -50,9 +51,7 @@ class PolynomialActivation(Weak):
             raise ValueError(
                 f"coefficients have shape (p + 1,) or (c, p + 1), got {tuple(tensor.shape)}"
             )
-        self.coefficients = parameter(tensor)
-        if is_weak(coefficients):
-            self._give_way("coefficients")
+        self._learn("coefficients", tensor, coefficients)
 
     @property
     def degree(self) -> int:
@@ -66,8 +65,7 @@ class PolynomialActivation(Weak):
             raise ValueError(
                 f"there are coefficients for {len(coefficients)} channels, got {x.shape[-1]}"
             )
-        if not self._gives_way("coefficients"):
-            x = x.to(torch.promote_types(x.dtype, coefficients.dtype))
+        x = x.to(self._meeting(x.dtype, "coefficients"))
         columns = coefficients.to(x.dtype).unbind(-1)
         if self.degree == 0:
             return columns[0].expand_as(x)

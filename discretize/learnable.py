@@ -103,9 +103,7 @@ class LearnablePolyphase(Weak, PolyphaseSubsampling):
                 f"this layer takes {self.first.shape[1]} channels in {self.dim} dimensions, "
                 f"got {f.channels} in {f.dim}"
             )
-        dtype = f.dtype
-        if not self._gives_way("first"):
-            dtype = torch.promote_types(dtype, self.first.dtype)
+        dtype = self._meeting(f.dtype, "first")
         parts = components(f.values.to(dtype), self._strides(f)).movedim(-f.dim - 1, -f.dim - 2)
         lead, boundary = parts.shape[: -f.dim - 1], f.grid.boundary
         x = parts.reshape(-1, *parts.shape[-f.dim - 1 :])

@@ -141,9 +141,9 @@ class Samples(FeatureMap):
 
     def mix(self, matrix: Any) -> Samples:
         """M F(x) at every sample, M of shape (c_out, c_in)."""
-        matrix = checks.matrix(matrix, self.channels, self.values)
-        dtype = torch.promote_types(self.dtype, matrix.dtype)
-        return self._with(mix(self.values.to(dtype), matrix.to(dtype), self.dim))
+        weights = checks.matrix(matrix, self.channels, self.values)
+        dtype = dtypes.met(self, *dtypes.strong(matrix))
+        return self._with(mix(self.values.to(dtype), weights.to(dtype), self.dim))
 
     def to(self, dtype: torch.dtype) -> Samples:
         """The same samples in another precision: themselves, where they have it."""

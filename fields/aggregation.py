@@ -15,14 +15,14 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fields import checks
 from fields.correlation import convolve, maximum
-from fields.dtypes import is_weak
+from fields.dtypes import is_weak, strong
 from fields.maxima import highest
 from fields.stencil import Stencil
 from fields.window import Kind
@@ -59,7 +59,7 @@ class Aggregate:
     workspace : int
         Temporaries, in multiples of the output.
     dtype : torch.dtype, optional
-        Of the tensors that it computes with; `weak` where they were given as numbers.
+        Of the tensors that it computes with, where that counts: of those with axes, unless they were given as numbers.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Aggregate:
     on_fields: Aggregate | None = None
     workspace: int = 2
     dtype: torch.dtype | None = None
-    weak: bool = False
+    weak: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return self.name
@@ -141,9 +141,8 @@ def at_temperature(temperature: float | Tensor, weak: bool = False) -> Aggregate
     """`soft_maximum` of a temperature that was checked."""
     name = "soft_maximum" if isinstance(temperature, Tensor) else f"soft_maximum({temperature:g})"
     combine = functools.partial(_by_axes, _soft_maximum, temperature)
-    axes = isinstance(temperature, Tensor) and temperature.ndim > 0
-    dtype = temperature.dtype if isinstance(temperature, Tensor) and axes else None
-    return Aggregate(name, combine, workspace=10, dtype=dtype, weak=weak)
+    kinds = [] if weak else strong(temperature)
+    return Aggregate(name, combine, workspace=10, dtype=kinds[0].dtype if kinds else None)
 
 
 def checked_temperature(temperature: Any) -> float | Tensor:

@@ -182,6 +182,8 @@ def _made_of(things: list[Any]) -> list[Tensor] | None:
             found[id(part)] = part
         elif isinstance(part, tuple | list):
             parts += part
+        elif isinstance(part, dict):
+            parts += part.values()
         elif isinstance(part, functools.partial):
             parts += part.args
         elif isinstance(part, KERNELS):

@@ -102,6 +102,11 @@ class Linear(Composed):
             band = _each(max, band, (yield parent, "bandwidth", rtol))
         return band
 
+    @question
+    def support(self, rtol: float) -> Answer[Corners | None]:
+        corners: Corners | None = yield self.parent, "support", rtol
+        return corners
+
 
 class Translated(Linear):
     """x ↦ F(x − t).
@@ -151,11 +156,6 @@ class Cast(Linear):
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0].to(self.dtype)
-
-    @question
-    def support(self, rtol: float) -> Answer[Corners | None]:
-        corners: Corners | None = yield self.parent, "support", rtol
-        return corners
 
 
 def cast(field: Field, dtype: torch.dtype) -> Field:
@@ -310,11 +310,6 @@ class Mixed(Linear):
 
     def _weights(self) -> Sequence[Tensor | float]:
         return [self.matrix]
-
-    @question
-    def support(self, rtol: float) -> Answer[Corners | None]:
-        corners: Corners | None = yield self.parent, "support", rtol
-        return corners
 
 
 class Sum(Linear):

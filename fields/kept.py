@@ -72,11 +72,11 @@ class Copy:
     @classmethod
     def of(cls, tensor: Tensor) -> Copy:
         """A copy of a tensor."""
-        copy = tensor.clone(memory_format=torch.contiguous_format)
-        if not _readable(copy) or not copy.numel():
-            return cls(copy, None)
-        memory = bytearray(copy.numpy().data)
-        return cls(torch.frombuffer(memory, dtype=copy.dtype).reshape(copy.shape), memory)
+        one = tensor if _readable(tensor) else tensor.clone(memory_format=torch.contiguous_format)
+        if not _readable(one) or not one.numel():
+            return cls(one.clone() if one is tensor else one, None)
+        memory = bytearray(one.numpy().data)
+        return cls(torch.frombuffer(memory, dtype=one.dtype).reshape(one.shape), memory)
 
     def holds(self, tensor: Tensor) -> bool:
         """Whether a tensor holds the same."""

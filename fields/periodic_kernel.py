@@ -126,10 +126,8 @@ class PeriodicKernel(MatrixKernel):
             K̂(k) at index k + K; K̂(−k) is the conjugate of K̂(k), since K is real.
         period : float or sequence of float
         """
-        weak, transfer = (
-            dtypes.is_weak(transfer),
-            checks.as_tensor(transfer, "transfer", complex_too=True),
-        )
+        weak = dtypes.is_weak(transfer)
+        transfer = checks.as_tensor(transfer, "transfer", complex_too=True)
         if transfer.dtype not in (*checks.COMPLEX, torch.float32, torch.float64):
             raise TypeError(f"transfer must be in single or double precision, got {transfer.dtype}")
         axes = tuple(range(transfer.ndim - 2))

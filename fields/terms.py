@@ -40,7 +40,7 @@ class Terms(Field):
         parts = {"centers": centers, "amplitudes": amplitudes, **others}
         common = dtypes.given(parts.values())
         self.weak, self.dtype = common is None, common or torch.float64
-        self._given: dict[str, Tensor] = {}
+        self._converted: dict[str, Tensor] = {}
         like = torch.empty(0, dtype=self.dtype)
         for name, part in parts.items():
             like = self._take(name, part, like)
@@ -74,12 +74,12 @@ class Terms(Field):
         if value.dtype.to_real() == self.dtype:
             setattr(self, name, value)
         else:
-            self._given[name] = value
+            self._converted[name] = value
         return like.to(value.device) if name == "centers" else like
 
     def __getattr__(self, name: str) -> Tensor:
         """Tensors that were given in another dtype, as they are now."""
-        given = self.__dict__.get("_given", {})
+        given = self.__dict__.get("_converted", {})
         if name not in given:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return dtypes.alike(given[name], self.dtype)

@@ -26,6 +26,12 @@ class Weak(nn.Module):
         super().__init__(*args)
         self._weak: frozenset[str] = frozenset()
 
+    def _learn(self, name: str, value: Tensor, given: Any) -> None:
+        """Make a parameter of a tensor, which gives way where it was given as numbers."""
+        setattr(self, name, parameter(value))
+        if dtypes.is_weak(given):
+            self._give_way(name)
+
     def _give_way(self, *names: str) -> None:
         """Let parameters give way that were given as numbers."""
         self._weak = self._weak.union(names)
@@ -33,6 +39,11 @@ class Weak(nn.Module):
     def _gives_way(self, *names: str) -> bool:
         """Whether all of some parameters do."""
         return self._weak.issuperset(names)
+
+    def _meeting(self, dtype: torch.dtype, name: str) -> torch.dtype:
+        """The dtype in which a parameter meets values of another."""
+        own: Tensor = getattr(self, name)
+        return dtype if name in self._weak else torch.promote_types(dtype, own.dtype)
 
     def _yielding(self, name: str) -> Tensor | dtypes.Number:
         """A parameter, as what meets a feature map."""
@@ -45,7 +56,8 @@ class Weak(nn.Module):
         super().__setattr__(name, value)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        if fn(torch.empty(0, dtype=torch.float16)).dtype != torch.float16:  # a dtype, no device
+        probes = (torch.empty(0, dtype=kind) for kind in (torch.float16, torch.bfloat16))
+        if any(fn(probe).dtype != probe.dtype for probe in probes):  # a dtype, no device
             self._weak = frozenset()
         moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return moved

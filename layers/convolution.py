@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from fields import Atoms, FeatureMap
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
-from fields.dtypes import is_weak
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
 from fields.weak import Weak, parameter
@@ -76,17 +75,18 @@ class Conv(Weak):
         if kernel.weak:
             self._give_way(*kernel.learnt)
         self.bias: nn.Parameter | None
-        self.register_parameter("bias", None if bias is None else self._checked_bias(bias))
-        if bias is not None and is_weak(bias):
-            self._give_way("bias")
+        if bias is None:
+            self.register_parameter("bias", None)
+        else:
+            self._learn("bias", self._checked_bias(bias), bias)
 
-    def _checked_bias(self, bias: Any) -> nn.Parameter:
+    def _checked_bias(self, bias: Any) -> Tensor:
         value = as_tensor(bias, "bias")
         if tuple(value.shape) != (self._kernel.out_channels,):
             raise ValueError(
                 f"the bias of this kernel has shape ({self._kernel.out_channels},), got {tuple(value.shape)}"
             )
-        return parameter(value)
+        return value
 
     @classmethod
     def from_array(cls, array: Any, spacing: VectorLike, groups: int = 1, bias: Any = None) -> Self:

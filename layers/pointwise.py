@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from fields import FeatureMap
 from fields.checks import as_tensor
-from fields.dtypes import is_weak
-from fields.weak import Weak, parameter
+from fields.weak import Weak
 from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -36,14 +35,14 @@ class Bias(Weak):
     [1.0, 2.0]
     """
 
+    bias: nn.Parameter
+
     def __init__(self, bias: Any) -> None:
         super().__init__()
         vector = as_tensor(bias, "bias")
         if vector.ndim != 1:
             raise ValueError(f"a shared bias has shape (c,), got {tuple(vector.shape)}")
-        self.bias = parameter(vector)
-        if is_weak(bias):
-            self._give_way("bias")
+        self._learn("bias", vector, bias)
 
     def forward(self, f: Map) -> Map:
         """Add the bias to a Field or Samples."""

@@ -18,10 +18,9 @@ from fields import Aggregate, FeatureMap, Window, power_mean
 from fields.aggregation import MAX, MEAN, at_temperature, checked_temperature
 from fields.arguments import MOST_NODES
 from fields.checks import integers
-from fields.dtypes import is_weak
 from fields.feature_map import NODES
 from fields.stenciled import check_window
-from fields.weak import Weak, parameter
+from fields.weak import Weak
 from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -192,9 +191,11 @@ class SoftMaxPool(Weak, _Pool):
     def __init__(self, window: Window, temperature: Any, nodes: int = NODES) -> None:
         super().__init__(window, nodes)
         checked = checked_temperature(temperature)
-        self.temperature = parameter(checked) if isinstance(checked, Tensor) else checked
-        if is_weak(temperature):
-            self._give_way("temperature")
+        self.temperature: float | Tensor
+        if isinstance(checked, Tensor):
+            self._learn("temperature", checked, temperature)
+        else:
+            self.temperature = checked
 
     @property
     def aggregate(self) -> Aggregate:

@@ -246,6 +246,14 @@ def test_weights_that_are_numbers_keep_the_dtype_of_the_map(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_is_a_dtype_that_is_told(name: str, kind: torch.dtype) -> None:
+    layer = LAYERS[name]().to(kind)
+    assert {p.dtype for p in layer.parameters()} == {kind}
+    assert not any(getattr(part, "_weak", None) for part in layer.modules())
+
+
+@pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("way", ["to", "double", "state", "assigned", "within"])
 def test_weights_that_are_told_a_dtype_keep_it(name: str, way: str) -> None:
     layer = LAYERS[name]()

@@ -98,9 +98,13 @@ class Tensors:
         self.given.append(value)
         return value
 
-    def change(self) -> None:
+    @property
+    def each(self) -> list[Tensor]:
+        return [*{id(v): v for v in self.given}.values()]
+
+    def change(self, only: slice = slice(None)) -> None:
         """Twice as large: widths stay positive, periods periods, covariances positive definite."""
-        for value in {id(v): v for v in self.given}.values():
+        for value in self.each[only]:
             value.data.mul_(2)
         self.copies = [v.clone() for v in self.given]
 
@@ -200,6 +204,20 @@ def images(leaf: Callable[[Draw], Field]) -> Callable[[Draw], Field]:
     return lambda draw: leaf(draw).periodize(PERIOD[: draw.dim])
 
 
+def of_two_dtypes(draw: Draw) -> Field:
+    """Amplitudes in single precision, which stay the caller's, beside centers in double."""
+    return Gaussians(
+        draw.normal(3, draw.dim), draw.normal(3, 2).float(), 0.7 + 0.2 * draw.shared(3)
+    )
+
+
+#: What the registry of one dtype doesn't have.
+MIXED = [
+    Kind("Gaussians of two dtypes", of_two_dtypes, decays=True),
+    Kind("closed convolution of Gaussians of two dtypes", convolved(of_two_dtypes, False)),
+    Kind("linear nodes of Gaussians of two dtypes", tangled(of_two_dtypes)),
+    Kind("images of Gaussians of two dtypes", images(of_two_dtypes), periodic=True),
+]
 CLOSED = [
     Kind(f"closed convolution of {kind.name}", convolved(kind.build, kind.periodic))
     for kind in (*LEAVES, *COMPOSED)
@@ -232,7 +250,7 @@ TANGLED = [
     [
         pytest.param(kind, dim, id=f"{dim}-{kind}")
         for dim in DIMS
-        for kind in [*FIELDS, *INTERPOLANTS, *CLOSED, *IMAGES, *TANGLED]
+        for kind in [*FIELDS, *INTERPOLANTS, *MIXED, *CLOSED, *IMAGES, *TANGLED]
         if dim in kind.dims
     ],
 )
@@ -247,6 +265,24 @@ def test_a_field_is_that_of_its_tensors_present_values(kind: Kind, dim: int) -> 
     found, expected = answers(field), answers(fresh)
     check_same(found, expected)
     assert not tensors.given or not torch.equal(before["points"], found["points"])
+
+
+@pytest.mark.parametrize("kind", [*MIXED, *CLOSED, *IMAGES], ids=str)
+def test_every_tensor_counts_by_itself(kind: Kind) -> None:
+    """One of them changes: where all do, what is kept is made again though some of them are overlooked."""
+    first = Tensors()
+    with met(first.note):
+        kind.build(Draw(1))
+    assert first.each
+    for k in range(len(first.each)):
+        tensors = Tensors()
+        with met(tensors.note):
+            field = kind.build(Draw(1))
+        answers(field)
+        tensors.change(slice(k, k + 1))
+        with met(tensors.repeat):
+            fresh = kind.build(Draw(1))
+        check_same(answers(field), answers(fresh))
 
 
 @pytest.mark.parametrize("kind", [k for k in modules.LAYERS if k.learnt], ids=str)
