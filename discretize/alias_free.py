@@ -18,6 +18,7 @@ from discretize.samples import Samples
 from discretize.subsampling import is_field
 from discretize.trigonometric import below, filtered, in_chunks, upsampled
 from fields import FeatureMap, checks
+from fields.commuting import Commutes
 from fields.composed import map_values
 from fields.weak import Weak
 
@@ -116,6 +117,15 @@ class AliasFreeActivation(nn.Module):
                 else 2
             )
         self.oversampling = checks.counts(oversampling, "oversampling")
+
+    @property
+    def commutes_with(self) -> Commutes:
+        """Every real translation for polynomials that the finer grid holds, else whole ones, as far as it is told."""
+        if not isinstance(self.fn, PolynomialActivation):
+            return Commutes.WHOLE
+        given = self.oversampling
+        least = min(given) if isinstance(given, tuple) else given
+        return Commutes.REAL if 2 * least > self.fn.degree else Commutes.WHOLE
 
     def extra_repr(self) -> str:
         """The oversampling."""

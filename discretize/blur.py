@@ -8,6 +8,7 @@ from discretize.samples import Samples
 from discretize.subsampling import Subsampling
 from discretize.upsampling import Upsampling, binomial
 from fields import Field, arguments, checks
+from fields.commuting import Commutes
 
 
 class BlurPool(Subsampling):
@@ -33,6 +34,8 @@ class BlurPool(Subsampling):
     >>> BlurPool(2, taps=3)(Samples([[0.0, 4.0, 0.0, 0.0]], Grid(4, 1.0))).values.tolist()
     [[1.0, 1.0]]
     """
+
+    commutes_with = Commutes.MULTIPLES
 
     def __init__(self, s: Any, taps: int = 4, spacing: checks.VectorLike | None = None) -> None:
         super().__init__(s)

@@ -34,6 +34,7 @@ from discretize.subsampling import Subsampling
 from discretize.trigonometric import below, in_chunks, resampled
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
+from fields.commuting import Commutes
 from fields.fourier import phase
 from fields.lattice import split
 
@@ -91,6 +92,8 @@ class ComovingSubsampling(Subsampling):
     >>> bool((g.values - f.translate([0.7]).resample(g.grid).values).abs().max() < 1e-12)
     True
     """
+
+    commutes_with = Commutes.REAL
 
     def __init__(
         self,

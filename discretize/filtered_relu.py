@@ -18,6 +18,7 @@ from discretize.samples import Samples
 from discretize.subsampling import Subsampling
 from discretize.upsampling import Upsampling, between_zeros
 from fields import Field, arguments, checks
+from fields.commuting import Commutes
 from fields.composed import map_values
 from fields.correlation import along
 from fields.separable import contract
@@ -58,6 +59,8 @@ class FilteredLeakyReLU(Subsampling):
     >>> f.grid.shape, f.grid.spacing, round(float(f.values.mean()), 2)
     ((8,), (2.0,), 1.41)
     """
+
+    commutes_with = Commutes.MULTIPLES
 
     def __init__(
         self,
@@ -229,6 +232,8 @@ class CNOActivation(Subsampling):
     >>> f.grid.origin.tolist(), round(float(f.values.mean()), 9)
     ([0.5], 1.0)
     """
+
+    commutes_with = Commutes.NONE
 
     def __init__(
         self, s: Any = 1, fn: Callable[[Tensor], Tensor] | None = None, up: Any = 2

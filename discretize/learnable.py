@@ -12,6 +12,7 @@ from discretize.boundary import extend
 from discretize.polyphase import PolyphaseSubsampling, best_phase, components, kept
 from discretize.samples import Samples
 from fields import arguments, checks
+from fields.commuting import Commutes
 from fields.weak import Weak
 
 
@@ -56,6 +57,8 @@ class LearnablePolyphase(Weak, PolyphaseSubsampling):
     >>> down(Samples(torch.ones(1, 3, 8, 8).double(), Grid((8, 8), 1.0))).values.shape
     torch.Size([1, 3, 4, 4])
     """
+
+    commutes_with = Commutes.WHOLE
 
     def __init__(
         self,

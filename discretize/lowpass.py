@@ -12,6 +12,7 @@ from discretize.subsampling import Subsampling
 from discretize.trigonometric import below, filtered
 from discretize.upsampling import Upsampling
 from fields import Field, checks
+from fields.commuting import Commutes
 
 
 class IdealLowpass(Subsampling):
@@ -38,6 +39,8 @@ class IdealLowpass(Subsampling):
     >>> [round(v, 9) + 0.0 for v in IdealLowpass(2)(f).values[0].tolist()]
     [1.0, 0.0, -1.0, 0.0]
     """
+
+    commutes_with = Commutes.REAL
 
     def __init__(self, s: Any, spacing: checks.VectorLike | None = None) -> None:
         super().__init__(s)

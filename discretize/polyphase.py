@@ -21,6 +21,7 @@ from discretize.ties import highest, pointwise_norm
 from discretize.upsampling import binomial
 from fields import FeatureMap, arguments, checks
 from fields.broadcasting import broadcast
+from fields.commuting import Commutes
 from fields.gathering import flat_index, gather
 from fields.lattice import take
 from fields.magnitude import rescaled
@@ -167,6 +168,8 @@ class AdaptivePolyphase(PolyphaseSubsampling):
     >>> f.values.tolist(), f.grid.origin.tolist()
     ([[3.0, 2.0]], [1.0])
     """
+
+    commutes_with = Commutes.WHOLE
 
     def __init__(self, s: Any, norm: float = 2.0, taps: int = 1) -> None:
         super().__init__(s)

@@ -26,6 +26,7 @@ from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
+from fields.commuting import Commutes
 from fields.window import KEPT, Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -42,8 +43,11 @@ class Subsampling(nn.Module, ABC):
         Stride, one for all axes or one per axis.
     spacing : float or sequence of float, optional
         That of the grid, which a Field doesn't have: for kinds that filter one.
+    commutes_with : Commutes or None
+        The translations that it promises to commute with; None where it promises nothing.
     """
 
+    commutes_with: Commutes | None = None
     spacing: checks.VectorLike | None = None
 
     def __init__(self, s: Any) -> None:
@@ -121,12 +125,16 @@ class Stride(Subsampling):
     [[0.0, 1.0]]
     """
 
+    commutes_with = Commutes.MULTIPLES
+
     def _subsampled(self, f: Samples) -> Samples:
         return f.stride(self.s)
 
 
 class _Pooling(Subsampling):
     """Pool over windows of `size` samples per axis, then keep every s-th."""
+
+    commutes_with = Commutes.MULTIPLES
 
     kind: str
 

@@ -16,6 +16,7 @@ from discretize.samples import Samples
 from discretize.subsampling import is_field
 from discretize.ties import highest, pointwise_norm
 from fields import FeatureMap, arguments, checks
+from fields.commuting import Commutes
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -139,6 +140,8 @@ class EquivariantSubsampling(PolyphaseSubsampling):
     ([[1.0, 9.0]], [1.0])
     """
 
+    commutes_with = Commutes.WHOLE
+
     def __init__(self, s: Any, index_map: IndexMap | None = None) -> None:
         super().__init__(s)
         if index_map is not None and not callable(index_map):
@@ -198,6 +201,8 @@ class EquivariantChain(nn.Module):
     >>> code.values.tolist(), code.grid.origin.tolist()
     ([[9.0]], [5.0])
     """
+
+    commutes_with = Commutes.WHOLE
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fields import Atoms, FeatureMap
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
+from fields.commuting import Commutes
 from fields.feature_map import NODES
 from fields.kernel import MatrixKernel
 from fields.weak import Weak, parameter
@@ -55,6 +56,8 @@ class Conv(Weak):
     >>> layer(Gaussians(torch.zeros(1, 2), torch.ones(1, 1), torch.ones(1))).channels
     2
     """
+
+    commutes_with = Commutes.REAL
 
     def __init__(
         self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True, bias: Any = None

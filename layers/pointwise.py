@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fields import FeatureMap
 from fields.checks import as_tensor
+from fields.commuting import Commutes
 from fields.weak import Weak
 from layers.inputs import check_feature_map
 
@@ -34,6 +35,8 @@ class Bias(Weak):
     >>> Bias([1.0, 2.0])(Constant([0.0, 0.0], dim=1))([3.0]).tolist()
     [1.0, 2.0]
     """
+
+    commutes_with = Commutes.REAL
 
     bias: nn.Parameter
 
@@ -77,6 +80,8 @@ class Pointwise(nn.Module):
     >>> Pointwise(torch.relu)(Constant([-1.0, 2.0], dim=2))([0.0, 0.0]).tolist()
     [0.0, 2.0]
     """
+
+    commutes_with = Commutes.WHOLE
 
     def __init__(self, fn: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

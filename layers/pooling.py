@@ -18,6 +18,7 @@ from fields import Aggregate, FeatureMap, Window, power_mean
 from fields.aggregation import MAX, MEAN, at_temperature, checked_temperature
 from fields.arguments import MOST_NODES
 from fields.checks import integers
+from fields.commuting import Commutes
 from fields.feature_map import NODES
 from fields.stenciled import check_window
 from fields.weak import Weak
@@ -28,6 +29,8 @@ Map = TypeVar("Map", bound=FeatureMap)
 
 class _Pool(nn.Module, ABC):
     """Pooling over a window."""
+
+    commutes_with = Commutes.WHOLE
 
     def __init__(self, window: Window, nodes: int) -> None:
         super().__init__()
@@ -72,6 +75,8 @@ class AvgPool(_Pool):
     >>> round(float(AvgPool(Box(1.0), nodes=64)(square)([0.0])), 4)  # 1/12
     0.0833
     """
+
+    commutes_with = Commutes.REAL
 
     def __init__(self, window: Window, nodes: int = NODES) -> None:
         super().__init__(window, nodes)

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from fields import FeatureMap, Field, Window
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths, positive
+from fields.commuting import Commutes, promised
 from fields.field import PerAxis
 from fields.lattice import split
 from fields.periods import common_period
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
-from layers.pooling import AvgPool, LpPool, MaxPool, SoftMaxPool
 from layers.shared_kernel import shared_kernel, torus_nodes
 from layers.unshared import BiasField, IntegralOperator, PointwiseField
 from layers.unshared_fields import PAIRS
@@ -84,9 +84,7 @@ def shared(
     """
     if not isinstance(layer, nn.Module):
         raise TypeError(f"layer must be an nn.Module, got {type(layer).__name__}")
-    if isinstance(
-        layer, Conv | Bias | Pointwise | AvgPool | MaxPool | LpPool | SoftMaxPool | Average
-    ):
+    if (promised(layer) or Commutes.NONE) >= Commutes.WHOLE:
         return layer
     if isinstance(layer, BiasField):
         return Bias(_mean(layer.field, period))
@@ -179,6 +177,8 @@ def _pooling(layer: PoolField, x: Tensor) -> Average:
 class _Pooling(nn.Module):
     """Pooling of any kind over one window."""
 
+    commutes_with = Commutes.WHOLE
+
     def __init__(self, window: Window, kind: Any, nodes: int) -> None:
         super().__init__()
         self.window, self.kind, self.nodes = window, kind, nodes
@@ -199,6 +199,11 @@ class Average(nn.Module):
     def __init__(self, layers: Sequence[nn.Module], weights: Sequence[float]) -> None:
         super().__init__()
         self.layers, self.weights = nn.ModuleList(layers), tuple(weights)
+
+    @property
+    def commutes_with(self) -> Commutes | None:
+        """What all of the layers do."""
+        return promised(nn.Sequential(*self.layers))
 
     def forward(self, f: Any) -> Any:
         """Sum the layers' outputs."""

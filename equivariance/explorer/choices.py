@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from discretize import (
-    AdaptivePolyphase,
-    AveragePooling,
-    BlurPool,
-    ComovingSubsampling,
-    EquivariantSubsampling,
-    IdealLowpass,
-    MaxPooling,
-    Stride,
-)
+from discretize.registry import SUBSAMPLINGS, subsampling
+from fields.commuting import Commutes
 
 FIELDS = {
     "noise": "Band-limited noise",
@@ -65,10 +56,10 @@ class Method:
     Attributes
     ----------
     label : str
-    make : callable
-        Stride → module from Samples to Samples.
-    promise : str
-        What it promises, s the stride.
+    name : str
+        Of `discretize.registry.SUBSAMPLINGS`.
+    adds : str
+        What belongs to its promise besides.
     place : str
         Where it stands unless told otherwise, of `PLACES`.
     periodic : bool
@@ -76,39 +67,41 @@ class Method:
     """
 
     label: str
-    make: Callable[[Any], nn.Module]
-    promise: str
+    name: str
+    adds: str = ""
     place: str = "behind"
     periodic: bool = False
 
+    def make(self, s: Any) -> nn.Module:
+        """The module of a stride; the error that is shown says what warnings would."""
+        return subsampling(self.name, s, nyquist="keep", bound=0)
 
+    @property
+    def promise(self) -> str:
+        """What it promises, s the stride."""
+        commutes = SUBSAMPLINGS[self.name].commutes_with
+        return f"{PROMISES[commutes]}{self.adds or '.'}" if commutes else ""
+
+
+PROMISES = {
+    Commutes.MULTIPLES: "Multiples of s",
+    Commutes.WHOLE: "All whole pixels",
+    Commutes.REAL: "All real translations of what comes in below Nyquist",
+}
+ONLY, LESS = ", and no others.", "; between them it only aliases less."
+JUMPS = ": the kept points jump along with the input."
 METHODS = {
-    "stride": Method("Plain stride", Stride, "Multiples of s, and no others."),
-    "average": Method(
-        "Average pooling", AveragePooling, "Multiples of s; between them it only aliases less."
-    ),
-    "max": Method("Max pooling", MaxPooling, "Multiples of s, and no others."),
-    "blurpool": Method("BlurPool", BlurPool, "Multiples of s; between them it only aliases less."),
-    "lowpass": Method(
-        "Ideal low-pass",
-        IdealLowpass,
-        "All real translations of what comes in below Nyquist; detail is lost.",
-        periodic=True,
-    ),
-    "polyphase": Method(
-        "Polyphase (APS)",
-        AdaptivePolyphase,
-        "All whole pixels: the kept points jump along with the input.",
-    ),
-    "xu": Method(
-        "Xu et al.",
-        EquivariantSubsampling,
-        "All whole pixels: the kept points jump along with the input.",
-    ),
+    "stride": Method("Plain stride", "stride", ONLY),
+    "average": Method("Average pooling", "average", LESS),
+    "max": Method("Max pooling", "max", ONLY),
+    "blurpool": Method("BlurPool", "blur", LESS),
+    "lowpass": Method("Ideal low-pass", "ideal", "; detail is lost.", periodic=True),
+    "polyphase": Method("Polyphase (APS)", "adaptive", JUMPS),
+    "xu": Method("Xu et al.", "equivariant", JUMPS),
     "comoving": Method(
         "Comoving grid",
-        lambda s: ComovingSubsampling(s, nyquist="keep", bound=0),  # the error shown says it
-        "All real translations of what comes in below Nyquist: the kept points move along with it.",
+        "comoving",
+        ": the kept points move along with it.",
         place="front",
         periodic=True,
     ),

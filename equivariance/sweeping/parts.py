@@ -12,17 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from discretize import (
-    AdaptivePolyphase,
-    AveragePooling,
-    BlurPool,
-    ComovingSubsampling,
-    EquivariantSubsampling,
-    Grid,
-    IdealLowpass,
-    MaxPooling,
-    Stride,
-)
+from discretize import Grid
+from discretize.registry import SUBSAMPLINGS, subsampling
 from equivariance.bad_input import BadInput
 from equivariance.error import Layer, equivariance_error
 from equivariance.sweeping.cells import AXES, Index, cell_seed, generator
@@ -39,18 +30,9 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "square": torch.square,
 }
-#: Steps of a chain that subsample: of the stride and the spacing of what comes in.
-SUBSAMPLINGS: dict[str, Callable[[int, Spacing], nn.Module]] = {
-    "stride": lambda s, h: Stride(s),
-    "average": lambda s, h: AveragePooling(s, spacing=h),
-    "max": lambda s, h: MaxPooling(s, spacing=h),
-    "blur": lambda s, h: BlurPool(s, spacing=h),
-    "ideal": lambda s, h: IdealLowpass(s, spacing=h),
-    "adaptive": lambda s, h: AdaptivePolyphase(s),
-    "equivariant": lambda s, h: EquivariantSubsampling(s),
-    "comoving": lambda s, h: ComovingSubsampling(s, nyquist="keep", bound=0),
-}
-STEPS = (*NONLINEARITIES, *SUBSAMPLINGS, "mean", "{ conv = taps, channels = c }")
+#: Steps of a chain that subsample; without weights, which a chain doesn't train.
+STRIDED = tuple(name for name in SUBSAMPLINGS if name != "learnable")
+STEPS = (*NONLINEARITIES, *STRIDED, "mean", "{ conv = taps, channels = c }")
 
 
 @dataclass(frozen=True)
@@ -192,8 +174,9 @@ def _chain(steps: Any, stride: int, spacing: Spacing, channels: int, seed: int) 
             channels = out
         elif step in NONLINEARITIES:
             made.append(Pointwise(NONLINEARITIES[step]))
-        elif step in SUBSAMPLINGS:
-            made.append(SUBSAMPLINGS[step](stride, spacing))
+        elif step in STRIDED:
+            # The error that is measured says what warnings would.
+            made.append(subsampling(step, stride, spacing=spacing, nyquist="keep", bound=0))
             spacing = tuple(stride * h for h in spacing)
         elif step == "mean":
             made.append(GlobalPool("mean"))

@@ -49,6 +49,7 @@ from fields import (
     PlaneWaves,
     mlp_kernel,
 )
+from fields.commuting import Commutes, promised
 from layers import (
     AvgPool,
     Bias,
@@ -117,8 +118,6 @@ class Kind:
 
     Attributes
     ----------
-    step : int
-        On samples it commutes with translations by multiples of `step` spacings, and with no others.
     exact : bool
         Whether it is one and the same finite sum on a field and on its samples.
     learnt : int
@@ -131,7 +130,6 @@ class Kind:
 
     name: str
     build: Callable[[Weights], nn.Module]
-    step: int = 1
     exact: bool = True
     learnt: int = 0
     refuses: tuple[str, ...] = ()
@@ -139,6 +137,11 @@ class Kind:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def step(self) -> int:
+        """On samples it commutes with translations by multiples of so many spacings; strides are 2 here."""
+        return 2 if promised(self.build(Weights(1))) is Commutes.MULTIPLES else 1
 
 
 def scattered(w: Weights) -> Conv:
@@ -269,18 +272,18 @@ LAYERS = [
     Kind("LpPool, mask", lambda w: LpPool(corner(w), 3)),
     Kind("SoftMaxPool, ball", lambda _: SoftMaxPool(Ball(0.6), 0.5, nodes=2), exact=False),
     Kind("SoftMaxPool, mask", lambda w: SoftMaxPool(corner(w), 1 + w(2) ** 2), learnt=1),
-    Kind("Stride", lambda _: Stride(2), step=2),
-    Kind("BlurPool, odd", lambda w: BlurPool(2, 3, w.spacing), step=2),
-    Kind("BlurPool, even", lambda w: BlurPool(2, 4, w.spacing), step=2),
+    Kind("Stride", lambda _: Stride(2)),
+    Kind("BlurPool, odd", lambda w: BlurPool(2, 3, w.spacing)),
+    Kind("BlurPool, even", lambda w: BlurPool(2, 4, w.spacing)),
     Kind("EquivariantSubsampling", lambda _: EquivariantSubsampling(2)),
-    Kind("AveragePooling", lambda w: AveragePooling(2, 3, w.spacing), step=2),
-    Kind("MaxPooling", lambda w: MaxPooling(2, 3, w.spacing), step=2),
+    Kind("AveragePooling", lambda w: AveragePooling(2, 3, w.spacing)),
+    Kind("MaxPooling", lambda w: MaxPooling(2, 3, w.spacing)),
     Kind("IdealLowpass", lambda w: IdealLowpass(2, w.spacing)),
     Kind("AdaptivePolyphase", lambda _: AdaptivePolyphase(2)),
     Kind("ComovingSubsampling", comoving, exact=False, real=True),
     Kind("deep", deep, exact=False, learnt=7),
     Kind("residual", lambda w: Residual(nn.Sequential(conv(w, 3), relu())), learnt=1),
-    Kind("strided net", subsampled(Stride), step=2, learnt=3),
+    Kind("strided net", subsampled(Stride), learnt=3),
     Kind("equivariant net", subsampled(EquivariantSubsampling), learnt=3),
 ]
 

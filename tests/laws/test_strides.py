@@ -1,6 +1,7 @@
 """Laws of strides: one for each axis, for every class that takes any; and S(t▷f) = t▷S(f) where symmetries tempt."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,37 +11,31 @@ from torch import Tensor, nn
 
 import discretize
 from discretize import (
-    AdaptivePolyphase,
-    AveragePooling,
-    BlurPool,
     CNOActivation,
-    ComovingSubsampling,
     EquivariantChain,
     EquivariantSubsampling,
     FilteredLeakyReLU,
     Grid,
-    IdealLowpass,
-    LearnablePolyphase,
-    MaxPooling,
     Samples,
-    Stride,
     Subsampling,
     Upsampling,
 )
+from discretize.registry import SUBSAMPLINGS, subsampling
+from equivariance import equivariance_error
+from fields import random_bandlimited
+from fields.commuting import Commutes, promised
 from tests.compare import assert_close
 
 SPACING = (0.5, 0.25)
+
+
+def named(name: str, s: Any) -> nn.Module:
+    return subsampling(name, s, channels=2, hidden=3, nyquist="drop", bound=0).eval()
+
+
 CLASSES: dict[str, Callable[[Any], nn.Module]] = {
-    "Stride": Stride,
-    "BlurPool": BlurPool,
-    "AveragePooling": AveragePooling,
-    "MaxPooling": MaxPooling,
-    "IdealLowpass": IdealLowpass,
-    "AdaptivePolyphase": AdaptivePolyphase,
-    "LearnablePolyphase": lambda s: LearnablePolyphase(s, 2, hidden=3).eval(),
-    "EquivariantSubsampling": EquivariantSubsampling,
+    **{kind.__name__: partial(named, name) for name, kind in SUBSAMPLINGS.items()},
     "EquivariantChain": lambda s: EquivariantChain([nn.Identity()], [s]),
-    "ComovingSubsampling": lambda s: ComovingSubsampling(s, nyquist="drop", bound=0),
     "FilteredLeakyReLU": lambda s: FilteredLeakyReLU(1, s),
     "CNOActivation": CNOActivation,
 }
@@ -66,12 +61,34 @@ def test_strides_per_axis(name: str, s: tuple[int, int]) -> None:
     out = layer(Samples(x, grid))
     assert out.grid.shape == tuple(n // q for n, q in zip(shape, s, strict=True))
     assert out.grid.spacing == tuple(h * q for h, q in zip(SPACING, s, strict=True))
-    promised = name != "CNOActivation"  # cut off at the edge of the array, it promises nothing
-    for steps in ((1, 0), (0, 1), (-3, 2)) if promised else ():
+    kept = (
+        promised(layer) is not Commutes.NONE
+    )  # cut off at the edge of the array, CNO's promises nothing
+    for steps in ((1, 0), (0, 1), (-3, 2)) if kept else ():
         roll = [k * q for k, q in zip(steps, s, strict=True)]
         moved = layer(Samples(x.roll(roll, (-2, -1)), grid))
         back = out.translate([k * h for k, h in zip(roll, SPACING, strict=True)])
         assert_close(back.resample(moved.grid).values, moved.values, 1000)
+
+
+#: Translations of each set, on a grid of spacing 1 and strides of 2, that aren't in the one before.
+TRANSLATIONS = {
+    Commutes.MULTIPLES: [[2.0, 0.0], [-4.0, 6.0]],
+    Commutes.WHOLE: [[1.0, 0.0], [3.0, -5.0]],
+    Commutes.REAL: [[0.37, 1.71], [-3.14, 0.5]],
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@torch.no_grad()
+def test_what_commutes_is_what_is_said(name: str) -> None:
+    """Errors are rounding for the translations of `commutes_with`, and seen for all others."""
+    layer, said = CLASSES[name](2), promised(CLASSES[name](2))
+    field, grid = random_bandlimited(2, 2, 0.45, 24.0, seed=1), Grid((24, 24), 1.0)
+    assert said is not None
+    for kind, translations in TRANSLATIONS.items():
+        error = equivariance_error(layer, field, torch.tensor(translations), grid)
+        assert bool((error <= 1e-12).all() if kind <= said else (error > 1e-3).any())
 
 
 @pytest.mark.parametrize("fill", ["zeros", "hold", "fourier", "blur"])

@@ -6,9 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discretize import AliasingWarning, Grid, Samples
+from discretize import AliasFreeActivation, AliasingWarning, EquivariantSubsampling, Grid, Samples
 from fields import Box, Constant, Gaussians, PlaneWaves
-from layers import BiasField, Conv, IntegralOperator, PointwiseField, PoolField, shared
+from layers import (
+    Bias,
+    BiasField,
+    Conv,
+    IntegralOperator,
+    Pointwise,
+    PointwiseField,
+    PoolField,
+    shared,
+)
 from layers.shared import TranslationAverage
 from tests.compare import assert_close
 
@@ -186,3 +195,22 @@ def test_an_operator_without_a_shared_part() -> None:
     operator = IntegralOperator(lambda x, y: torch.cos(turns * (x + y))[..., None], period=4.0)
     wave = PlaneWaves([[0.25]], [[1.0]], period=4.0)
     assert float(shared(operator)(wave)([[0.3], [1.7]]).abs().max()) <= 1e-14
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Sequential(Pointwise(torch.relu), nn.Identity(), Bias([1.0])),
+        AliasFreeActivation(),
+        EquivariantSubsampling(2),
+        shared(PoolField(lambda x: Box(2.0 if x[0] < 1 else 1.0), period=4.0), nodes=4),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_what_says_that_it_commutes_is_its_own_shared_part(layer: nn.Module) -> None:
+    assert shared(layer) is layer
+
+
+def test_one_unshared_part_makes_a_chain_unshared() -> None:
+    chain = nn.Sequential(Pointwise(torch.relu), BiasField(PLAIN))
+    assert isinstance(shared(chain), TranslationAverage)
