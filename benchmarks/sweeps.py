@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, wait
+from distributed import Client
 
 from benchmarks.harness import alternate, show
 from equivariance.provenance import provenance
@@ -115,7 +115,7 @@ def speed_up(rounds: int = 5) -> None:
         for client in clients:  # torch is imported, and the plans are made
             _, work = stored(folder, configuration, parts, 16)
             hosts = list(client.nthreads())
-            wait([client.submit(work, (0,) * 6, workers=[h], pure=False) for h in hosts])
+            client.gather([client.submit(work, (0,) * 6, workers=[h], pure=False) for h in hosts])
 
         def by(client: Client) -> None:
             store, work = stored(folder, configuration, parts, 16)

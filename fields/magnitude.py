@@ -6,6 +6,7 @@ cost time that counts, only if the sum of squares shows that it went wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,9 +38,20 @@ def unit(values: Tensor, axes: Sequence[int]) -> Tensor:
 
 def norm(values: Tensor, order: float, axes: Sequence[int]) -> Tensor:
     """The norm of an order over some axes, whatever the size of the values."""
+    over = tuple(axes)
+    if math.isinf(order) and over:  # several times as fast as torch's norm of that order
+        return values.abs().amax(over) if order > 0 else values.abs().amin(over)
+
+    def plain(values: Tensor) -> Tensor:
+        found: Tensor = torch.linalg.vector_norm(values, order, over)
+        return found
+
+    if not tracing() and order >= 1:
+        found = plain(values)
+        if bool(fits(found.detach() ** order).all()):
+            return found
     size = unit(values, axes)
-    found: Tensor = torch.linalg.vector_norm(values / size, order, tuple(axes))
-    return found * size.squeeze(tuple(axes))
+    return plain(values / size) * size.squeeze(over)
 
 
 def fits(squares: Tensor) -> Tensor:

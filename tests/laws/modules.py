@@ -343,7 +343,10 @@ def there_and_back(w: Weights) -> nn.Module:
 MORE = [
     Kind("LearnablePolyphase", learnable),
     Kind("LearnablePolyphase, training", lambda w: learnable(w).train(), refuses=TOOLS),
-    Kind("EquivariantChain", lambda w: EquivariantChain([conv(w, 3), relu()], [2, 2])),
+    Kind(
+        "EquivariantChain",
+        lambda w: EquivariantChain([conv(w, 3), relu()], [2, (2, 2, 1)[: w.dim]]),
+    ),
     Kind("AdaptivePolyphase, filtered", lambda _: AdaptivePolyphase(2, 1, taps=3)),
     Kind("ComovingSubsampling, centroid", lambda _: ComovingSubsampling(2, Centroid(), bound=0)),
     Kind("AliasFreeActivation", lambda _: AliasFreeActivation(torch.tanh)),

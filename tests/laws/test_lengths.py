@@ -71,8 +71,6 @@ def at_length(unit: float, dim: int) -> dict[str, tuple[Field, str]]:
         "maximum": lambda f: f.pool(Ball(0.6 * unit), "max", nodes=2),
         "relu": lambda f: f.map(torch.relu),
     }
-    if dim > 1:
-        del layers["maximum"]  # takes long
     return {
         "Gaussians": (bumps, "decays"),
         "Gabors": (Gabors(centers, heights.to(torch.complex128), widths, cycles), "decays"),

@@ -13,7 +13,8 @@ from layers import OnGrid
 from tests.compare import assert_close
 from tests.laws.modules import LAYERS, MORE, SHAPE, TOOLS, UNSHARED, Kind, Weights, grid
 
-DIM = 2
+#: Dimensions and tools: what two dimensions show of all, and one and three of those that trace.
+RUNS = [(2, tool) for tool in TOOLS] + [(dim, tool) for dim in (1, 3) for tool in TOOLS[:2]]
 
 
 def compiled(net: OnGrid, x: Tensor) -> Tensor:
@@ -42,18 +43,18 @@ NO_LAYERS = {"Subsampling", "PolyphaseSubsampling", "OnGrid"}
 def test_every_layer_is_in_the_registry() -> None:
     named = {**vars(discretize), **vars(layers)}
     public = {n for n, c in named.items() if isinstance(c, type) and issubclass(c, nn.Module)}
-    found = {type(m).__name__ for kind in ALL for m in kind.build(Weights(DIM)).modules()}
+    found = {type(m).__name__ for kind in ALL for m in kind.build(Weights(2)).modules()}
     assert public - NO_LAYERS <= found
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(("dim", "tool"), RUNS)
 @pytest.mark.parametrize("kind", ALL, ids=str)
 @pytest.mark.filterwarnings("ignore")
-def test_torchs_tools_work_on_every_layer(kind: Kind, tool: str) -> None:
+def test_torchs_tools_work_on_every_layer(kind: Kind, dim: int, tool: str) -> None:
     """The same values as without, after one call; what is listed as refused raises, or draws anew."""
-    net = OnGrid(kind.build(Weights(DIM)), grid(DIM))
+    net = OnGrid(kind.build(Weights(dim)), grid(dim))
     generator = torch.Generator().manual_seed(3)
-    x = torch.randn(3, 2, *SHAPE[:DIM], generator=generator, dtype=torch.float64)
+    x = torch.randn(3, 2, *SHAPE[:dim], generator=generator, dtype=torch.float64)
     expected = net(x)
 
     def check() -> None:

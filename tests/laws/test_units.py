@@ -89,6 +89,7 @@ QUESTIONS = {
     "accuracy": Question(lambda f: torch.tensor(sampled(f).accuracy), 0, neither=True),
     "mean": Question(lambda f: GlobalPool("mean", 1e-2)(f), 1, decays=False),
     "power mean": Question(lambda f: GlobalPool(3.5, 1e-2)(f), 1, decays=False),
+    "maximum": Question(lambda f: GlobalPool("max", 1e-2)(f), 1, decays=False),
     "share": Question(lambda f: aliasing(f, grid(f), 1e-2).share, 0, decays=False),
     "defect": Question(lambda f: aliasing(f, grid(f), 1e-2).defect, 1, decays=False),
     "resolved": Question(lambda f: f.resolve(1e-2).values, 1, decays=False),
@@ -104,6 +105,7 @@ QUESTIONS = {
         decays=False,
     ),
     "phase": Question(lambda f: torch.stack(Phase("strongest", 1e-2)(f, moduli(f))), decays=False),
+    "centroid": Question(lambda f: torch.stack(Centroid(1e-2)(f, [4.0] * f.dim)), periodic=False),
 }
 
 
@@ -123,9 +125,7 @@ def answers_agree(questions: Sequence[str], kind: Kind, one: Field, make: Make) 
 
 
 @every_dtype
-@pytest.mark.parametrize(
-    "kind", [k for k in FIELDS if 1 in k.dims and "deep" not in k.name], ids=str
-)
+@pytest.mark.parametrize("kind", [k for k in FIELDS if 1 in k.dims], ids=str)
 def test_multiples_of_fields(kind: Kind, dtype: torch.dtype) -> None:
     """Everything that is homogeneous, of u·F, in one dimension."""
     field = kind.build(Draw(1, dtype))
@@ -185,11 +185,11 @@ def noise(dim: int, dtype: torch.dtype, boundary: str = "periodic") -> Samples:
 @every_sign
 @every_dtype
 @pytest.mark.parametrize("dim", [1, 2])
-@pytest.mark.parametrize("name", [n for n in CHOOSERS if n != "LPS"])
+@pytest.mark.parametrize("name", CHOOSERS)
 def test_choices(name: str, dim: int, dtype: torch.dtype, sign: int) -> None:
     """The same sublattice, bit for bit."""
     u, f = 2.0 ** (sign * UNITS[dtype]), noise(dim, dtype)
-    layer = CHOOSERS[name][0](dim, 2)
+    layer = CHOOSERS[name][0](dim, 2).to(dtype)
     found, expected = layer(u * f), layer(f)
     assert torch.equal(found.grid.origin, expected.grid.origin)
     assert torch.equal(found.values / u, expected.values)
