@@ -124,7 +124,9 @@ export function zerosInWords(curve) {
   const { verdict } = curve;
   if (verdict === null) return "No relative errors along this line.";
   const [group, there, elsewhere] = Object.values(verdict);
-  return `${placesInWords(curve)} Commutes with: ${group}; error there ${there}, elsewhere ${elsewhere}.`;
+  const errors = [["there", there], ["elsewhere", elsewhere]].filter(([, error]) => error !== "–");
+  const said = errors.map(([where, error]) => `${where} ${error}`).join(", ");
+  return `${placesInWords(curve)} Commutes with: ${group}; error ${said}.`;
 }
 
 function placesInWords(curve) {
