@@ -1,5 +1,6 @@
 """The documentation: its Python runs, it lists all that is public, and every public class is in an example."""
 
+import functools
 import importlib
 import inspect
 import re
@@ -8,6 +9,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from equivariance import EXPERIMENTS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("fields", "discretize", "layers", "equivariance")
@@ -68,3 +71,31 @@ def test_every_public_class_is_in_an_example(name: str) -> None:
     scripts = [p.read_text("utf-8") for p in (ROOT / "examples").glob("*.py")]
     imported = rf"from {package} import [^)]*?\b{word}\b"
     assert any(re.search(imported, s) for s in scripts)
+
+
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (ROOT / "docs" / "theory.md").read_text("utf-8").replace(r"\|", "∣").splitlines()
+    if line.startswith("| ") and not line.startswith("| Statement")
+]
+TICKED = re.compile(r"`([^`]+)`")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_every_name_in_the_theory_exists(row: list[str]) -> None:
+    """Classes and functions, tests, commands, and pictures that these commands write."""
+    _, formula, here, test, command, picture = row
+    assert formula
+    for name in TICKED.findall(here):
+        package, *path = name.split(".")
+        functools.reduce(getattr, path, importlib.import_module(package))
+    (where,) = TICKED.findall(test)
+    file, _, function = where.partition("::")
+    assert re.search(rf"^def {function}\(", (ROOT / file).read_text("utf-8"), re.M)
+    (words,) = TICKED.findall(command)
+    if words.startswith("python "):
+        assert (ROOT / words.removeprefix("python ")).is_file()
+        assert not picture
+        return
+    pictures = EXPERIMENTS[words.removeprefix("equivariance run ")].page.PICTURES
+    assert picture in ("", *(f"`{name}.png`" for name in pictures))
