@@ -115,8 +115,26 @@ def lifted(errors: np.ndarray | xr.DataArray, least: float = LEAST) -> np.ndarra
     return shown
 
 
+def bare(axes: Axes) -> Axes:
+    """Axes of an image, without ticks."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return axes
+
+
+def with_round_off(axes: Axes, limit: float, top: float, bottom: float = LEAST) -> None:
+    """A grid, and a band for errors up to `limit`, on an axis from `bottom` to `top`."""
+    axes.axhspan(bottom, limit, color="#eef3f7", zorder=0)
+    axes.set_ylim(bottom, top)
+    axes.grid(True, color="#dddddd", lw=0.6)
+
+
 def coloured(
-    axes: Axes, errors: np.ndarray, size: float = 9, sign: Callable[[float], str] = lambda _: ""
+    axes: Axes,
+    errors: np.ndarray,
+    size: float = 9,
+    sign: Callable[[float], str] = lambda _: "",
+    parts: Sequence[float] = (),
 ) -> AxesImage:
     """A table of errors (rows, columns) as colours on a log scale, their powers of ten written on them.
 
@@ -126,6 +144,8 @@ def coloured(
         Of the letters.
     sign : callable
         What is written in front of a power, for its error.
+    parts : sequence of float
+        Numbers of columns left of which there is a white line.
     """
     norm = LogNorm(*SPAN)
     image = axes.imshow(errors.clip(*SPAN), cmap="cividis", norm=norm, aspect="auto")
@@ -133,6 +153,8 @@ def coloured(
         colour = "white" if error < DARK else "black"
         said = sign(error) + power(error)
         axes.text(column, row, said, ha="center", va="center", fontsize=size, color=colour)
+    for first in parts:
+        axes.axvline(first - 0.5, color="white", lw=2)
     return image
 
 

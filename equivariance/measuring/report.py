@@ -13,9 +13,9 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.command import FILES, SIDES, MeasureSettings
+from equivariance.cli.measure import FILES, SIDES, MeasureSettings
 from equivariance.measuring.findings import Finding, findings, shares, table
-from equivariance.measuring.frames import survey
+from equivariance.measuring.layouts import survey
 from equivariance.measuring.measure import measure
 from equivariance.measuring.pictures import read
 from equivariance.measuring.plots import (
@@ -36,10 +36,10 @@ from equivariance.measuring.telling import (
     shares_table,
 )
 from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
-from equivariance.netcdf import as_bytes
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded
 from equivariance.report import render
+from equivariance.results import as_bytes
 from equivariance.verdict import tolerance
 
 log = logging.getLogger(__name__)

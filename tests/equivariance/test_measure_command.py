@@ -12,8 +12,8 @@ from matplotlib.image import imread
 from torch import nn
 
 from equivariance.cli import main
+from equivariance.cli.measure import FILES
 from equivariance.measuring import report as measure_report
-from equivariance.measuring.command import FILES
 from equivariance.measuring.findings import findings
 from equivariance.measuring.remedies import proposed_sizes, remeasured
 from equivariance.measuring.watching import ModelFailed

@@ -7,9 +7,9 @@ from torch import nn
 
 from equivariance import measure
 from equivariance.cli import main
+from equivariance.cli.measure import FILES
 from equivariance.measuring import report
-from equivariance.measuring.command import FILES
-from equivariance.measuring.frames import survey
+from equivariance.measuring.layouts import survey
 from equivariance.measuring.plots import curves_picture, feature_maps, layers_picture
 from equivariance.measuring.remedies import proposed_sizes
 from equivariance.measuring.report import draw, text
