@@ -19,9 +19,9 @@ import tyro
 from equivariance.bad_input import BadInput
 
 if TYPE_CHECKING:
-    from equivariance.sweeping.cells import Index
+    from equivariance.sweeping.cells import Done, Index
     from equivariance.sweeping.configuration import SweepConfiguration
-    from equivariance.sweeping.distributed import Done, Work
+    from equivariance.sweeping.distributed import Work
     from equivariance.sweeping.parts import Parts
     from equivariance.sweeping.store import SweepStore
 
@@ -206,7 +206,7 @@ def _follow(store: SweepStore, pending: list[Index], settings: SweepSettings, wo
     """Run the tasks with a bar that says how long it will take."""
     from tqdm import tqdm
 
-    from equivariance.sweeping.distributed import Done
+    from equivariance.sweeping.cells import Done
 
     cells = math.prod(store.shape)
     left = sum(store.size(task) for task in pending)

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,8 +33,7 @@ from discretize.origins import Phase
 from equivariance.bad_input import BadInput
 from equivariance.diagram import diagrams, square
 from equivariance.error import compare, equivariance_error
-from equivariance.experiments.findings import Finding, Promises, Table, counted
-from equivariance.experiments.findings import sign as sign_of
+from equivariance.experiments.findings import Finding, Promises, Table, counted, signs
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
 from equivariance.plots import coloured
@@ -60,8 +59,6 @@ REFINEMENT = 2
 ROUNDING, BROKEN = 1e-11, 1e-6
 #: Layers whose diagrams are drawn.
 DRAWN = ("ReLU", "polynomial")
-
-sign = partial(sign_of, rounding=ROUNDING, broken=BROKEN)
 
 
 @dataclass(frozen=True)
@@ -189,6 +186,11 @@ def noise(settings: CommuteSettings) -> Field:
     """A random field of period `size` whose square the grid can tell, but not the grid that a stride leaves."""
     size = float(settings.size)
     return random_bandlimited(2, 1, (settings.band + 0.01) / size, size, settings.seed)
+
+
+def sign(error: float) -> str:
+    """The sign of a difference."""
+    return str(signs(np.array(error), ROUNDING, BROKEN))
 
 
 def squares(

@@ -81,11 +81,10 @@ def told(heading: str, table: Table, findings: Sequence[Finding]) -> str:
     return f"{heading}\n{aligned(table.header, table.rows)}\n\n{verdicts(findings)}"
 
 
-def sign(error: float, rounding: float, broken: float) -> str:
+def signs(errors: np.ndarray, rounding: float | np.ndarray, broken: float) -> np.ndarray:
     """The sign "=" for rounding, "≠" for what can be seen, "≈" between; "?" for what is no number."""
-    if not error >= 0:
-        return "?"
-    return "=" if error <= rounding else "≠" if error >= broken else "≈"
+    known = [~(errors >= 0), errors <= rounding, errors >= broken]
+    return np.select(known, ["?", "=", "≠"], "≈")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Promises:
         Of the methods.
     errors : array, shape (rows, columns)
     theory : array of str, shape (rows, columns)
-        Their signs, those of `sign`; "" where nothing is promised.
+        Their signs, those of `signs`; "" where nothing is promised.
     rounding, broken : float, or array, shape (rows, 1)
         Errors up to the one are rounding, errors from the other on are what theory has.
     """
@@ -112,14 +111,15 @@ class Promises:
     @property
     def kept(self) -> np.ndarray:
         """Which promises are kept; that of nothing is."""
-        found = np.vectorize(sign)(self.errors, self.rounding, self.broken)
+        found = signs(self.errors, self.rounding, self.broken)
         kept: np.ndarray = (self.theory == "") | (found == self.theory)
         return kept
 
     def of(self, names: Sequence[str]) -> Promises:
         """The promises of some methods."""
         rows = [list(self.names).index(name) for name in names]
-        return Promises(names, self.errors[rows], self.theory[rows], self.rounding, self.broken)
+        rounding = np.broadcast_to(self.rounding, (len(self.names), 1))[rows]
+        return Promises(names, self.errors[rows], self.theory[rows], rounding, self.broken)
 
     @property
     def worst(self) -> float:

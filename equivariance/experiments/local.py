@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -29,16 +29,8 @@ from equivariance.experiments.study import Study
 from equivariance.plots import LEAST, STYLES, bare, lifted, with_round_off
 from equivariance.table import number
 from equivariance.verdict import tolerance
-from fields import (
-    Balls,
-    Box,
-    Constant,
-    Field,
-    PeriodicKernel,
-    local_translation,
-    random_bandlimited,
-)
-from fields.parts import Part
+from fields import Balls, Box, Constant, Field, PeriodicKernel, random_bandlimited
+from fields.parts import Part, local_translation
 from layers import Bias, Conv, MaxPool, Pointwise
 
 #: Value of the background, and band limit of the textures, in cycles per grid spacing.
@@ -46,7 +38,7 @@ BACKGROUND, BAND = 0.3, 0.15
 #: Network, and distances in receptive fields, of the maps that are drawn.
 MAPPED, DRAWN = "convolution, ReLU, twice", (0.25, 0.75, 1.25)
 DIRECTIONS = {"axis": (1.0, 0.0), "diagonal": (1.0, 1.0)}
-DIMS = ("network", "carrier", "direction", "distance")
+KNOWN, DIMS = ("reach", "linear", "local"), ("network", "carrier", "direction", "distance")
 #: Parts nearer than so many receptive fields interact, in every layer that isn't linear.
 NEAR = 0.5
 
@@ -99,16 +91,12 @@ class Local(Study):
     def measure(self) -> xr.Dataset:
         """The interactions, and maps of some."""
         settings = self.settings
-        nets = networks(settings)
+        nets, ways, radius = networks(settings), DIRECTIONS.values(), settings.radius
         distances = np.arange(1, settings.steps * 3 // 2 + 1) / settings.steps
         error = np.full((len(nets), 2, len(DIRECTIONS), len(distances)), np.nan)
         cells = [(i, n, j) for i, n in enumerate(nets.values()) for j in range(1 + n.local)]
         for i, net, j in tqdm(cells, desc="local", disable=None, leave=False):
-            moves = [
-                offset(distance * 2 * net.reach, way, settings.radius)
-                for way in DIRECTIONS.values()
-                for distance in distances
-            ]
+            moves = [offset(d * 2 * net.reach, way, radius) for way in ways for d in distances]
             found = [
                 [each.largest for each in interactions(net.module, settings, seed, moves, j == 1)]
                 for seed in range(settings.textures)
@@ -125,9 +113,7 @@ class Local(Study):
                 "carrier": ["samples", "field"],
                 "direction": list(DIRECTIONS),
                 "distance": ("distance", distances, {"units": "receptive fields"}),
-                "reach": ("network", [net.reach for net in nets.values()]),
-                "linear": ("network", [int(net.linear) for net in nets.values()]),
-                "local": ("network", [int(net.local) for net in nets.values()]),
+                **{k: ("network", [1 * getattr(n, k) for n in nets.values()]) for k in KNOWN},
                 "shown": list(DRAWN),
                 "panel": ["F", "L(F)", "interaction"],
             },
@@ -166,9 +152,41 @@ class Local(Study):
         """Interactions against distance, beside maps of them."""
         figure = Figure(figsize=(13, 6.2), layout="constrained")
         parts: Any = figure.subfigures(1, 2, width_ratios=[1, 1.15])
-        _curves(parts[0].subplots(), self.data)
-        _maps(parts[1], self.data)
+        self._curves(parts[0].subplots())
+        self._maps(parts[1])
         return {"local": figure}
+
+    def _curves(self, ax: Axes) -> None:
+        data, distance = self.data, self.data["distance"].to_numpy()
+        for i, name in enumerate(data["network"].to_numpy()):
+            (colour, marker), cell = STYLES[i], data["interaction"].sel(network=name)
+            worst = lifted(cell.max(("carrier", "direction")))
+            ax.semilogy(distance, worst, marker=marker, color=colour, ms=6, lw=1.1, label=str(name))
+        with_round_off(ax, tolerance(), 1e6, LEAST / 3)
+        ax.text(
+            distance[0], tolerance() / 3, "round-off (the lower edge is 0)", fontsize=9, va="top"
+        )
+        ax.axvline(1, color="#777777", lw=1, ls="--")
+        ax.set_xlabel("distance of the parts (receptive fields)")
+        ax.set_ylabel("largest interaction / largest response")
+        ax.legend(frameon=False, fontsize=9, loc="upper right")
+
+    def _maps(self, part: SubFigure) -> None:
+        data, panels = self.data, self.data["panel"].to_numpy()
+        axes = part.subplots(data.sizes["shown"], len(panels), squeeze=False)
+        colours = {"F": "gray", "L(F)": "cividis", "interaction": "RdBu_r"}
+        for j, panel in enumerate(panels):
+            values = data["map"].sel(panel=panel).to_numpy()
+            bound = float(np.abs(values).max()) or 1.0
+            low, high = values.min(), values.max()
+            if panel == "interaction":
+                low, high = -bound, bound
+            for ax, value in zip(axes[:, j], values, strict=True):
+                image = bare(ax).imshow(value, cmap=colours[str(panel)], vmin=low, vmax=high)
+            axes[0, j].set_title(str(panel), fontsize=11)
+            part.colorbar(image, ax=axes[:, j].tolist(), location="bottom", shrink=0.8)
+        for ax, distance in zip(axes[:, 0], data["shown"].to_numpy(), strict=True):
+            ax.set_ylabel(f"distance {distance:g}")
 
     def content(self) -> dict[str, Any]:
         """The networks that were tried."""
@@ -176,41 +194,7 @@ class Local(Study):
         return {"reach": {str(name): f"{2 * float(r):g}" for name, r in reach}, "near": NEAR}
 
 
-def _curves(ax: Axes, data: xr.Dataset) -> None:
-    distance = data["distance"].to_numpy()
-    for i, name in enumerate(data["network"].to_numpy()):
-        (colour, marker), cell = STYLES[i], data["interaction"].sel(network=name)
-        style: dict[str, Any] = {"marker": marker, "color": colour, "ms": 6, "lw": 1.1}
-        worst = lifted(cell.max(("carrier", "direction")))
-        ax.semilogy(distance, worst, label=str(name), **style)
-    with_round_off(ax, tolerance(), 1e6, LEAST / 3)
-    ax.text(distance[0], tolerance() / 3, "round-off (the lower edge is 0)", fontsize=9, va="top")
-    ax.axvline(1, color="#777777", lw=1, ls="--")
-    ax.set_xlabel("distance of the parts (receptive fields)")
-    ax.set_ylabel("largest interaction / largest response")
-    ax.legend(frameon=False, fontsize=9, loc="upper right")
-
-
-def _maps(part: SubFigure, data: xr.Dataset) -> None:
-    shown, panels = data["shown"].to_numpy(), data["panel"].to_numpy()
-    axes = part.subplots(len(shown), len(panels), squeeze=False)
-    colours = {"F": "gray", "L(F)": "cividis", "interaction": "RdBu_r"}
-    for j, panel in enumerate(panels):
-        values = data["map"].sel(panel=panel).to_numpy()
-        bound = float(np.abs(values).max()) or 1.0
-        low, high = values.min(), values.max()
-        if panel == "interaction":
-            low, high = -bound, bound
-        for ax, value in zip(axes[:, j], values, strict=True):
-            image = bare(ax).imshow(value, cmap=colours[str(panel)], vmin=low, vmax=high)
-        axes[0, j].set_title(str(panel), fontsize=11)
-        part.colorbar(image, ax=axes[:, j].tolist(), location="bottom", shrink=0.8)
-    for ax, distance in zip(axes[:, 0], shown, strict=True):
-        ax.set_ylabel(f"distance {distance:g}")
-
-
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """A network, how far a point of its output sees per axis, and whether superposition holds."""
 
     module: nn.Module
@@ -227,20 +211,20 @@ def networks(settings: LocalSettings) -> dict[str, Network]:
         taps = torch.randn(side, side, 1, 1, generator=draw, dtype=torch.float64)
         return Conv.from_array(taps / side, 1.0)
 
-    def net(reach: float, *modules: nn.Module, linear: bool = False, local: bool = True) -> Network:
-        return Network(nn.Sequential(*modules), reach, linear, local)
-
     relu, tanh = Pointwise(torch.relu), Pointwise(torch.tanh)
     bias, pool = Bias(torch.tensor([0.1], dtype=torch.float64)), MaxPool(Box(4.0), nodes=2)
     side, period = settings.size | 1, (float(settings.size),) * 2
     wide = torch.randn(side, side, 1, 1, generator=draw, dtype=torch.float64) / side
     whole = Conv(PeriodicKernel(wide, period))
+    once, twice = conv(5), nn.Sequential(conv(3), bias, relu, conv(3), relu)
+    pooled = nn.Sequential(conv(3), pool)
+    thrice = nn.Sequential(conv(3), tanh, conv(3), tanh, conv(3), tanh)
     return {
-        "convolution": net(2.0, conv(5), linear=True),
-        MAPPED: net(2.0, conv(3), bias, relu, conv(3), relu),
-        "convolution, max pooling": net(3.0, conv(3), pool),
-        "three convolutions, tanh": net(3.0, conv(3), tanh, conv(3), tanh, conv(3), tanh),
-        "kernel of the whole period, ReLU": net(2.0, whole, relu, local=False),
+        "convolution": Network(once, 2.0, linear=True),
+        MAPPED: Network(twice, 2.0),
+        "convolution, max pooling": Network(pooled, 3.0),
+        "three convolutions, tanh": Network(thrice, 3.0),
+        "kernel of the whole period, ReLU": Network(nn.Sequential(whole, relu), 2.0, local=False),
     }
 
 
@@ -253,8 +237,7 @@ def offset(distance: float, way: tuple[float, float], radius: float) -> Tensor:
     return torch.tensor(way, dtype=torch.float64) * step
 
 
-@dataclass(frozen=True)
-class Interaction:
+class Interaction(NamedTuple):
     """The largest interaction, relative to the largest response; F, L(F) and the interaction as maps."""
 
     largest: float
@@ -287,8 +270,7 @@ def interactions(
     still = torch.zeros(2, dtype=torch.float64)
     rest = response(field([one], [still])).values - response(background).values
     alone = response(field([two], [still])).values
-    for t in moves:
-        t = t if continuous else torch.ceil(t - 1e-9)
+    for t in moves if continuous else [torch.ceil(t - 1e-9) for t in moves]:
         both = field([one, two], [still, t])
         made = response(both)
         by_samples = alone.roll([int(x) for x in t.ceil()], (-2, -1))
@@ -304,8 +286,7 @@ def _part(settings: LocalSettings, seed: int) -> tuple[Field, Field]:
     period = float(settings.size)
     texture = random_bandlimited(2, 1, BAND, period, 1000 * settings.seed + seed)
     centre = settings.radius + 6.0
-    disc = Balls([[centre, centre]], [[1.0]], [settings.radius]).periodize(period)
-    return texture, disc
+    return texture, Balls([[centre, centre]], [[1.0]], [settings.radius]).periodize(period)
 
 
 def _mapped(net: Network, settings: LocalSettings) -> np.ndarray:

@@ -250,8 +250,7 @@ def inputs(settings: StrideSettings) -> dict[str, Input]:
 
 def random(settings: StrideSettings) -> Input:
     """A random trigonometric sum, as all inputs without waves at Nyquist."""
-    below_nyquist = (settings.size - 1) / 2 / settings.size
-    limit = min(settings.bandlimit, below_nyquist)
+    limit = min(settings.bandlimit, (settings.size - 1) / 2 / settings.size)
     field = random_bandlimited(2, 1, limit, period=float(settings.size), seed=settings.seed)
     coarse = 0.5 / settings.stride
     side = "below" if settings.bandlimit < coarse else "not below"

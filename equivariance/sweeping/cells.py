@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +94,26 @@ def blocks(cells: Sequence[slice]) -> Iterator[tuple[Index, slice]]:
     for index in itertools.product(*(range(s.start, s.stop) for s in others)):
         for start in range(last.start, last.stop, BLOCK):
             yield index, slice(start, min(start + BLOCK, last.stop))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : tuple of int
+    cells, raised, not_finite : int
+        How many cells there were, and in how many there is no error to store.
+    why : str
+        Message of the first such cell.
+    """
+
+    task: Index
+    cells: int
+    raised: int = 0
+    not_finite: int = 0
+    why: str = ""
 
 
 def computed(parts: Parts, cells: Sequence[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

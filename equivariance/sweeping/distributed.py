@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
-from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, Index, box, computed
+from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, Done, Index, box, computed
 from equivariance.sweeping.configuration import SweepConfiguration
 from equivariance.sweeping.parts import Parts
 from equivariance.sweeping.store import StoreTrouble, SweepStore
@@ -43,26 +43,6 @@ NEVER = "1000d"
 GONE = "the scheduler is gone: the same command goes on"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a task.
-
-    Attributes
-    ----------
-    task : tuple of int
-    cells, raised, not_finite : int
-        How many cells there were, and in how many there is no error to store.
-    why : str
-        Message of the first such cell.
-    """
-
-    task: Index
-    cells: int
-    raised: int = 0
-    not_finite: int = 0
-    why: str = ""
 
 
 @dataclass(frozen=True)

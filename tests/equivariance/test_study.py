@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import equivariance.experiments
 from equivariance.cli import main
 from equivariance.experiments import EXPERIMENTS, stride
-from equivariance.experiments.findings import Promises, sign
+from equivariance.experiments.findings import Promises, signs
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["run", "strude"]])
@@ -58,7 +58,7 @@ def test_settings_are_found_by_their_names():
     [(0.0, "="), (1e-12, "="), (1e-9, "≈"), (1e-3, "≠"), (math.inf, "≠"), (math.nan, "?")],
 )
 def test_signs(error, expected):
-    assert sign(error, 1e-12, 1e-3) == expected
+    assert signs(np.array(error), 1e-12, 1e-3) == expected
 
 
 def test_promises_are_held_against_the_errors():
@@ -77,6 +77,7 @@ def test_promises_are_held_against_the_errors():
     ]
     looser = Promises(["one", "other"], errors, theory, np.array([[1e-8], [1e-12]]), 1e-3)
     assert looser.kept.tolist() == [[True, True, True], [True, True, False]]
+    assert looser.of(["other"]).kept.tolist() == [[True, True, False]]
 
 
 def test_what_is_no_number_is_the_worst_and_the_least():

@@ -20,7 +20,7 @@ from equivariance.cli import main
 from equivariance.cli.sweep import INCOMPLETE
 from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, cell_seed
 from equivariance.sweeping.configuration import read
-from equivariance.sweeping.distributed import Done, Work, connected, on_cluster
+from equivariance.sweeping.distributed import Work, connected, on_cluster
 from equivariance.sweeping.store import SweepStore, read_dataset
 from fields import random_bandlimited
 from layers import Pointwise
