@@ -15,14 +15,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from discretize import Grid
-from equivariance.experiments.autoencoders import (
-    STRIDES,
-    TAPS,
-    Autoencoder,
-    errors,
-    reconstructed,
-    trained,
-)
+from equivariance.experiments import autoencoders
+from equivariance.experiments.autoencoders import STRIDES, TAPS, errors, reconstructed, trained
 from equivariance.experiments.findings import Finding, Table
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
@@ -97,7 +91,7 @@ class AutoencoderSettings(Settings):
         return [(n, self.seed + i) for n in sizes for i in range(3)]
 
 
-class Autoencoders(Study):
+class Autoencoder(Study):
     """Errors of both autoencoders, inside and outside, for every training."""
 
     SETTINGS = AutoencoderSettings
@@ -121,7 +115,7 @@ class Autoencoders(Study):
             made = [torch.cat([tests[where][:SHOWN] for where in POSITIONS])]
             for k, (name, equivariant) in enumerate(NETWORKS.items()):
                 log.info("Training the %s autoencoder on %d images, seed %d …", name, count, seed)
-                model = Autoencoder(equivariant, settings.latent, seed)
+                model = autoencoders.Autoencoder(equivariant, settings.latent, seed)
                 cell = (sizes.index(count), seeds.index(seed), k)
                 steps = settings.steps, settings.batch
                 loss[cell] = trained(model, training, grid(), *steps, seed, name).numpy()

@@ -58,19 +58,21 @@ class Experiment:
         As typed after `equivariance run`.
     summary : str
         One line.
-    home : str
-        Module and class of its study, "boundary.Boundary"; imported when it is needed.
     """
 
     name: str
     summary: str
-    home: str
+
+    @property
+    def title(self) -> str:
+        """The name of its study, which its module has, too: "WeightSharing" in `weight_sharing`."""
+        return self.name.title().replace("-", "")
 
     @property
     def study(self) -> type[Study]:
-        """What measures, and tells what was measured."""
-        module, _, name = self.home.partition(".")
-        found: type[Study] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        """What measures, and tells what was measured; imported when it is needed."""
+        module = importlib.import_module(f"{__package__}.{self.name.replace('-', '_')}")
+        found: type[Study] = getattr(module, self.title)
         return found
 
     @property

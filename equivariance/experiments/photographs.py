@@ -30,14 +30,6 @@ def grey(name: str) -> Tensor:
     return torch.from_numpy(getattr(data, name)()).double() / 255
 
 
-def averaged(pixels: Tensor, size: int) -> tuple[Tensor, int]:
-    """Means over blocks, (size, size), of the middle where sides are no multiples of `size`; a block's side."""
-    block = min(pixels.shape) // size
-    first = [(n - block * size) // 2 for n in pixels.shape]
-    middle = pixels[first[0] : first[0] + block * size, first[1] : first[1] + block * size]
-    return middle.unflatten(0, (size, block)).unflatten(-1, (size, block)).mean((1, 3)), block
-
-
 def cut(values: Tensor, band: int) -> Tensor:
     """The waves of values (X1, X2) of up to `band` per period and axis."""
     kept = values[None]

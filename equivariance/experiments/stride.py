@@ -18,10 +18,11 @@ from discretize import Grid
 from equivariance.bad_input import BadInput
 from equivariance.diagram import diagrams, square, strongest_channel
 from equivariance.experiments.findings import Finding, Table, counted
-from equivariance.experiments.photographs import averaged, cut, pixels
+from equivariance.experiments.photographs import cut, pixels
 from equivariance.experiments.rivals import OUTPUTS, Network, networks, ordinal
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
+from equivariance.measuring.pictures import averaged
 from equivariance.plots import error_curves
 from equivariance.provenance import as_json
 from equivariance.subgroup import EVERYTHING
@@ -265,9 +266,9 @@ def photograph(settings: StrideSettings) -> Input:
     """The photograph, averaged over blocks, as the periodic field through these averages."""
     grey, name = pixels(settings.image)
     size, sides = settings.size, f"{grey.shape[0]} × {grey.shape[1]} pixels"
-    if min(grey.shape) < size:
+    means, block = averaged(grey, (size, size))
+    if block < 1:
         raise BadInput(f"--image: {name} has {sides}, too few for --size {size}")
-    means, block = averaged(grey, size)
     values = cut(means, (size - 1) // 2)
     share = float((means - values).square().sum() / means.square().sum().clamp(min=1e-300))
     about = (

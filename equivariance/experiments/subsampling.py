@@ -15,12 +15,12 @@ from torch import Tensor
 
 from discretize import Grid
 from equivariance.bad_input import BadInput
-from equivariance.experiments import photographs
 from equivariance.experiments.findings import Finding, Promises, Table, large, small, verdicts
 from equivariance.experiments.photographs import cut, grey
 from equivariance.experiments.rivals import NONE, REAL, WHOLE, methods
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
+from equivariance.measuring import pictures
 from equivariance.plots import coloured
 from equivariance.sweep import sweep
 from equivariance.table import aligned, number
@@ -209,7 +209,7 @@ def inputs(settings: SubsamplingSettings) -> dict[str, tuple[str, int, Field]]:
 
 def averaged(name: str, size: int) -> Tensor:
     """A photograph of scikit-image, grey in [0, 1]: its middle, averaged over blocks to `size` pixels a side."""
-    return photographs.averaged(grey(name), size)[0]
+    return pictures.averaged(grey(name), (size, size))[0]
 
 
 def translations(settings: SubsamplingSettings) -> tuple[Tensor, list[str]]:
