@@ -182,7 +182,9 @@ def _kind(t: np.ndarray, passes: np.ndarray, there: float, stride: ArrayLike | N
 def largest(errors: np.ndarray) -> float:
     """The largest of some errors that is a number; NaN where there is none."""
     worst = float(np.fmax.reduce(errors, axis=None, initial=math.nan))
-    return math.nan if math.isnan(worst) else worst  # that one, which is itself, so that verdicts compare
+    return (
+        math.nan if math.isnan(worst) else worst
+    )  # that one, which is itself, so that verdicts compare
 
 
 def classes(t: np.ndarray, stride: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,16 +15,6 @@ import tyro
 from equivariance.bad_input import BadInput, check_range
 from equivariance.experiments.settings import PLACES, configuration, flags
 
-#: Sides that are tried, in turn, where no size is given.
-SIDES = (64, 32, 224, 28, 96, 128, 256)
-FILES = (
-    "measure.nc",
-    "measure-layers.png",
-    "measure-curves.png",
-    "measure-maps.png",
-    "measure.html",
-)
-
 log = logging.getLogger(__name__)
 
 
@@ -125,7 +115,7 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
     BadInput
         For bad targets, inputs and settings, and for models that raise. Nothing is written then.
     """
-    from equivariance.measuring.report import report
+    from equivariance.measuring.report import FILES, report
     from equivariance.measuring.target import read_target
     from equivariance.provenance import threads
     from equivariance.results import OutputFolder

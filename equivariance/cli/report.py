@@ -90,8 +90,8 @@ def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
     import matplotlib
 
     from equivariance.diagram import COLOURS, PANELS
+    from equivariance.pages import render
     from equivariance.plots import png
-    from equivariance.report import render
     from equivariance.reporting.pictures import as_svg, error_picture
     from equivariance.reporting.slider import FRAMES, diagrams
     from equivariance.reporting.table import as_csv, as_latex, cells, header, rows

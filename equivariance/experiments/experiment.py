@@ -158,8 +158,8 @@ def _told(
     outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
 ) -> Outcome:
     """The index page, and a line for each experiment."""
+    from equivariance.pages import render
     from equivariance.provenance import provenance
-    from equivariance.report import render
 
     record = provenance(configuration("all", settings.effective), command("all", settings))
     rows = [

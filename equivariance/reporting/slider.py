@@ -21,7 +21,7 @@ from torch import Tensor
 
 from equivariance.bad_input import BadInput
 from equivariance.diagram import COLOURS, PANELS, Square, ranges, square, strongest_channel
-from equivariance.report import inline
+from equivariance.pages import inline
 from equivariance.sweeping.configuration import (
     TOP,
     SweepConfiguration,
