@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.harness import alternate, show
 from equivariance import measure
-from equivariance.experiments.model.network import resnet
+from equivariance.experiments.resnet import resnet
 
 COUNT, INPUTS, BATCH = 33, 8, 16
 SIDE = 64

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from equivariance.explorer.command import serving
+from equivariance.cli.explore import serving
 from tests.equivariance.browser import browser
 
 OUT = Path(__file__).parent / "images"

@@ -25,54 +25,42 @@ if TYPE_CHECKING:
     from equivariance.theorems.circulant import coset_kernels as coset_kernels
     from equivariance.theorems.circulant import coset_matrix as coset_matrix
     from equivariance.theorems.circulant import is_convolution as is_convolution
-    from equivariance.theorems.commutation import commutation as commutation
-    from equivariance.theorems.counts import parameter_counts as parameter_counts
     from equivariance.theorems.intertwiners import Intertwiners as Intertwiners
     from equivariance.theorems.intertwiners import biases as biases
     from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
     from equivariance.theorems.intertwiners import intertwiners as intertwiners
     from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
-    from equivariance.theorems.polyphase import polyphase as polyphase
-    from equivariance.theorems.polyphase import polyphase_action as polyphase_action
     from equivariance.theorems.responses import impulse_responses as impulse_responses
     from equivariance.theorems.sharing import Shared as Shared
+    from equivariance.theorems.sharing import parameter_counts as parameter_counts
     from equivariance.theorems.sharing import shared_nonlinearity as shared_nonlinearity
     from equivariance.theorems.sharing import shared_window as shared_window
+    from equivariance.theorems.strides import commutation as commutation
+    from equivariance.theorems.strides import polyphase as polyphase
+    from equivariance.theorems.strides import polyphase_action as polyphase_action
     from equivariance.verdict import judge as judge
 
-#: Public names, and the modules that they live in.
+#: Public names, by the modules that they live in.
 _HOMES = {
-    "Comoving": "comoving",
-    "EXPERIMENTS": "experiments",
-    "Intertwiners": "theorems.intertwiners",
-    "LowConfidence": "comoving",
-    "Shared": "theorems.sharing",
-    "assert_equivariant": "measuring.asserting",
-    "biases": "theorems.intertwiners",
-    "commutation": "theorems.commutation",
-    "convolution_kernel": "theorems.circulant",
-    "convolution_matrix": "theorems.circulant",
-    "coset_kernels": "theorems.circulant",
-    "coset_matrix": "theorems.circulant",
-    "equivariance_error": "error",
-    "impulse_responses": "theorems.responses",
-    "intertwiner_space": "theorems.intertwiners",
-    "intertwiners": "theorems.intertwiners",
-    "is_convolution": "theorems.circulant",
-    "judge": "verdict",
-    "lie_derivative": "lie",
-    "measure": "measuring.measure",
-    "parameter_counts": "theorems.counts",
-    "polyphase": "theorems.polyphase",
-    "polyphase_action": "theorems.polyphase",
-    "provenance": "provenance",
-    "shared_nonlinearity": "theorems.sharing",
-    "shared_window": "theorems.sharing",
-    "sweep": "sweep",
-    "translation_matrix": "theorems.intertwiners",
+    name: home
+    for home, names in {
+        "comoving": "Comoving LowConfidence",
+        "error": "equivariance_error",
+        "experiments": "EXPERIMENTS",
+        "lie": "lie_derivative",
+        "measuring.asserting": "assert_equivariant",
+        "measuring.measure": "measure",
+        "provenance": "provenance",
+        "sweep": "sweep",
+        "theorems": "Intertwiners Shared biases commutation convolution_kernel convolution_matrix coset_kernels "
+        "coset_matrix impulse_responses intertwiner_space intertwiners is_convolution parameter_counts polyphase "
+        "polyphase_action shared_nonlinearity shared_window translation_matrix",
+        "verdict": "judge",
+    }.items()
+    for name in names.split()
 }
 
-__all__ = list(_HOMES)
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

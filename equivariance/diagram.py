@@ -9,7 +9,7 @@ L(F) ─ t▷ → t▷L(F)  =?  L(t▷F)      difference
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,22 @@ from matplotlib.image import AxesImage
 
 from discretize import Grid, Samples, sample
 from equivariance.error import Layer
+from equivariance.plots import bare
 from equivariance.table import number, vector
 from equivariance.verdict import tolerance
 from fields import Field
 
 #: Colour maps of inputs, outputs and differences.
 COLOURS = {"input": "gray", "output": "cividis", "difference": "RdBu_r"}
+#: The pictures of a square, and what each shows of.
+PANELS = {
+    "before": "input",
+    "moved": "input",
+    "output": "output",
+    "moved_output": "output",
+    "output_of_moved": "output",
+    "difference": "difference",
+}
 INK = "#333333"
 
 
@@ -66,6 +76,14 @@ class Square:
         """‖L(t▷F) − t▷L(F)‖ / ‖t▷L(F)‖ over all channels."""
         return float(self.difference.values.norm() / self.moved_output.values.norm())
 
+    def images(self, channel: int) -> dict[str, np.ndarray]:
+        """The values of each of `PANELS`: the first channel of inputs, one channel of outputs."""
+        found = {}
+        for name, kind in PANELS.items():
+            values = getattr(self, name).values[0 if kind == "input" else channel]
+            found[name] = values.detach().cpu().double().numpy()
+        return found
+
     @property
     def commutes(self) -> bool:
         """Whether both ways give the same, to rounding."""
@@ -97,53 +115,50 @@ def diagrams(squares: Sequence[Square], channel: int = 0) -> Figure:
         Output channel that is shown.
     """
     figure = Figure(figsize=(11.0, 6.35 * len(squares)))
-    scales = _scales(squares, channel)
+    images = [each.images(channel) for each in squares]
+    scales = {
+        kind: {"cmap": COLOURS[kind], "vmin": low, "vmax": high}
+        for kind, (low, high) in ranges(images).items()
+    }
     parts = figure.subfigures(len(squares), 1, squeeze=False)
-    for part, each in zip(parts.flat, squares, strict=True):
-        _draw(part, each, channel, scales)
+    for part, each, shown in zip(parts.flat, squares, images, strict=True):
+        _draw(part, each, shown, scales)
     return figure
 
 
-def _scales(squares: Sequence[Square], channel: int) -> dict[str, dict[str, Any]]:
-    """Colour maps with their ranges, common to all squares."""
-    inputs = [_image(f) for s in squares for f in (s.before, s.moved)]
-    outputs = [
-        _image(f, channel) for s in squares for f in (s.output, s.moved_output, s.output_of_moved)
-    ]
-    bound = max(float(np.abs(_image(s.difference, channel)).max()) for s in squares) or 1.0
-    ranges = {"input": _range(inputs), "output": _range(outputs), "difference": (-bound, bound)}
-    return {
-        kind: {"cmap": COLOURS[kind], "vmin": low, "vmax": high}
-        for kind, (low, high) in ranges.items()
-    }
-
-
-def _range(images: Sequence[np.ndarray]) -> tuple[float, float]:
-    return min(float(v.min()) for v in images), max(float(v.max()) for v in images)
-
-
-def _image(samples: Samples, channel: int = 0) -> np.ndarray:
-    return samples.values[channel].detach().cpu().numpy()
+def ranges(images: Sequence[Mapping[str, np.ndarray]]) -> dict[str, tuple[float, float]]:
+    """Least and largest value of inputs, outputs and differences, common to several squares; never the same."""
+    found: dict[str, tuple[float, float]] = {}
+    for kind in COLOURS:
+        shown = [each[name] for each in images for name in PANELS if PANELS[name] == kind]
+        low, high = min(float(v.min()) for v in shown), max(float(v.max()) for v in shown)
+        if kind == "difference":
+            high = max(-low, high) or 1.0
+            low = -high
+        found[kind] = low, high if high > low else low + 1.0
+    return found
 
 
 def _draw(
-    figure: SubFigure, square: Square, channel: int, scales: dict[str, dict[str, Any]]
+    figure: SubFigure,
+    square: Square,
+    images: Mapping[str, np.ndarray],
+    scales: dict[str, dict[str, Any]],
 ) -> None:
     cells = figure.add_gridspec(
         2, 4, left=0.015, right=0.985, top=0.865, bottom=0.05, wspace=0.22, hspace=0.4
     )
 
-    def panel(cell: SubplotSpec, title: str, samples: Samples, kind: str) -> tuple[Axes, AxesImage]:
-        axes = figure.add_subplot(cell)
-        image = _image(samples, 0 if kind == "input" else channel)
-        return axes, _show(axes, image, samples.grid, title, scales[kind])
+    def panel(cell: SubplotSpec, title: str, name: str) -> tuple[Axes, AxesImage]:
+        axes, grid = figure.add_subplot(cell), getattr(square, name).grid
+        return axes, _show(axes, images[name], grid, title, scales[PANELS[name]])
 
-    field, _ = panel(cells[0, 0], "F", square.before, "input")
-    moved, seen = panel(cells[0, 2], "t▷F", square.moved, "input")
-    output, _ = panel(cells[1, 0], "L(F)", square.output, "output")
-    way_down, _ = panel(cells[1, 1], "t▷L(F)", square.moved_output, "output")
-    way_up, made = panel(cells[1, 2], "L(t▷F)", square.output_of_moved, "output")
-    _, left = panel(cells[1, 3], "L(t▷F) − t▷L(F)", square.difference, "difference")
+    field, _ = panel(cells[0, 0], "F", "before")
+    moved, seen = panel(cells[0, 2], "t▷F", "moved")
+    output, _ = panel(cells[1, 0], "L(F)", "output")
+    way_down, _ = panel(cells[1, 1], "t▷L(F)", "moved_output")
+    way_up, made = panel(cells[1, 2], "L(t▷F)", "output_of_moved")
+    _, left = panel(cells[1, 3], "L(t▷F) − t▷L(F)", "difference")
     _arrow(field, moved, f"t▷,  t = {vector(square.t)} pixels")
     _arrow(output, way_down, "t▷")
     _arrow(field, output, "L", down=True)
@@ -162,9 +177,7 @@ def _show(
     axes: Axes, image: np.ndarray, grid: Grid, title: str, scale: dict[str, Any]
 ) -> AxesImage:
     """Values at their places: x1 downwards, x2 to the right."""
-    axes.set_title(title, fontsize=13, pad=5)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    bare(axes).set_title(title, fontsize=13, pad=5)
     rows, columns = grid.shape
     axes.set_xlabel(f"{rows} × {columns} points from {vector(grid.origin.tolist())}", fontsize=8)
     return axes.imshow(image, interpolation="nearest", **scale)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.measuring.moving import moved
 from equivariance.measuring.subject import outputs, prepare
+from equivariance.measuring.translations import moved
 
 #: Largest |t| of EQ-T as a part of the image's side.
 REACH = 0.125

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from equivariance.measuring.frames import NO_OUTPUT, Frame, Tokens, survey
-from equivariance.measuring.moving import derivative
+from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey
 from equivariance.measuring.subject import prepare
+from equivariance.measuring.translations import derivative
 from equivariance.measuring.watching import run, watching
 
 

@@ -27,13 +27,12 @@ from equivariance.eq_t import eq_t as eq_t
 from equivariance.eq_t import eq_t_frac as eq_t_frac
 from equivariance.lie import LieDerivative as LieDerivative
 from equivariance.lie import lie_derivative as lie_derivative
-from equivariance.measuring.choosing import given_translations
 from equivariance.measuring.measure import measure
-from equivariance.measuring.moving import crop as cut
-from equivariance.measuring.moving import rolled
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.subject import Subject, outputs, prepare
+from equivariance.measuring.translations import crop as cut
+from equivariance.measuring.translations import given_translations, rolled
 from equivariance.measuring.watching import run, watchable
 
 #: Options of `measure` that say what the model is given.

@@ -115,8 +115,26 @@ def lifted(errors: np.ndarray | xr.DataArray, least: float = LEAST) -> np.ndarra
     return shown
 
 
+def bare(axes: Axes) -> Axes:
+    """Axes of an image, without ticks."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return axes
+
+
+def with_round_off(axes: Axes, limit: float, top: float, bottom: float = LEAST) -> None:
+    """A grid, and a band for errors up to `limit`, on an axis from `bottom` to `top`."""
+    axes.axhspan(bottom, limit, color="#eef3f7", zorder=0)
+    axes.set_ylim(bottom, top)
+    axes.grid(True, color="#dddddd", lw=0.6)
+
+
 def coloured(
-    axes: Axes, errors: np.ndarray, size: float = 9, sign: Callable[[float], str] = lambda _: ""
+    axes: Axes,
+    errors: np.ndarray,
+    size: float = 9,
+    sign: Callable[[float], str] = lambda _: "",
+    parts: Sequence[float] = (),
 ) -> AxesImage:
     """A table of errors (rows, columns) as colours on a log scale, their powers of ten written on them.
 
@@ -126,6 +144,8 @@ def coloured(
         Of the letters.
     sign : callable
         What is written in front of a power, for its error.
+    parts : sequence of float
+        Numbers of columns left of which there is a white line.
     """
     norm = LogNorm(*SPAN)
     image = axes.imshow(errors.clip(*SPAN), cmap="cividis", norm=norm, aspect="auto")
@@ -133,6 +153,8 @@ def coloured(
         colour = "white" if error < DARK else "black"
         said = sign(error) + power(error)
         axes.text(column, row, said, ha="center", va="center", fontsize=size, color=colour)
+    for first in parts:
+        axes.axvline(first - 0.5, color="white", lw=2)
     return image
 
 
@@ -152,26 +174,27 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
 
 def _curves(sweep: xr.Dataset) -> list[Curve]:
     """One curve for the worst of the continuous networks, and one for each discretization."""
-    lengths = np.abs(sweep["t"].transpose("translation", "axis").to_numpy()).max(1)
-    x, which = np.unique(lengths.round(9), return_inverse=True)
-
-    def worst(error: xr.DataArray) -> np.ndarray:
-        flat = error.transpose("translation", ...).to_numpy().reshape(len(which), -1)
-        out = np.zeros(len(x))
-        np.maximum.at(out, which, flat.max(1))
-        return out
-
-    error = sweep["error"]
+    t, error = sweep["t"], sweep["error"]
     style: dict[str, Any] = {"color": CONTINUOUS, "marker": "x", "markersize": 4, "linewidth": 1}
-    curves = [
-        Curve("continuous networks, the worst", x, worst(error.sel(grid="continuous")), style)
-    ]
+    worst = worst_by_length(t, error.sel(grid="continuous"))
+    curves = [Curve("continuous networks, the worst", *worst, style)]
     for i, name in enumerate(sweep["layer"].to_numpy()):
         colour, marker = STYLES[i % len(STYLES)]
         style = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.1}
         style["markerfacecolor"] = "white" if i % 2 else colour
-        curves.append(Curve(str(name), x, worst(error.sel(layer=name, grid="grid")), style))
+        worst = worst_by_length(t, error.sel(layer=name, grid="grid"))
+        curves.append(Curve(str(name), *worst, style))
     return curves
+
+
+def worst_by_length(t: xr.DataArray, error: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of translations along their longest axis, and the largest error at each; NaN where none is finite."""
+    lengths = np.abs(t.transpose("translation", "axis").to_numpy()).max(1)
+    x, which = np.unique(lengths.round(9), return_inverse=True)
+    flat = error.transpose("translation", ...).to_numpy().reshape(len(which), -1)
+    worst = np.full(len(x), math.nan)
+    np.fmax.at(worst, which, np.fmax.reduce(np.where(np.isfinite(flat), flat, math.nan), 1))
+    return x, worst
 
 
 def _decades(errors: Sequence[float], tolerance: float) -> tuple[float, float]:

@@ -1,14 +1,15 @@
-"""Where results come from: versions, date, commit, command, configuration."""
+"""Where results come from: versions, date, commit, command, configuration, and processor threads."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,14 @@ def _version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """As many processor threads for torch, as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

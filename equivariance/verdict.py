@@ -181,8 +181,10 @@ def _kind(t: np.ndarray, passes: np.ndarray, there: float, stride: ArrayLike | N
 
 def largest(errors: np.ndarray) -> float:
     """The largest of some errors that is a number; NaN where there is none."""
-    known = errors[~np.isnan(errors)]
-    return float(known.max()) if len(known) else math.nan
+    worst = float(np.fmax.reduce(errors, axis=None, initial=math.nan))
+    return (
+        math.nan if math.isnan(worst) else worst
+    )  # that one, which is itself, so that verdicts compare
 
 
 def classes(t: np.ndarray, stride: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -200,6 +202,14 @@ def classes(t: np.ndarray, stride: ArrayLike) -> tuple[np.ndarray, np.ndarray, n
     whole = (np.abs(t - t.round()) < NEAR).all(1)
     multiple = whole & (np.abs(steps - steps.round()) < NEAR).all(1)
     return multiple, whole & ~multiple, ~whole
+
+
+def worst_by_class(
+    t: np.ndarray, errors: np.ndarray, stride: ArrayLike
+) -> tuple[float, float, float]:
+    """The largest error in each of `CLASSES`; NaN where none was tested."""
+    multiples, others, between = (largest(errors[mask]) for mask in classes(t, stride))
+    return multiples, others, between
 
 
 @dataclass(frozen=True)
@@ -249,14 +259,12 @@ def judge(
     dtype = sweep.attrs.get("dtype", "float64") if dtype is None else dtype
     arguments.choice(dtype, "dtype", ("float32", "float64"))
     t = sweep["t"].transpose("translation", "axis").to_numpy() / spacing
-    masks = classes(t, stride)
     rows = []
     for layer, field, grid in _labels(sweep):
         cell = sweep["error"].sel(layer=layer, field=field, grid=grid)
         errors = cell.transpose("translation").to_numpy()
-        multiples, others, between = (largest(errors[mask]) for mask in masks)
-        found = verdict(t, errors, dtype, stride)
-        rows.append(Row(layer, field, grid, found, (multiples, others, between)))
+        found, by_class = verdict(t, errors, dtype, stride), worst_by_class(t, errors, stride)
+        rows.append(Row(layer, field, grid, found, by_class))
     return rows
 
 

@@ -18,13 +18,13 @@
 # %% tags=["hide-input"]
 import xarray as xr
 
-from equivariance.experiments.autoencoder.page import judge, pictures, text
+from equivariance.experiments import EXPERIMENTS
 
-data = xr.load_dataset("autoencoder.nc")
-print(text(data))
+told = EXPERIMENTS["autoencoder"].told(xr.load_dataset("autoencoder.nc"))
+print(told.text)
 
 # %% tags=["hide-input"]
-pictures(data)["autoencoder"]
+told.pictures()["autoencoder"]
 
 # %% [markdown]
 # Errors are ‖reconstruction − image‖² / ‖image‖², means over 300 images. A line in the picture is one training; the
@@ -36,4 +36,4 @@ pictures(data)["autoencoder"]
 # training.
 
 # %% tags=["remove-cell"]
-assert all(finding.holds for finding in judge(data))
+assert all(finding.holds for finding in told.findings)

@@ -1,66 +1,32 @@
-"""What an experiment is.
+"""What an experiment is to the command line: a name, a line, and where to find it.
 
-    Settings ─▶ measure ─▶ Dataset ─▶ judge, table, text, pictures, content ─▶ page
+    settings ─▶ Study.measure ─▶ Dataset ─▶ findings, table, text, pictures, content ─▶ page
 
-All that is told is computed from the dataset, whose attributes hold the settings: a file of results tells it again.
+A study is imported when it is asked for, so that listing costs nothing.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import shlex
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from equivariance.experiments.finding import Finding, Table
-from equivariance.experiments.settings import Settings
-from equivariance.flags import flags
+from equivariance.experiments.settings import Settings, command, configuration, stored_settings
+from equivariance.table import aligned
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure
 
-#: Settings that say where results go, and not what they are.
-PLACES = ("out", "overwrite")
+    from equivariance.experiments.findings import Finding
+    from equivariance.experiments.study import Study
+    from equivariance.results import OutputFolder
 
+log = logging.getLogger(__name__)
 
-class Run(Protocol):
-    """What an experiment's module `run` holds."""
-
-    def measure(self, settings: Any) -> xr.Dataset:
-        """Compute all numbers; BadInput where these settings can't be measured."""
-
-
-class Page(Protocol):
-    """What an experiment's module `page` holds, beside the template `NAME.html`.
-
-    Attributes
-    ----------
-    TITLE : str
-        Of the results and of the page.
-    PICTURES : tuple of str
-        Names of the pictures, which are those of their files without `.png`.
-    """
-
-    TITLE: str
-    PICTURES: tuple[str, ...]
-
-    def judge(self, data: xr.Dataset) -> list[Finding]:
-        """The predictions, held against the numbers alone."""
-
-    def table(self, data: xr.Dataset) -> Table:
-        """The numbers for the page, the terminal and the CSV file."""
-
-    def text(self, data: xr.Dataset) -> str:
-        """What is printed."""
-
-    def pictures(self, data: xr.Dataset) -> dict[str, Figure]:
-        """A figure for each of `PICTURES`."""
-
-    def content(self, data: xr.Dataset) -> dict[str, Any]:
-        """What the template needs beyond settings, findings, table, pictures and provenance."""
+INDEX = "index.html"
 
 
 @dataclass(frozen=True)
@@ -92,47 +58,123 @@ class Experiment:
         As typed after `equivariance run`.
     summary : str
         One line.
-    settings : Settings
-        The default settings.
-    home : str
-        The package with the modules `run` and `page`; imported when they are needed.
     """
 
     name: str
     summary: str
-    settings: Settings
-    home: str
-
-    def measure(self, settings: Any) -> xr.Dataset:
-        """Compute all numbers, as `run.measure` does."""
-        module: Run = importlib.import_module(f"{self.home}.run")
-        return module.measure(settings)
 
     @property
-    def page(self) -> Page:
-        """What tells the numbers."""
-        module: Page = importlib.import_module(f"{self.home}.page")
-        return module
+    def title(self) -> str:
+        """The name of its study, which its module has, too: "WeightSharing" in `weight_sharing`."""
+        return self.name.title().replace("-", "")
+
+    @property
+    def study(self) -> type[Study]:
+        """What measures, and tells what was measured; imported when it is needed."""
+        module = importlib.import_module(f"{__package__}.{self.name.replace('-', '_')}")
+        found: type[Study] = getattr(module, self.title)
+        return found
+
+    @property
+    def settings(self) -> Any:
+        """The default settings."""
+        return self.study.SETTINGS()
+
+    def told(self, data: xr.Dataset) -> Study:
+        """The study of results that are there."""
+        return self.study(self.name, stored_settings(self.settings, data), data)
+
+    def files(self) -> tuple[str, ...]:
+        """Names of all files, numbers first, page last."""
+        pictures = (f"{picture}.png" for picture in self.study.PICTURES)
+        return (f"{self.name}.nc", f"{self.name}.csv", *pictures, f"{self.name}.html")
+
+    def prepared(self, settings: Any) -> tuple[Study, OutputFolder]:
+        """The study, and the folder for its results.
+
+        Raises
+        ------
+        BadInput
+            Where settings, folder or what is in it don't allow it.
+        """
+        from equivariance.results import OutputFolder
+
+        settings.check()
+        study = self.study(self.name, settings)
+        study.check()
+        folder = OutputFolder(settings.out, self.files())
+        if not settings.overwrite:
+            folder.refuse_other(configuration(self.name, study.settings))
+        return study, folder
 
     def run(self, settings: Any) -> Outcome:
-        """Measure, tell, and write."""
-        from equivariance.experiments.running import run
-
-        return run(self, settings)
-
-
-def configuration(name: str, settings: Any) -> dict[str, Any]:
-    """All that the results depend on, as JSON knows it."""
-    own = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    return {"experiment": name} | {k: _plain(v) for k, v in own.items() if k not in PLACES}
+        """Answer the question, and write the answer to `settings.out`; BadInput before the work, as in `prepared`."""
+        study, folder = self.prepared(settings)
+        return study.run(folder)
 
 
-def command(name: str, settings: Any) -> str:
-    """What to type for these settings, defaults left out."""
-    return shlex.join(["equivariance", "run", name, *flags(settings, ["overwrite"])])
+@dataclass(frozen=True)
+class AllSettings(Settings):
+    """Run every experiment with its default settings, and write an index page that leads to each."""
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
+@dataclass(frozen=True)
+class Everything:
+    """`equivariance run all`: all experiments, to be run like one, and a page that leads to each.
+
+    Attributes
+    ----------
+    experiments : dict
+        By name.
+    """
+
+    experiments: Mapping[str, Experiment]
+    name: str = "all"
+    summary: str = "every experiment, and an index page"
+    settings: AllSettings = AllSettings()
+
+    def run(self, settings: Settings) -> Outcome:
+        """Run them one after the other; BadInput before the work where one can't write its results."""
+        from equivariance.results import OutputFolder
+
+        settings.check()
+        ready = [(e, e.prepared(_for(e.settings, settings))) for e in self.experiments.values()]
+        index = OutputFolder(settings.out, (INDEX,))
+        outcomes = []
+        for experiment, (study, folder) in ready:
+            log.info("── %s: %s", experiment.name, experiment.summary)
+            outcomes.append((experiment, study.run(folder)))
+        return _told(outcomes, settings, index)
+
+
+def _for(default: Settings, settings: Settings) -> Settings:
+    """The settings of one experiment: its own, but for those that were given for all."""
+    given = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    changed = {f.name: given[f.name] for f in fields(settings) if given[f.name] != f.default}
+    return replace(default, **changed)
+
+
+def _told(
+    outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
+) -> Outcome:
+    """The index page, and a line for each experiment."""
+    from equivariance.pages import render
+    from equivariance.provenance import provenance
+
+    record = provenance(configuration("all", settings.effective), command("all", settings))
+    rows = [
+        {
+            "name": experiment.name,
+            "summary": experiment.summary,
+            "page": Path(outcome.files[-1]).name,
+            "held": sum(f.holds for f in outcome.findings),
+            "count": len(outcome.findings),
+        }
+        for experiment, outcome in outcomes
+    ]
+    page = render(INDEX, title="Experiments", rows=rows, provenance=record)
+    (index,) = folder.write({INDEX: page})
+    cells = [[str(r["name"]), f"{r['held']} of {r['count']}", str(r["summary"])] for r in rows]
+    files = (*(file for _, outcome in outcomes for file in outcome.files), index)
+    found = tuple(f for _, outcome in outcomes for f in outcome.findings)
+    return Outcome(aligned(["experiment", "predictions that hold", ""], cells), files, found)

@@ -1,9 +1,14 @@
-"""The fields of the explorer: periodic over the window of N × N pixels, of mean near 0 and size near 1."""
+"""The fields of the explorer: periodic over the window of N × N pixels, of mean near 0 and size near 1.
+
+Uploaded images are bounded in size, of three formats only, and decoded by `fields.image` without touching a disk.
+"""
 
 from __future__ import annotations
 
 import functools
+import io
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +18,9 @@ from skimage import data
 from torch import Tensor
 
 from discretize import Grid, sample
+from equivariance.bad_input import BadInput
 from equivariance.explorer.state import PICTURE, State
-from fields import Field, Gaussians, Interpolated, Sprites, random_bandlimited
+from fields import Field, Gaussians, Interpolated, Sprites, image, random_bandlimited
 
 #: Highest frequency of the noise, in cycles per pixel: above Nyquist behind a stride of 2, below it before.
 BAND = 0.35
@@ -28,6 +34,12 @@ PHOTOGRAPHS: dict[str, Callable[[], Any]] = {
     "coins": data.coins,
 }
 SPRITES = ("square", "ellipse", "heart")
+#: Bytes of a file.
+FILE_BOUND = 8 * 2**20
+#: Bytes that the decoded image may take: about 13 million pixels in colour.
+DECODED_BOUND = 320 * 2**20
+#: How files of the formats begin.
+SIGNATURES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "WebP": b"RIFF"}
 
 
 def field(state: State) -> Field:
@@ -106,3 +118,36 @@ def _pictured(grey: np.ndarray, size: int) -> Field:
     fine = Interpolated(values[None], size / PICTURE)
     count = size - 1
     return sample(fine, Grid((count, count), size / count), prefilter="ideal").interpolate()
+
+
+def decoded(data: bytes) -> bytes:
+    """An image file as 128 × 128 grey bytes: its middle square, area-averaged.
+
+    Raises
+    ------
+    BadInput
+        Where the file is too long, of another format, broken, animated, or would be too large when decoded.
+    """
+    if not data:
+        raise BadInput("the file is empty: choose an image (PNG, JPEG or WebP)")
+    if len(data) > FILE_BOUND:
+        raise BadInput(f"the file has more than {FILE_BOUND // 2**20} MiB: choose a smaller one")
+    if not _known(data):
+        raise BadInput(f"the file is no {', '.join(SIGNATURES)} image: other formats aren't taken")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that palettes and alpha are converted is meant
+        try:
+            values = image.read(io.BytesIO(data), DECODED_BOUND)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+    if min(values.shape[1:]) < 2:
+        raise BadInput(f"the image has {values.shape[1]} × {values.shape[2]} pixels: too few")
+    grey = squared(255 * values.movedim(0, -1).numpy())
+    assert grey.shape == (PICTURE, PICTURE)
+    return grey.tobytes()
+
+
+def _known(data: bytes) -> bool:
+    if data.startswith(SIGNATURES["WebP"]):
+        return data[8:12] == b"WEBP"
+    return any(data.startswith(s) for s in SIGNATURES.values())

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from equivariance.bad_input import BadInput
 from equivariance.explorer.choices import menus
 from equivariance.explorer.guard import Guard, TooLong, body
-from equivariance.explorer.picture import FILE_BOUND, decoded
+from equivariance.explorer.inputs import FILE_BOUND, decoded
 from equivariance.explorer.state import State, parse
 from equivariance.explorer.views import Curve, curve_of, errors_at, parts, view
 from equivariance.explorer.wire import commit, curve_as_json, netcdf, packed

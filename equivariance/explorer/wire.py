@@ -18,8 +18,8 @@ from discretize import Grid, Samples
 from equivariance.explorer.choices import METHODS
 from equivariance.explorer.state import State
 from equivariance.explorer.views import ROUNDING, Curve, View
-from equivariance.netcdf import as_bytes
 from equivariance.provenance import as_json, git_commit, provenance
+from equivariance.results import as_bytes
 from equivariance.verdict import COLUMNS, of_compared
 
 _LENGTH = struct.Struct("<I")

@@ -1,4 +1,4 @@
 """Measuring a torch model, layer by layer.
 
-target → sources → watching (rewriting) → frames (strides) → comparison → labelling → findings → telling → report.
+target → sources → watching (rewriting) → layouts (strides) → comparison → findings → telling → report.
 """

@@ -23,6 +23,7 @@ from equivariance.verdict import (
     of_compared,
     refused,
     tolerance,
+    worst_by_class,
 )
 
 UNKNOWN = "unknown"
@@ -141,19 +142,20 @@ def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
     error = errors[data["padding"].to_numpy().tolist().index(padding)]
     inner = np.full_like(error, math.nan)
     if padding == "as is" and "interior" in data:
-        inner = _over_inputs(data["interior"].transpose("layer", "translation", "input").to_numpy())
+        inner = np.fmax.reduce(
+            data["interior"].transpose("layer", "translation", "input").to_numpy(), -1
+        )
     texts = ("kind", "shape", "space", "verdict", "subgroup", "commutes_with")
     rows = []
     for j, layer in enumerate(cell["layer"].to_numpy()):
-        masks, own = classes(t, stride[j]), cell.isel(layer=j)
-        multiples, others, between = (largest(error[j][m]) for m in masks)
+        own = cell.isel(layer=j)
         rows.append(
             Finding(
                 layer=str(layer),
                 **{name: str(own[name].item()) for name in texts},
                 stride=tuple(map(float, stride[j])),
-                worst=(multiples, others, between),
-                interior=largest(inner[j][masks[0]]),
+                worst=worst_by_class(t, error[j], stride[j]),
+                interior=worst_by_class(t, inner[j], stride[j])[0],
                 error_there=float(own["error_there"]),
                 error_elsewhere=float(own["error_elsewhere"]),
             )
@@ -234,7 +236,7 @@ def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest errors over the inputs (padding, layer, T), translations (T, d), strides (layer, d)."""
     error = data["error"].transpose("padding", "layer", "translation", "input").to_numpy()
     t = data["t"].transpose("translation", "axis").to_numpy()
-    return _over_inputs(error), t, data["stride"].transpose("layer", "axis").to_numpy()
+    return np.fmax.reduce(error, -1), t, data["stride"].transpose("layer", "axis").to_numpy()
 
 
 def _verdict(
@@ -252,10 +254,3 @@ def _verdict(
         kind = "exact"
     there, elsewhere = found.error_there, found.error_elsewhere
     return kind, found.subgroup.name, found.commutes_with, there, elsewhere
-
-
-def _over_inputs(values: np.ndarray) -> np.ndarray:
-    """The largest along the last axis; NaN where there is none."""
-    known = ~np.isnan(values)
-    worst = np.where(known, values, -np.inf).max(-1)
-    return np.where(known.any(-1), worst, np.nan)

@@ -18,14 +18,12 @@ import xarray as xr
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from equivariance.measuring.choosing import default_translations, given_translations
-from equivariance.measuring.comparison import Comparison
-from equivariance.measuring.frames import NO_OUTPUT, Frame, Tokens, survey, total_stride
-from equivariance.measuring.labelling import dataset
-from equivariance.measuring.moving import moved
+from equivariance.measuring.comparison import Comparison, dataset
+from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey, total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
 from equivariance.measuring.subject import Subject, check_precision, prepare
+from equivariance.measuring.translations import default_translations, given_translations, moved
 from equivariance.measuring.watching import (
     ModelFailed,
     Told,

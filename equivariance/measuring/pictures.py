@@ -66,20 +66,27 @@ def _pictures(
     wanted = [n + 2 * m for n, m in zip(size, margin, strict=True)]
     out = []
     for file in files:
-        values = Interpolated.from_image(file).values
-        block = min(have // want for have, want in zip(values.shape[1:], wanted, strict=True))
+        values, block = averaged(Interpolated.from_image(file).values, wanted)
         if block < 1:
-            raise ValueError(
-                f"{file} has {' × '.join(map(str, values.shape[1:]))} pixels, too few for {tuple(wanted)}"
-            )
-        for axis, want in enumerate(wanted, start=1):
-            first = (values.shape[axis] - block * want) // 2
-            values = values.narrow(axis, first, block * want)
-            values = values.unflatten(axis, (want, block)).mean(axis + 1)
+            sides = " × ".join(map(str, values.shape[1:]))
+            raise ValueError(f"{file} has {sides} pixels, too few for {tuple(wanted)}")
         out.append(_with_channels(values, channels or values.shape[0], file))
     if len({len(values) for values in out}) > 1:
         raise ValueError("the images are grey and coloured: say how many channels are wanted")
     return torch.stack(out)
+
+
+def averaged(values: Tensor, wanted: Sequence[int]) -> tuple[Tensor, int]:
+    """Means over blocks of values (…, X1, …, Xd), of their middle, and a block's side; 0 for what is too small."""
+    sides = values.shape[-len(wanted) :]
+    block = min(have // want for have, want in zip(sides, wanted, strict=True))
+    if block < 1:
+        return values, 0
+    axes = range(values.ndim - len(wanted), values.ndim + len(wanted), 2)
+    for axis, have, want in zip(axes, sides, wanted, strict=True):
+        middle = values.narrow(axis, (have - block * want) // 2, block * want)
+        values = middle.unflatten(axis, (want, block))
+    return values.mean([axis + 1 for axis in axes]), block
 
 
 def _with_channels(values: Tensor, channels: int, file: Path) -> Tensor:

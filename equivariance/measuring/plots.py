@@ -13,10 +13,10 @@ from matplotlib.figure import Figure, SubFigure
 from torch import nn
 
 from equivariance.measuring.findings import findings
-from equivariance.measuring.frames import Frame
-from equivariance.measuring.moving import moved
+from equivariance.measuring.layouts import Frame
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.subject import Subject
+from equivariance.measuring.translations import moved
 from equivariance.measuring.watching import run, watching
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.table import vector

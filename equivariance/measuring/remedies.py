@@ -15,7 +15,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from equivariance.comoving import Comoving
-from equivariance.measuring.frames import survey, total_stride
+from equivariance.measuring.layouts import survey, total_stride
 from equivariance.measuring.measure import measure
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.watching import ModelFailed, Told, device_and_dtype, watchable

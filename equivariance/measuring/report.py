@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.command import FILES, SIDES, MeasureSettings
 from equivariance.measuring.findings import Finding, findings, shares, table
-from equivariance.measuring.frames import survey
+from equivariance.measuring.layouts import survey
 from equivariance.measuring.measure import measure
 from equivariance.measuring.pictures import read
 from equivariance.measuring.plots import (
@@ -36,14 +35,26 @@ from equivariance.measuring.telling import (
     shares_table,
 )
 from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
-from equivariance.netcdf import as_bytes
+from equivariance.pages import render
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded
-from equivariance.report import render
+from equivariance.results import as_bytes
 from equivariance.verdict import tolerance
+
+if TYPE_CHECKING:
+    from equivariance.cli.measure import MeasureSettings
 
 log = logging.getLogger(__name__)
 
+#: Sides that are tried, in turn, where no size is given.
+SIDES = (64, 32, 224, 28, 96, 128, 256)
+FILES = (
+    "measure.nc",
+    "measure-layers.png",
+    "measure-curves.png",
+    "measure-maps.png",
+    "measure.html",
+)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, sample
-from equivariance.measuring.moving import crop, derivative, moved
 from equivariance.measuring.pictures import read
+from equivariance.measuring.translations import crop, derivative, moved
 from fields import Field, arguments, checks, random_bandlimited
 
 #: Band limit of the fields that are drawn where no inputs are given, in cycles per pixel.

@@ -5,7 +5,6 @@ Everything is computed from the datasets that `measure` and `remeasured` give.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import xarray as xr
 
 from equivariance.measuring.findings import Share, compared, findings
 from equivariance.table import aligned, number
-from equivariance.verdict import CLASSES, classes
+from equivariance.verdict import CLASSES, worst_by_class
 
 TITLES = {
     "as is": "As it is",
@@ -51,16 +50,10 @@ def judged_remedies(error: xr.DataArray, data: xr.Dataset) -> list[Remedy]:
     """
     strides = data["stride"].transpose("layer", "axis").to_numpy().round().astype(int)
     t = data["t"].transpose("translation", "axis").to_numpy()
-    masks = classes(t, np.lcm.reduce(np.maximum(1, strides)))
-    rows = []
-    for name in error["remedy"].to_numpy():
-        each = error.sel(remedy=name).transpose("translation", "input").to_numpy()
-        worst = [
-            float(np.nanmax(each[m])) if m.any() and not np.isnan(each[m]).all() else math.nan
-            for m in masks
-        ]
-        rows.append(Remedy(str(name), (worst[0], worst[1], worst[2])))
-    return rows
+    whole = np.lcm.reduce(np.maximum(1, strides))
+    each = error.transpose("remedy", "translation", "input").to_numpy()
+    names = map(str, error["remedy"].to_numpy())
+    return [Remedy(n, worst_by_class(t, e, whole)) for n, e in zip(names, each, strict=True)]
 
 
 def remedies_table(mended: Sequence[Remedy]) -> str:

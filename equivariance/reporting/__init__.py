@@ -1,4 +1,4 @@
 """The report of any result, a store or a NetCDF file: one page that holds all of itself.
 
-table, pictures, frames → command.
+table, pictures, slider → `equivariance report`.
 """

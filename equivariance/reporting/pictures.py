@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from equivariance.plots import LEAST, STYLES
+from equivariance.plots import LEAST, STYLES, worst_by_length
 from equivariance.reporting.table import parts, told_apart
 from equivariance.verdict import tolerance
 
@@ -43,9 +43,8 @@ def error_picture(data: xr.Dataset) -> tuple[Figure, list[str]]:
     figure = Figure(figsize=(6.2 * columns + 0.6, 3.5 * count + 0.9), layout="constrained")
     axes = figure.subplots(count, columns, sharex=True, sharey=True, squeeze=False)
     limit = tolerance(str(data.attrs.get("dtype", "float64")))
-    t = np.abs(data["t"].transpose("translation", "axis").to_numpy()).max(1)
     for ax, (labels, part) in zip(axes.flat, panels, strict=False):
-        _panel(ax, part, t, chosen, limit)
+        _panel(ax, part, data["t"], chosen, limit)
         ax.set_title(", ".join(f"{n} {label}" for n, label in labels.items()), fontsize=11)
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
@@ -80,17 +79,14 @@ def _layers(error: xr.DataArray) -> list[int]:
 
 
 def _panel(
-    axes: Axes, part: xr.DataArray, t: np.ndarray, layers: Sequence[int], limit: float
+    axes: Axes, part: xr.DataArray, t: xr.DataArray, layers: Sequence[int], limit: float
 ) -> None:
-    lengths, which = np.unique(t.round(9), return_inverse=True)
     axes.set_yscale("log")
     axes.axhspan(LEAST / 3, limit, color="#e8eff5", zorder=0)
     axes.axhspan(ZERO / 3, LEAST / 3, color="#f1f1f1", zorder=0)
     for place, i in enumerate(layers):
         one = part.isel(layer=i) if "layer" in part.dims else part
-        flat = one.transpose("translation", ...).to_numpy().reshape(len(t), -1)
-        worst = np.full(len(lengths), -math.inf)
-        np.maximum.at(worst, which, np.where(np.isfinite(flat), flat, -math.inf).max(1))
+        lengths, worst = worst_by_length(t, one)
         known = np.isfinite(worst)
         colour, marker = STYLES[place]
         style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}

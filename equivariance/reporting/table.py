@@ -19,10 +19,9 @@ from equivariance.verdict import (
     CLASSES,
     COLUMNS,
     Kind,
-    classes,
-    largest,
     of_compared,
     refused,
+    worst_by_class,
 )
 
 #: Axes that a row is the worst over; all others tell rows apart, where they have more than one label.
@@ -123,8 +122,7 @@ def _row(part: xr.DataArray, labels: dict[str, str], t: np.ndarray, data: xr.Dat
     if not count:
         words = (refused("nothing was measured"), "–", "–")
         return Row(labels, 0, flat.size, math.nan, math.nan, (), None, None, words)
-    each = np.where(known, flat, -math.inf).max(1)
-    each = np.where(known.any(1), each, math.nan)  # NaN: no error at this translation
+    each = np.fmax.reduce(np.where(known, flat, math.nan), 1)  # NaN: none at this translation
     step = _step(part, data, labels)
     stride, spacing = step or (None, np.ones(t.shape[1]))
     dtype = str(data.attrs.get("dtype", "float64"))
@@ -138,7 +136,7 @@ def _row(part: xr.DataArray, labels: dict[str, str], t: np.ndarray, data: xr.Dat
         float(np.sqrt((flat[known] ** 2).mean())),
         found.worst,
         tuple(float(x) for x in t[np.nanargmax(each)]) if found.worst else (),
-        None if stride is None else _by_class(t / spacing, each, stride),
+        None if stride is None else worst_by_class(t / spacing, each, stride),
         found.kind,
         found.words,
         found.error_there,
@@ -176,13 +174,6 @@ def _step(
         return None
     usable = bool((stride >= 1).all()) and bool((np.isfinite(spacing) & (spacing > 0)).all())
     return (stride, spacing) if usable else None
-
-
-def _by_class(
-    steps: np.ndarray, each: np.ndarray, stride: np.ndarray
-) -> tuple[float, float, float]:
-    multiples, others, between = (largest(each[mask]) for mask in classes(steps, stride))
-    return multiples, others, between
 
 
 def header(found: Sequence[Row]) -> list[str]:

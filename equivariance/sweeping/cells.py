@@ -13,12 +13,23 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from equivariance.provenance import as_json
 
+if TYPE_CHECKING:
+    from equivariance.sweeping.parts import Parts
+
+#: What becomes of a cell: the store's status.
+DONE, RAISED, NOT_FINITE = 1, 2, 3
+MEANINGS = "0 not done, 1 done, 2 raised, 3 not finite"
+#: Bytes kept of a message.
+MESSAGE = 400
 #: Translations that are measured at once.
 BLOCK = 16
 #: The axes of a sweep, translations last.
@@ -83,3 +94,58 @@ def blocks(cells: Sequence[slice]) -> Iterator[tuple[Index, slice]]:
     for index in itertools.product(*(range(s.start, s.stop) for s in others)):
         for start in range(last.start, last.stop, BLOCK):
             yield index, slice(start, min(start + BLOCK, last.stop))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : tuple of int
+    cells, raised, not_finite : int
+        How many cells there were, and in how many there is no error to store.
+    why : str
+        Message of the first such cell.
+    """
+
+    task: Index
+    cells: int
+    raised: int = 0
+    not_finite: int = 0
+    why: str = ""
+
+
+def computed(parts: Parts, cells: Sequence[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Error, message and status of a box of cells; what a cell raises is its message."""
+    shape = tuple(s.stop - s.start for s in cells)
+    error, message = np.full(shape, np.nan), np.zeros(shape, f"S{MESSAGE}")
+    status = np.full(shape, DONE, np.uint8)
+    first = cells[-1].start
+    for index, translations in blocks(cells):
+        place = tuple(i - s.start for i, s in zip(index, cells, strict=False))
+        for some, found in _measured(parts, index, translations):
+            where = (*place, slice(some.start - first, some.stop - first))
+            if isinstance(found, Exception):
+                status[where], message[where] = RAISED, _said(found)
+            else:
+                error[where] = found.numpy()
+    wrong = ~np.isfinite(error) & (status == DONE)
+    status[wrong] = NOT_FINITE
+    message[wrong] = [f"the error is {value}".encode() for value in error[wrong]]
+    return error, message, status
+
+
+def _measured(parts: Parts, index: Index, block: slice) -> list[tuple[slice, Tensor | Exception]]:
+    """The errors of a block; those of its cells one by one where it raises as a whole."""
+    try:
+        return [(block, parts.errors(index, block))]
+    except Exception as error:
+        if block.stop - block.start == 1:
+            return [(block, error)]
+    cells = [slice(i, i + 1) for i in range(block.start, block.stop)]
+    return [pair for cell in cells for pair in _measured(parts, index, cell)]
+
+
+def _said(error: Exception) -> bytes:
+    return f"{type(error).__name__}: {error}".encode()[:MESSAGE]

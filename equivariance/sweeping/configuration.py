@@ -37,11 +37,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equivariance.bad_input import BadInput, check_known
+from equivariance.bad_input import BadInput, check_known, read_toml
 from equivariance.error import NORMS
 from equivariance.measuring import target
 from equivariance.provenance import as_json
-from equivariance.toml import read_toml
 
 TOP = ("strides", "seeds", "norm", "rtol", "translations", "grids", "fields", "layers")
 TRANSLATIONS = ("list", "line", "random")

@@ -14,20 +14,17 @@ import json
 import logging
 import signal
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor
-
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
-from equivariance.sweeping.cells import Index, blocks, box
+from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, Done, Index, box, computed
 from equivariance.sweeping.configuration import SweepConfiguration
 from equivariance.sweeping.parts import Parts
-from equivariance.sweeping.store import DONE, MESSAGE, NOT_FINITE, RAISED, StoreTrouble, SweepStore
+from equivariance.sweeping.store import StoreTrouble, SweepStore
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -46,26 +43,6 @@ NEVER = "1000d"
 GONE = "the scheduler is gone: the same command goes on"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a task.
-
-    Attributes
-    ----------
-    task : tuple of int
-    cells, raised, not_finite : int
-        How many cells there were, and in how many there is no error to store.
-    why : str
-        Message of the first such cell.
-    """
-
-    task: Index
-    cells: int
-    raised: int = 0
-    not_finite: int = 0
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,41 +94,6 @@ class Work:
 def _opened(work: Work) -> tuple[SweepStore, Parts]:
     configuration = SweepConfiguration.of_record(json.loads(work.configuration))
     return SweepStore(Path(work.store)), Parts(configuration, Path(work.folder))
-
-
-def computed(parts: Parts, cells: Sequence[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Error, message and status of a box of cells; what a cell raises is its message."""
-    shape = tuple(s.stop - s.start for s in cells)
-    error, message = np.full(shape, np.nan), np.zeros(shape, f"S{MESSAGE}")
-    status = np.full(shape, DONE, np.uint8)
-    first = cells[-1].start
-    for index, translations in blocks(cells):
-        place = tuple(i - s.start for i, s in zip(index, cells, strict=False))
-        for some, found in _measured(parts, index, translations):
-            where = (*place, slice(some.start - first, some.stop - first))
-            if isinstance(found, Exception):
-                status[where], message[where] = RAISED, _said(found)
-            else:
-                error[where] = found.numpy()
-    wrong = ~np.isfinite(error) & (status == DONE)
-    status[wrong] = NOT_FINITE
-    message[wrong] = [f"the error is {value}".encode() for value in error[wrong]]
-    return error, message, status
-
-
-def _measured(parts: Parts, index: Index, block: slice) -> list[tuple[slice, Tensor | Exception]]:
-    """The errors of a block; those of its cells one by one where it raises as a whole."""
-    try:
-        return [(block, parts.errors(index, block))]
-    except Exception as error:
-        if block.stop - block.start == 1:
-            return [(block, error)]
-    cells = [slice(i, i + 1) for i in range(block.start, block.stop)]
-    return [pair for cell in cells for pair in _measured(parts, index, cell)]
-
-
-def _said(error: Exception) -> bytes:
-    return f"{type(error).__name__}: {error}".encode()[:MESSAGE]
 
 
 def here(work: Work, tasks: Iterable[Index]) -> Iterator[Done]:

@@ -29,13 +29,16 @@ from filelock import FileLock, Timeout
 
 from equivariance.bad_input import BadInput
 from equivariance.provenance import as_json
-from equivariance.sweeping.cells import AXES, Index, box, tasks
-from equivariance.untrusted import check_store
+from equivariance.results import check_store
+from equivariance.sweeping.cells import (
+    AXES,
+    MEANINGS,
+    MESSAGE,
+    Index,
+    box,
+    tasks,
+)
 
-DONE, RAISED, NOT_FINITE = 1, 2, 3
-MEANINGS = "0 not done, 1 done, 2 raised, 3 not finite"
-#: Bytes kept of a message.
-MESSAGE = 400
 #: What the system says where nothing more fits, and where nothing may be written.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}

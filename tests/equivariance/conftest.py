@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The explorer, served."""
-    from equivariance.explorer.command import serving
+    from equivariance.cli.explore import serving
 
     with serving() as url:
         yield url

@@ -10,8 +10,20 @@ from types import SimpleNamespace
 import xarray as xr
 
 from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS
-from equivariance.experiments.running import files
+from equivariance.experiments import EXPERIMENTS, Experiment
+
+files = Experiment.files
+
+
+def telling(name: str) -> SimpleNamespace:
+    """What an experiment tells of a dataset, by what it is asked for."""
+    told = EXPERIMENTS[name].told
+    asked = ("stages", "table", "text")
+    return SimpleNamespace(
+        **{key: lambda data, key=key: getattr(told(data), key) for key in asked},
+        judge=lambda data: told(data).findings,
+        PICTURES=EXPERIMENTS[name].study.PICTURES,
+    )
 
 
 def quick(name: str, out: Path, *flags: str) -> SimpleNamespace:
@@ -19,7 +31,7 @@ def quick(name: str, out: Path, *flags: str) -> SimpleNamespace:
     assert main(["run", name, "--quick", "--out", str(out), *flags]) == 0
     with xr.open_dataset(out / f"{name}.nc", engine="scipy") as stored:
         data = stored.load()
-    told = EXPERIMENTS[name].page
+    told = telling(name)
     return SimpleNamespace(out=out, name=name, data=data, told=told, findings=told.judge(data))
 
 

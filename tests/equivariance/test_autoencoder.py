@@ -9,19 +9,21 @@ import torch
 
 from discretize import Samples
 from equivariance.bad_input import BadInput
-from equivariance.experiments import EXPERIMENTS, AutoencoderSettings
-from equivariance.experiments.autoencoder.networks import STRIDES, Autoencoder
-from equivariance.experiments.autoencoder.page import judge, table
-from equivariance.experiments.autoencoder.sprites import (
+from equivariance.experiments import EXPERIMENTS
+from equivariance.experiments.autoencoder import (
     INSIDE,
     MARGIN,
     OUTSIDE,
     SIZE,
+    AutoencoderSettings,
     grid,
     images,
 )
-from equivariance.experiments.running import files
-from tests.equivariance.lab import quick
+from equivariance.experiments.autoencoders import STRIDES, Autoencoder
+from tests.equivariance.lab import files, quick, telling
+
+told = telling("autoencoder")
+judge, table = told.judge, told.table
 
 
 @pytest.fixture(scope="module")

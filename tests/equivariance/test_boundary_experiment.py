@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments import BoundarySettings
-from equivariance.experiments.boundary.page import judge
-from equivariance.experiments.boundary.run import moved, network, window
+from equivariance.experiments.boundary import BoundarySettings, moved, network, window
 from fields import random_bandlimited
 from layers import Pointwise
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("boundary").judge
 
 
 @pytest.fixture(scope="module")

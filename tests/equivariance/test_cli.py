@@ -17,10 +17,9 @@ from skimage import io
 
 import equivariance.sweep
 from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS, StrideSettings
-from equivariance.experiments.stride import page as stride_page
-from equivariance.experiments.stride import run as stride
-from equivariance.experiments.stride.inputs import photograph
+from equivariance.experiments import EXPERIMENTS
+from equivariance.experiments.stride import Stride as stride
+from equivariance.experiments.stride import StrideSettings, photograph
 
 TINY = ["--size", "8", "--steps", "1", "--points", "20"]
 PICTURES = ["stride-error.png", "stride-diagram-photograph.png", "stride-diagram-random.png"]
@@ -35,7 +34,7 @@ def run(out, *flags):
 def _no_pictures(monkeypatch):
     """Pictures take most of the time; `test_stride` looks at them."""
     names = [name.removesuffix(".png") for name in PICTURES]
-    monkeypatch.setattr(stride_page, "pictures", lambda _: {name: Figure((1, 1)) for name in names})
+    monkeypatch.setattr(stride, "pictures", lambda _: {name: Figure((1, 1)) for name in names})
 
 
 def contents(folder):

@@ -8,11 +8,18 @@ import torch
 import layers
 from discretize import Grid, Stride
 from equivariance.bad_input import BadInput
-from equivariance.experiments import CommuteSettings
-from equivariance.experiments.commute.layers import SQUARES, kinds, noise
-from equivariance.experiments.commute.page import judge, sign
-from equivariance.experiments.commute.run import _worst, squares
-from tests.equivariance.lab import owes, quick
+from equivariance.experiments.commute import (
+    SQUARES,
+    CommuteSettings,
+    _worst,
+    kinds,
+    noise,
+    sign,
+    squares,
+)
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("commute").judge
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ import xarray as xr
 from equivariance import cli
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS, Everything, StrideSettings
-from equivariance.experiments import everything as everything_module
-from equivariance.experiments.configuring import configured, stored_settings
-from equivariance.experiments.everything import AllSettings
-from equivariance.experiments.experiment import command, configuration
+from equivariance.experiments import EXPERIMENTS, Everything
+from equivariance.experiments import experiment as everything_module
+from equivariance.experiments.experiment import AllSettings
+from equivariance.experiments.settings import command, configuration, configured, stored_settings
+from equivariance.experiments.stride import StrideSettings
+from equivariance.experiments.study import Study
 from equivariance.provenance import as_json
 
 
@@ -101,14 +102,14 @@ def test_all_are_run_and_led_to(tmp_path):
 
 def test_nothing_is_run_where_one_cannot_write(tmp_path, monkeypatch):
     (tmp_path / "boundary.nc").write_bytes(b"something else")
-    monkeypatch.setattr(everything_module.Experiment, "run", lambda *_: pytest.fail("has begun"))
+    monkeypatch.setattr(Study, "run", lambda *_: pytest.fail("has begun"))
     with pytest.raises(BadInput, match="can't be read"):
         Everything(FEW).run(AllSettings(out=tmp_path))
 
 
 def test_nothing_is_run_where_the_index_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "index.html").mkdir()
-    monkeypatch.setattr(everything_module.Experiment, "run", lambda *_: pytest.fail("has begun"))
+    monkeypatch.setattr(Study, "run", lambda *_: pytest.fail("has begun"))
     with pytest.raises(BadInput, match="there is a folder of that name"):
         Everything(FEW).run(AllSettings(out=tmp_path))
 

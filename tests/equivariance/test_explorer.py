@@ -15,11 +15,10 @@ from PIL import Image
 from discretize import AliasingWarning, Grid, sample
 from equivariance import equivariance_error
 from equivariance.bad_input import BadInput
-from equivariance.explorer import picture
+from equivariance.explorer import inputs as picture
 from equivariance.explorer.choices import FIELDS, METHODS, NETWORKS, menus
-from equivariance.explorer.inputs import field
+from equivariance.explorer.inputs import decoded, field
 from equivariance.explorer.networks import chain
-from equivariance.explorer.picture import decoded
 from equivariance.explorer.state import PICTURE, State, parse
 from equivariance.explorer.views import ROUNDING, base, curve, view
 from equivariance.explorer.wire import curve_as_json, dataset, netcdf, packed

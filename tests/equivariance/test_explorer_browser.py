@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 from playwright.sync_api import Error as PlaywrightError
 
-from equivariance.explorer.command import serving
+from equivariance.cli.explore import serving
 from equivariance.explorer.state import State
 from equivariance.explorer.views import view
 from tests.equivariance.browser import reason_to_skip

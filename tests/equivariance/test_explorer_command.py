@@ -17,8 +17,8 @@ from collections.abc import Iterator
 import pytest
 
 from equivariance.bad_input import BadInput
-from equivariance.explorer import command
-from equivariance.explorer.command import ExploreSettings
+from equivariance.cli import explore as command
+from equivariance.cli.explore import ExploreSettings
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from equivariance.explorer import server
-from equivariance.explorer.picture import FILE_BOUND
+from equivariance.explorer.inputs import FILE_BOUND
 from equivariance.explorer.server import PAGE, STATE_BOUND, application
 from equivariance.explorer.state import State
 from equivariance.explorer.views import curve, parts, view

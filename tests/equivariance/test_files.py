@@ -21,16 +21,14 @@ from torch import nn
 
 from discretize import Grid, Stride
 from equivariance import measure, sweep
-from equivariance.bad_input import BadInput
+from equivariance.bad_input import BadInput, read_toml
 from equivariance.cli import main
-from equivariance.experiments.configuring import configured
-from equivariance.explorer.picture import decoded
-from equivariance.netcdf import as_bytes, engine, stored_configuration
-from equivariance.reporting.command import opened
+from equivariance.cli.report import opened
+from equivariance.experiments.settings import configured
+from equivariance.explorer.inputs import decoded
+from equivariance.results import LONGEST, as_bytes, engine, stored_configuration
 from equivariance.sweeping import configuration
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
-from equivariance.toml import read_toml
-from equivariance.untrusted import LONGEST
 from fields import Interpolated, random_bandlimited
 from tests.equivariance.test_store import created, values
 

@@ -7,12 +7,12 @@ import torch
 
 from discretize import AveragePooling, BlurPool, Grid, MaxPooling, Samples
 from equivariance.bad_input import BadInput
-from equivariance.experiments import InvarianceSettings
-from equivariance.experiments.invariance.page import PROMISES, judge
-from equivariance.experiments.invariance.run import translations
-from equivariance.experiments.subsampling.methods import methods
-from equivariance.experiments.subsampling.settings import SubsamplingSettings
-from tests.equivariance.lab import owes, quick
+from equivariance.experiments.invariance import PROMISES, InvarianceSettings, translations
+from equivariance.experiments.rivals import methods
+from equivariance.experiments.subsampling import SubsamplingSettings
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("invariance").judge
 
 
 @pytest.fixture(scope="module")

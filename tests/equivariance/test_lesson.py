@@ -17,12 +17,12 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from equivariance import lesson
 from equivariance.bad_input import BadInput
+from equivariance.cli import lesson as command
 from equivariance.cli import main
+from equivariance.cli.lesson import LessonSettings, render, run
 from equivariance.explorer.views import view
-from equivariance.lesson import command
-from equivariance.lesson import frames as lesson
-from equivariance.lesson.command import LessonSettings, render, run
 from tests.equivariance.browser import browser, listen, reason_to_skip
 from tests.equivariance.painted import canvas, check_painted
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments import LocalSettings
-from equivariance.experiments.local.page import judge
-from equivariance.experiments.local.run import interactions, networks, offset
+from equivariance.experiments.local import LocalSettings, interactions, networks, offset
 from layers import Pointwise
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("local").judge
 
 
 @pytest.fixture(scope="module")

@@ -432,7 +432,7 @@ def test_the_table_shows_every_layer():
 
 
 def test_results_hold_where_they_come_from_and_survive_a_file(tmp_path):
-    from equivariance.netcdf import as_bytes
+    from equivariance.results import as_bytes
 
     data = measure(seeded(plain), size=(16, 16), limit=1, count=18, seed=5)
     assert data.attrs["seed"] == "5"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equivariance.measuring.choosing import default_translations
+from equivariance.measuring.translations import default_translations
 from equivariance.subgroup import subgroup
 
 

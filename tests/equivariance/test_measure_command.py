@@ -13,9 +13,9 @@ from torch import nn
 
 from equivariance.cli import main
 from equivariance.measuring import report as measure_report
-from equivariance.measuring.command import FILES
 from equivariance.measuring.findings import findings
 from equivariance.measuring.remedies import proposed_sizes, remeasured
+from equivariance.measuring.report import FILES
 from equivariance.measuring.watching import ModelFailed
 from tests.equivariance.models import MODELS, seeded
 

@@ -8,11 +8,10 @@ from torch import nn
 from equivariance import measure
 from equivariance.cli import main
 from equivariance.measuring import report
-from equivariance.measuring.command import FILES
-from equivariance.measuring.frames import survey
+from equivariance.measuring.layouts import survey
 from equivariance.measuring.plots import curves_picture, feature_maps, layers_picture
 from equivariance.measuring.remedies import proposed_sizes
-from equivariance.measuring.report import draw, text
+from equivariance.measuring.report import FILES, draw, text
 from equivariance.measuring.subject import prepare
 from fields import random_bandlimited
 from tests.equivariance.models import plain, seeded

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from discretize import BlurPool, Grid, Samples
-from equivariance.measuring.moving import derivative, moved
 from equivariance.measuring.rewriting import Rewriting, blurred
+from equivariance.measuring.translations import derivative, moved
 
 CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 

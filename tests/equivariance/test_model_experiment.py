@@ -6,12 +6,14 @@ import torch
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments.model.network import resnet
-from equivariance.experiments.model.page import divided, judge, multiples, stages, table
-from equivariance.experiments.model.run import MOVES, SHOWN, STEP
-from equivariance.experiments.model.settings import ModelSettings
+from equivariance.experiments.model import MOVES, SHOWN, STEP, ModelSettings, multiples
+from equivariance.experiments.resnet import resnet
+from equivariance.experiments.stages import divided
 from equivariance.measuring.subject import prepare
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
+
+told = telling("model")
+judge, stages, table = told.judge, told.stages, told.table
 
 STRIDES = {"conv1": 2, "maxpool": 4, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
 

@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments import NonlinearitySettings
-from equivariance.experiments.nonlinearity.page import judge
-from equivariance.experiments.nonlinearity.run import defect, folding, spectrum, tail_beyond
+from equivariance.experiments.nonlinearity import (
+    NonlinearitySettings,
+    defect,
+    folding,
+    spectrum,
+    tail_beyond,
+)
 from fields import PlaneWaves
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
 
+judge = telling("nonlinearity").judge
 COSINE = PlaneWaves([[3.0]], [[1.0]], 1.0)
 
 

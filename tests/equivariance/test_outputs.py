@@ -6,8 +6,7 @@ import pytest
 import xarray as xr
 
 from equivariance.bad_input import BadInput
-from equivariance.netcdf import as_bytes, stored_configuration
-from equivariance.outputs import OutputFolder
+from equivariance.results import OutputFolder, as_bytes, stored_configuration
 from tests.equivariance.synthetic import synthetic
 
 NAMES = ("a.nc", "a.html")

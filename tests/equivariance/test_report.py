@@ -3,7 +3,7 @@
 import jinja2
 import pytest
 
-from equivariance.report import inline, render
+from equivariance.pages import inline, render
 from equivariance.table import aligned, number, vector
 
 

@@ -14,9 +14,9 @@ from axe_core_python.sync_playwright import Axe
 from discretize import Grid, Stride
 from equivariance import sweep
 from equivariance.cli import main
-from equivariance.netcdf import as_bytes
-from equivariance.reporting.command import FILES
+from equivariance.cli.report import FILES
 from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
+from equivariance.results import as_bytes
 from equivariance.sweeping.configuration import runs_code
 from fields import random_bandlimited
 from tests.equivariance.browser import browser, listen, reason_to_skip

@@ -8,11 +8,11 @@ import torch
 
 from discretize import Grid, sample
 from equivariance.bad_input import BadInput
-from equivariance.experiments import ResolutionSettings
-from equivariance.experiments.resolution.page import judge, orders
-from equivariance.experiments.resolution.run import defect, fields
+from equivariance.experiments.resolution import ResolutionSettings, defect, fields, orders
 from fields import PlaneWaves
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("resolution").judge
 
 
 @pytest.fixture(scope="module")

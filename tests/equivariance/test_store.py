@@ -11,8 +11,8 @@ import xarray as xr
 import zarr
 
 from equivariance.provenance import provenance
-from equivariance.sweeping.cells import box, tasks
-from equivariance.sweeping.store import DONE, RAISED, StoreTrouble, SweepStore, read_dataset
+from equivariance.sweeping.cells import DONE, RAISED, box, tasks
+from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
 
 LABELS = {"layer": ["b", "a"], "field": ["f"], "stride": [2, 4], "grid": ["g"], "seed": [0]}
 T = np.arange(40.0)[:, None]

@@ -14,12 +14,9 @@ import xarray as xr
 from matplotlib.image import imread
 
 from discretize import Grid, sample
-from equivariance.experiments import EXPERIMENTS, StrideSettings
-from equivariance.experiments.running import page as render_page
-from equivariance.experiments.stride.inputs import inputs
-from equivariance.experiments.stride.networks import networks
-from equivariance.experiments.stride.page import worst_whole
-from equivariance.experiments.stride.run import translations
+from equivariance.experiments import EXPERIMENTS
+from equivariance.experiments.rivals import networks
+from equivariance.experiments.stride import StrideSettings, inputs, translations, worst_whole
 from equivariance.verdict import judge
 
 ROUND_OFF = 1e-13
@@ -34,6 +31,11 @@ NETWORKS = [
 STRIDED = NETWORKS[1:4]
 FIELDS = ["photograph", "random"]
 PICTURES = ["stride-error.png", "stride-diagram-photograph.png", "stride-diagram-random.png"]
+
+
+def render_page(experiment, data, pictures):
+    """The page of results that are there."""
+    return experiment.told(data).page(pictures)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,17 @@ import xarray as xr
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.experiments import EXPERIMENTS
-from equivariance.experiments.subsampling.inputs import averaged, cut, inputs
-from equivariance.experiments.subsampling.page import judge, tabulated
-from equivariance.experiments.subsampling.run import translations
-from equivariance.experiments.subsampling.settings import SubsamplingSettings
+from equivariance.experiments.photographs import cut
+from equivariance.experiments.subsampling import (
+    SubsamplingSettings,
+    averaged,
+    inputs,
+    tabulated,
+    translations,
+)
+from tests.equivariance.lab import telling
+
+judge = telling("subsampling").judge
 
 QUICK = {"size": 32, "count": 2}
 EVERYWHERE = ["alias-free, poly 2", "comoving, linear", "poly 2, comoving", "strongest, then ReLU"]

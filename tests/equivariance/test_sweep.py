@@ -11,7 +11,7 @@ from torch import nn
 
 from discretize import BlurPool, EquivariantSubsampling, Grid, Stride
 from equivariance import equivariance_error, sweep
-from equivariance.netcdf import as_bytes
+from equivariance.results import as_bytes
 from fields import Constant, random_bandlimited
 from layers import Conv, GlobalPool, Pointwise
 from tests.equivariance.photograph import photograph

@@ -10,9 +10,9 @@ from PIL import Image
 
 from discretize import Grid, sample
 from equivariance.bad_input import BadInput
+from equivariance.cli.sweep import trial
 from equivariance.provenance import as_json
 from equivariance.sweeping.cells import cell_seed
-from equivariance.sweeping.command import trial
 from equivariance.sweeping.configuration import SweepConfiguration, difference, read
 from equivariance.sweeping.parts import Parts
 from fields import random_bandlimited

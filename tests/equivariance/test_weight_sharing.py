@@ -7,12 +7,12 @@ from torch import nn
 
 from discretize import Grid
 from equivariance.bad_input import BadInput
-from equivariance.experiments import WeightSharingSettings
-from equivariance.experiments.weight_sharing.layers import SIDE, probes
-from equivariance.experiments.weight_sharing.page import judge
-from equivariance.experiments.weight_sharing.run import cases
+from equivariance.experiments.commuting_maps import SIDE, probes
+from equivariance.experiments.weight_sharing import WeightSharingSettings, cases
 from equivariance.theorems.sharing import commutator
-from tests.equivariance.lab import owes, quick
+from tests.equivariance.lab import owes, quick, telling
+
+judge = telling("weight-sharing").judge
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, sample
-from equivariance.threads import threads
+from equivariance.provenance import threads
 from fields import random_bandlimited
 from fields.evaluation import evaluate
 from fields.lattice import Lattice

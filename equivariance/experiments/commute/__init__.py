@@ -1,1 +1,0 @@
-"""The four-arrow diagram of translation equivariance, for every layer: continuous, discrete, and mixed."""

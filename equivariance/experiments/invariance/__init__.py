@@ -1,1 +1,0 @@
-"""Global pooling behind every way to discretize: which invariants survive."""
