@@ -97,5 +97,5 @@ def test_every_name_in_the_theory_exists(row: list[str]) -> None:
         assert (ROOT / words.removeprefix("python ")).is_file()
         assert not picture
         return
-    pictures = EXPERIMENTS[words.removeprefix("equivariance run ")].page.PICTURES
+    pictures = EXPERIMENTS[words.removeprefix("equivariance run ")].study.PICTURES
     assert picture in ("", *(f"`{name}.png`" for name in pictures))

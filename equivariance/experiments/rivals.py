@@ -37,6 +37,7 @@ from discretize import (
 )
 from discretize.origins import Phase
 from fields import Box
+from fields.commuting import Commutes, promised
 from layers import Conv, MaxPool, Pointwise
 
 if TYPE_CHECKING:
@@ -45,12 +46,9 @@ if TYPE_CHECKING:
 
 #: Channels that the networks of `stride` put out.
 OUTPUTS = 3
-#: Of `methods`: commute with every real translation, with whole pixels, and with none; all others with multiples of the
-#: stride.
-REAL = ("alias-free, poly 2", "comoving, linear", "poly 2, comoving", "strongest, then ReLU")
-WHOLE = ("no stride", "ideal low-pass", "APS", "LPS", "Xu et al.", "up 2, GELU, ideal")
-#: CNO's interpolation doesn't keep to the lattice; the comoving origin is lost where the grid that is left tells all.
-NONE = ("CNO", "comoving, then ReLU")
+#: What the parts of a chain don't say: behind an origin that is certain ReLU moves along, too; an origin by the wave of
+#: the stride's length is lost where the grid that is left tells all.
+BEHIND = {"strongest, then ReLU": Commutes.REAL, "comoving, then ReLU": Commutes.NONE}
 
 
 @dataclass(frozen=True)
@@ -123,6 +121,12 @@ def _weights(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def ordinal(s: int) -> str:
     """A stride in words: every second, third, 4th point."""
     return {2: "second", 3: "third"}.get(s, f"{s}th")
+
+
+def predictions(settings: SubsamplingSettings) -> dict[str, Commutes]:
+    """What each of the methods commutes with, by what its parts say."""
+    said = {name: promised(module) for name, module in methods(settings).items()}
+    return {name: kind or Commutes.NONE for name, kind in said.items()} | BEHIND
 
 
 def methods(settings: SubsamplingSettings) -> dict[str, nn.Module]:

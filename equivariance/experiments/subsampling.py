@@ -17,7 +17,7 @@ from discretize import Grid
 from equivariance.bad_input import BadInput
 from equivariance.experiments.findings import Finding, Promises, Table, large, small, verdicts
 from equivariance.experiments.photographs import cut, grey
-from equivariance.experiments.rivals import NONE, REAL, WHOLE, methods
+from equivariance.experiments.rivals import methods, predictions
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
 from equivariance.measuring import pictures
@@ -25,13 +25,19 @@ from equivariance.plots import coloured
 from equivariance.sweep import sweep
 from equivariance.table import aligned, number
 from fields import Field, Interpolated, random_bandlimited
+from fields.commuting import Commutes
 
 log = logging.getLogger(__name__)
 
 CLASSES = ("multiples", "others", "half pixels", "real")
-#: What a method promises of them, if not every real translation: whole pixels, multiples of the stride. What theory
-#: has can be seen on the fullest random field. Of translations by half pixels alone nothing is said.
-PROMISED = {"real": ("=", "=", "=", "="), "whole": ("=", "=", "", "≠"), "": ("=", "≠", "", "≠")}
+#: Signs of `signs` for each of these, by what a method commutes with; a space where nothing is said. What theory has can
+#: be seen on the fullest random field.
+PROMISED = {Commutes.REAL: "====", Commutes.WHOLE: "== ≠", Commutes.MULTIPLES: "=≠ ≠"}
+SAID = {
+    Commutes.REAL: "every real translation: {} methods",
+    Commutes.WHOLE: "whole pixels: {} more",
+    Commutes.MULTIPLES: "multiples of the stride: {} more",
+}
 #: Errors up to here are rounding; those that theory has are at least `BROKEN`.
 ROUNDING, BROKEN = 1e-12, 1e-3
 #: Band limits, in parts of the grid's Nyquist frequency; that of a grid of every second point is 1/2.
@@ -110,14 +116,19 @@ class Subsampling(Study):
         return tabulated(self.data)
 
     @cached_property
+    def predicted(self) -> dict[str, Commutes]:
+        """What each method commutes with, as its parts say."""
+        return predictions(self.settings)
+
+    @cached_property
     def promises(self) -> Promises:
         """Methods by source, band and class of translations; of some methods nothing is said."""
         errors = self.errors.transpose("layer", "source", "band", "translations")
-        names = [n for n in errors["layer"].to_numpy().tolist() if n not in NONE]
-        kinds = ["real" if n in REAL else "whole" if n in WHOLE else "" for n in names]
+        names = [n for n in errors["layer"].to_numpy().tolist() if self.predicted[n]]
+        signs = [PROMISED[self.predicted[n]] for n in names]
         flat = errors.sel(layer=names).to_numpy()
         theory = np.empty(flat.shape, dtype="U1")
-        theory[:] = np.array([PROMISED[kind] for kind in kinds])[:, None, None]
+        theory[:] = np.array([[c.strip() for c in row] for row in signs])[:, None, None]
         fullest = errors["band"].to_numpy() == errors["band"].to_numpy().max()
         seen = (errors["source"].to_numpy() == "random")[:, None] & fullest
         theory[:, ~seen] = np.where(theory[:, ~seen] == "≠", "", theory[:, ~seen])
@@ -127,14 +138,10 @@ class Subsampling(Study):
     @cached_property
     def findings(self) -> list[Finding]:
         """The promises of all methods, held against the errors alone."""
-        promises = self.promises
-        strided = [n for n in promises.names if n not in (*REAL, *WHOLE)]
-        told = {
-            f"every real translation: {len(REAL)} methods": REAL,
-            f"whole pixels: {len(WHOLE)} more": WHOLE,
-            f"multiples of the stride: {len(strided)} more": strided,
-        }
-        found = [small(said, promises.of(names).worst, ROUNDING) for said, names in told.items()]
+        promises, found = self.promises, []
+        for kind, said in SAID.items():
+            names = [n for n in promises.names if self.predicted[n] is kind]
+            found.append(small(said.format(len(names)), promises.of(names).worst, ROUNDING))
         said = "no others, on the random field of most waves"
         return [*found, large(said, promises.least, BROKEN)]
 
