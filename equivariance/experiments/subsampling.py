@@ -30,8 +30,8 @@ from fields.commuting import Commutes
 log = logging.getLogger(__name__)
 
 CLASSES = ("multiples", "others", "half pixels", "real")
-#: Signs of `signs` for each of these, by what a method commutes with; a space where nothing is said. What theory has can
-#: be seen on the fullest random field.
+#: Signs of `signs` for each of these, by what a method commutes with; a space where nothing is said. What theory has
+#: can be seen on the fullest random field.
 PROMISED = {Commutes.REAL: "====", Commutes.WHOLE: "== ≠", Commutes.MULTIPLES: "=≠ ≠"}
 SAID = {
     Commutes.REAL: "every real translation: {} methods",
