@@ -27,7 +27,7 @@ from equivariance.plots import error_curves
 from equivariance.provenance import as_json
 from equivariance.subgroup import EVERYTHING
 from equivariance.sweep import sweep
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from equivariance.verdict import CLASSES, COLUMNS, Row, tolerance
 from equivariance.verdict import judge as verdicts
 from fields import Field, Interpolated, random_bandlimited

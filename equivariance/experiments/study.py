@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from equivariance.experiments.experiment import Outcome
 from equivariance.experiments.findings import Finding, Table, told
 from equivariance.experiments.settings import Settings, command, configuration
-from equivariance.pages import render
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded, threads
 from equivariance.results import OutputFolder, as_bytes
+from equivariance.text import render
 
 
 class Study:
