@@ -32,7 +32,7 @@ def vector(t: Sequence[float]) -> str:
 
 
 def render(template: str, **content: Any) -> bytes:
-    """A page from a template of `equivariance/templates`: no script, nothing fetched, all that goes in escaped.
+    """A page from a template of `equivariance/templates`: nothing is fetched, all that goes in is escaped.
 
     Parameters
     ----------
