@@ -32,7 +32,7 @@ class Study:
     name : str
         Of the experiment.
     settings : Settings
-        As given; `settings` are those that are run.
+        As given.
     data : Dataset, optional
         Results that are there.
 
@@ -44,6 +44,10 @@ class Study:
         Of the results and of the page.
     PICTURES : tuple of str
         Names of the pictures, which are those of their files without `.png`.
+    settings : Settings
+        Those that are run.
+    data : Dataset
+        What was measured.
     """
 
     SETTINGS: ClassVar[type[Settings]]
