@@ -29,8 +29,8 @@ from fields import Field, Interpolated, random_bandlimited
 log = logging.getLogger(__name__)
 
 CLASSES = ("multiples", "others", "half pixels", "real")
-#: What theory says of them, of methods that commute with all real translations, with whole pixels, with multiples of
-#: the stride. What isn't rounding is looked for on the fullest random field; of half pixels nothing is said.
+#: What a method promises of them, if not every real translation: whole pixels, multiples of the stride. What theory
+#: has can be seen on the fullest random field. Of translations by half pixels alone nothing is said.
 PROMISED = {"real": ("=", "=", "=", "="), "whole": ("=", "=", "", "≠"), "": ("=", "≠", "", "≠")}
 #: Errors up to here are rounding; those that theory has are at least `BROKEN`.
 ROUNDING, BROKEN = 1e-12, 1e-3
