@@ -23,7 +23,7 @@ from matplotlib.image import AxesImage
 from discretize import Grid, Samples, sample
 from equivariance.error import Layer
 from equivariance.plots import bare
-from equivariance.table import number, vector
+from equivariance.text import number, vector
 from equivariance.verdict import tolerance
 from fields import Field
 

@@ -122,11 +122,20 @@ def bare(axes: Axes) -> Axes:
     return axes
 
 
+def labelled(axes: Axes, x: str = "", y: str = "", title: str = "", legend: Any = None) -> Axes:
+    """Axes with a title, labels, a faint grid, and a legend at some place, where these are given."""
+    axes.set(xlabel=x, ylabel=y)
+    axes.set_title(title, fontsize=11)
+    axes.grid(True, color="#dddddd", lw=0.6)
+    if legend:
+        axes.legend(frameon=False, fontsize=9, loc=legend)
+    return axes
+
+
 def with_round_off(axes: Axes, limit: float, top: float, bottom: float = LEAST) -> None:
-    """A grid, and a band for errors up to `limit`, on an axis from `bottom` to `top`."""
+    """A band for errors up to `limit`, on an axis from `bottom` to `top`."""
     axes.axhspan(bottom, limit, color="#eef3f7", zorder=0)
     axes.set_ylim(bottom, top)
-    axes.grid(True, color="#dddddd", lw=0.6)
 
 
 def coloured(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from equivariance.subgroup import NOTHING, Subgroup, snapped, subgroup
-from equivariance.table import number
+from equivariance.text import number
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,8 +8,10 @@ left incomplete, and with 130 after Ctrl-C.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import logging
+import operator
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,16 +23,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from equivariance.bad_input import BadInput
-from equivariance.cli.explore import ExploreSettings
-from equivariance.cli.explore import run as run_explore
-from equivariance.cli.lesson import LessonSettings
-from equivariance.cli.lesson import run as run_lesson
-from equivariance.cli.measure import MeasureSettings
-from equivariance.cli.measure import run as run_measure
-from equivariance.cli.report import ReportSettings
-from equivariance.cli.report import run as run_report
-from equivariance.cli.sweep import SweepSettings
-from equivariance.cli.sweep import run as run_sweep
+from equivariance.cli import explore, lesson, measure, report, sweep
 from equivariance.experiments import EXPERIMENTS, RUNNABLE
 from equivariance.experiments.settings import with_file
 
@@ -45,6 +38,16 @@ Settings may also come from a TOML file, by --config FILE; flags beside it have 
 @dataclass(frozen=True)
 class List:
     """Name the experiments, a line each."""
+
+
+COMMANDS = {
+    "measure": measure.MeasureSettings,
+    "explore": explore.ExploreSettings,
+    "lesson": lesson.LessonSettings,
+    "sweep": sweep.SweepSettings,
+    "report": report.ReportSettings,
+    "list": List,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,16 +83,16 @@ def _done(command: Any, words: list[str]) -> tuple[str, int]:
     match command:
         case List():
             return listing(), 0
-        case ExploreSettings():
-            return run_explore(command), 0
-        case LessonSettings():
-            return told(*run_lesson(command)), 0
-        case ReportSettings():
-            return told(*run_report(command)), 0
-        case SweepSettings():
-            return run_sweep(command)
-        case MeasureSettings():
-            text, files, code = run_measure(command)
+        case explore.ExploreSettings():
+            return explore.run(command), 0
+        case lesson.LessonSettings():
+            return told(*lesson.run(command)), 0
+        case report.ReportSettings():
+            return told(*report.run(command)), 0
+        case sweep.SweepSettings():
+            return sweep.run(command)
+        case measure.MeasureSettings():
+            text, files, code = measure.run(command)
             return told(text, files), code
     outcome = RUNNABLE[words[1]].run(command.experiment)
     return told(outcome.text, outcome.files), 0
@@ -119,17 +122,10 @@ def _parse(words: list[str], settings: Mapping[str, Any]) -> Any:
         namespace={"__doc__": RUN},
         frozen=True,
     )
-    commands: Any = (
-        Annotated[run, subcommand("run")]
-        | Annotated[MeasureSettings, subcommand("measure")]
-        | Annotated[ExploreSettings, subcommand("explore")]
-        | Annotated[LessonSettings, subcommand("lesson")]
-        | Annotated[SweepSettings, subcommand("sweep")]
-        | Annotated[ReportSettings, subcommand("report")]
-        | Annotated[List, subcommand("list")]
-    )
+    kinds = {"run": run, **COMMANDS}
+    each: Any = (Annotated[kind, subcommand(name)] for name, kind in kinds.items())
     return tyro.cli(
-        commands,
+        functools.reduce(operator.or_, each),
         prog="equivariance",
         description="Measure how far layers and networks are translation equivariant.",
         args=words,

@@ -46,7 +46,7 @@ def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
     """
     from equivariance.reporting.table import cells, header, rows
     from equivariance.results import OutputFolder
-    from equivariance.table import aligned
+    from equivariance.text import aligned
 
     data = opened(settings.results)
     try:
@@ -90,11 +90,11 @@ def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
     import matplotlib
 
     from equivariance.diagram import COLOURS, PANELS
-    from equivariance.pages import render
     from equivariance.plots import png
     from equivariance.reporting.pictures import as_svg, error_picture
     from equivariance.reporting.slider import FRAMES, diagrams
     from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
+    from equivariance.text import render
     from equivariance.verdict import tolerance
 
     found = rows(data)

@@ -21,7 +21,7 @@ from equivariance.experiments.findings import Finding, Table
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
 from equivariance.plots import STYLES, bare
-from equivariance.table import number
+from equivariance.text import number
 from fields import Sprites
 
 log = logging.getLogger(__name__)

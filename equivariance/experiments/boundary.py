@@ -23,8 +23,8 @@ from equivariance.bad_input import BadInput
 from equivariance.experiments.findings import Finding, Table, large, small
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
-from equivariance.plots import LEAST, STYLES, bare, lifted, with_round_off
-from equivariance.table import number
+from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
+from equivariance.text import number
 from equivariance.verdict import tolerance
 from fields import Field, random_bandlimited
 from layers import Bias, Conv, Pointwise
@@ -169,16 +169,16 @@ class Boundary(Study):
             left.semilogy(data["distance"], profile, label=str(name), **style)
             right.plot(data["depth"], cell["share"], label=str(name), **style)
         left.axvline(deepest - 0.5, color="#777777", ls="--", lw=1)
-        left.set_title(f"largest error by distance from the border, reach {deepest}", fontsize=11)
-        left.set_xlabel("distance from the border (points)")
-        left.set_ylabel("relative error (the lower edge is 0)")
-        right.set_title("error over all points", fontsize=11)
-        right.set_xlabel("reach of the network (points)")
-        right.set_xticks(data["depth"])
-        right.set_ylabel("root mean square, relative")
-        right.grid(True, color="#dddddd", lw=0.6)
         with_round_off(left, tolerance(), 10, LEAST / 3)
-        left.legend(frameon=False, fontsize=9, loc="center right")
+        labelled(
+            left,
+            "distance from the border (points)",
+            "relative error (the lower edge is 0)",
+            f"largest error by distance from the border, reach {deepest}",
+            "center right",
+        )
+        of_all = "root mean square, relative", "error over all points"
+        labelled(right, "reach of the network (points)", *of_all).set_xticks(data["depth"])
         _maps(parts[1], data)
         return {"boundary": figure}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equivariance.experiments.settings import Settings, command, configuration, stored_settings
-from equivariance.table import aligned
+from equivariance.text import aligned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -158,8 +158,8 @@ def _told(
     outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
 ) -> Outcome:
     """The index page, and a line for each experiment."""
-    from equivariance.pages import render
     from equivariance.provenance import provenance
+    from equivariance.text import render
 
     record = provenance(configuration("all", settings.effective), command("all", settings))
     rows = [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from equivariance.verdict import tolerance
 
 #: Errors that theory has are at least so large.

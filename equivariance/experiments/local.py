@@ -26,8 +26,8 @@ from equivariance.bad_input import BadInput
 from equivariance.experiments.findings import Finding, Table, large, small
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
-from equivariance.plots import LEAST, STYLES, bare, lifted, with_round_off
-from equivariance.table import number
+from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
+from equivariance.text import number
 from equivariance.verdict import tolerance
 from fields import Balls, Box, Constant, Field, PeriodicKernel, random_bandlimited
 from fields.parts import Part, local_translation
@@ -167,9 +167,8 @@ class Local(Study):
             distance[0], tolerance() / 3, "round-off (the lower edge is 0)", fontsize=9, va="top"
         )
         ax.axvline(1, color="#777777", lw=1, ls="--")
-        ax.set_xlabel("distance of the parts (receptive fields)")
-        ax.set_ylabel("largest interaction / largest response")
-        ax.legend(frameon=False, fontsize=9, loc="upper right")
+        y = "largest interaction / largest response"
+        labelled(ax, "distance of the parts (receptive fields)", y, legend="upper right")
 
     def _maps(self, part: SubFigure) -> None:
         data, panels = self.data, self.data["panel"].to_numpy()

@@ -46,7 +46,7 @@ from equivariance.measuring.telling import (
     remedies_table,
     shares_table,
 )
-from equivariance.table import number
+from equivariance.text import number
 from equivariance.verdict import COLUMNS, classes, tolerance
 
 log = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ from equivariance.bad_input import BadInput
 from equivariance.experiments.findings import Finding, Table, close, foretold
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
-from equivariance.plots import STYLES, lifted, with_round_off
-from equivariance.table import number
+from equivariance.plots import STYLES, labelled, lifted, with_round_off
+from equivariance.text import number
 from fields import Field, random_bandlimited
 
 Activation = Callable[[Tensor], Tensor]
@@ -191,14 +191,12 @@ class Nonlinearity(Study):
             theory = np.where(cell["foretold"] > ROUNDING, cell["foretold"], np.nan)
             right.loglog(u, theory, color=colour, lw=1.2)
             right.loglog(u, lifted(cell["measured"]), ls="", mfc="none", ms=7, **style)
-        left.set_title("waves that an activation makes", fontsize=11)
-        left.set_xlabel("band (multiples of the input's, K)")
-        left.set_ylabel("part beyond it, relative")
+        across, title = "band (multiples of the input's, K)", "waves that an activation makes"
+        labelled(left, across, "part beyond it, relative", title)
         left.axvline(nyquist, color="#777777", ls="--", lw=1)
         left.text(nyquist * 1.05, 1e-15, "Nyquist", fontsize=9, color="#555555")
-        right.set_title("what over-sampling buys: marks measured, lines foretold", fontsize=11)
-        right.set_xlabel("over-sampling u")
-        right.set_ylabel("relative equivariance error")
+        title = "what over-sampling buys: marks measured, lines foretold"
+        labelled(right, "over-sampling u", "relative equivariance error", title)
         for axes, ticks in ((left, 2 ** np.arange(8)), (right, u)):
             axes.set_xticks(ticks, [str(x) for x in ticks])
             axes.minorticks_off()

@@ -23,8 +23,8 @@ from equivariance.bad_input import BadInput
 from equivariance.experiments.findings import Finding, Table, close, foretold
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
-from equivariance.plots import STYLES, lifted, with_round_off
-from equivariance.table import number
+from equivariance.plots import STYLES, labelled, lifted, with_round_off
+from equivariance.text import number
 from equivariance.verdict import tolerance
 from fields import Box, Field, GaussianKernel, Interpolated
 from layers import AvgPool, Conv, MaxPool
@@ -184,18 +184,20 @@ class Resolution(Study):
         """Errors against spacing on log axes: fields with what was foretold, and layers with their orders."""
         figure = Figure(figsize=(11.5, 5.2), layout="constrained")
         left, right = figure.subplots(1, 2)
+        titles = (
+            "sampling and interpolating: marks measured, lines foretold",
+            "layers on samples, against the layers on the field",
+        )
         self._fields(left)
         self._layers(right)
         sizes = self.data["size"].to_numpy()
-        for axes in (left, right):
+        for axes, title in zip((left, right), titles, strict=True):
             with_round_off(axes, tolerance(), 5)
             at = 1 / sizes[-1], tolerance() / 3
             axes.text(*at, "round-off", fontsize=9, color="#555555", va="top")
-            axes.set_xlabel("spacing (periods)")
-            axes.set_ylabel("relative error")
+            labelled(axes, "spacing (periods)", "relative error", title, "lower right")
             axes.set_xticks(1 / sizes, [f"1/{n}" for n in sizes])
             axes.minorticks_off()
-            axes.legend(frameon=False, fontsize=9, loc="lower right")
         return {"resolution": figure}
 
     def _fields(self, axes: Axes) -> None:
@@ -207,7 +209,6 @@ class Resolution(Study):
             measured = lifted(cell["measured"])
             axes.loglog(spacing, measured, marker, color=colour, ms=7, mfc="none", label=name)
         axes.plot([], [], color="#777777", lw=1.2, label="foretold")
-        axes.set_title("sampling and interpolating: marks measured, lines foretold", fontsize=11)
 
     def _layers(self, axes: Axes) -> None:
         spacing = 1 / self.data["size"].to_numpy()
@@ -220,7 +221,6 @@ class Resolution(Study):
                 axes.loglog(spacing, guide, color="#777777", ls=":", lw=1.2)
                 at = spacing[-1], guide[-1]
                 axes.annotate(f"order {order:g}", at, (2, -13), textcoords="offset points")
-        axes.set_title("layers on samples, against the layers on the field", fontsize=11)
 
 
 def orders(error: xr.DataArray) -> np.ndarray:

@@ -27,7 +27,7 @@ from equivariance.plots import error_curves
 from equivariance.provenance import as_json
 from equivariance.subgroup import EVERYTHING
 from equivariance.sweep import sweep
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from equivariance.verdict import CLASSES, COLUMNS, Row, tolerance
 from equivariance.verdict import judge as verdicts
 from fields import Field, Interpolated, random_bandlimited
@@ -209,9 +209,9 @@ class Stride(Study):
     @torch.no_grad()
     def pictures(self) -> dict[str, Figure]:
         """Errors against translations, and the diagram for each field."""
-        settings, nets = self.settings, self.networks
-        curves = error_curves(self.data, self.titles, settings.stride, tolerance())
-        drawn, grid = {"stride-error": curves}, Grid((settings.size,) * 2, 1.0)
+        nets, grid = self.networks, Grid((self.settings.size,) * 2, 1.0)
+        curves = error_curves(self.data, self.titles, self.settings.stride, tolerance())
+        drawn = {"stride-error": curves}
         for name, field in self.inputs.items():
             t = worst_whole(self.data.sel(field=name, layer=DRAWN[0], grid="grid"))
             squares = [square(layer, nets[layer].module, field.field, t, grid) for layer in DRAWN]
@@ -289,8 +289,7 @@ def translations(settings: StrideSettings) -> tuple[torch.Tensor, list[str]]:
     count = 2 * settings.stride * settings.steps + 1
     multiples = torch.arange(count, dtype=torch.float64)[:, None] / settings.steps
     along = [multiples * torch.tensor(v) for v in DIRECTIONS.values()]
-    names = [name for name in DIRECTIONS for _ in range(count)]
-    return torch.cat(along), names
+    return torch.cat(along), [name for name in DIRECTIONS for _ in range(count)]
 
 
 def worst_whole(cell: xr.Dataset) -> tuple[float, ...]:

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from equivariance.experiments.experiment import Outcome
 from equivariance.experiments.findings import Finding, Table, told
 from equivariance.experiments.settings import Settings, command, configuration
-from equivariance.pages import render
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded, threads
 from equivariance.results import OutputFolder, as_bytes
+from equivariance.text import render
 
 
 class Study:
@@ -32,7 +32,7 @@ class Study:
     name : str
         Of the experiment.
     settings : Settings
-        As given; `settings` are those that are run.
+        As given.
     data : Dataset, optional
         Results that are there.
 
@@ -44,6 +44,10 @@ class Study:
         Of the results and of the page.
     PICTURES : tuple of str
         Names of the pictures, which are those of their files without `.png`.
+    settings : Settings
+        Those that are run.
+    data : Dataset
+        What was measured.
     """
 
     SETTINGS: ClassVar[type[Settings]]

@@ -23,7 +23,7 @@ from equivariance.experiments.study import Study
 from equivariance.measuring import pictures
 from equivariance.plots import coloured
 from equivariance.sweep import sweep
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from fields import Field, Interpolated, random_bandlimited
 from fields.commuting import Commutes
 

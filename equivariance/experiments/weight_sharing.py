@@ -26,8 +26,8 @@ from equivariance.experiments.commuting_maps import (
 from equivariance.experiments.findings import Finding, Table, counted
 from equivariance.experiments.settings import Settings
 from equivariance.experiments.study import Study
-from equivariance.plots import LEAST, STYLES, lifted
-from equivariance.table import aligned, number
+from equivariance.plots import LEAST, STYLES, labelled, lifted
+from equivariance.text import aligned, number
 from equivariance.theorems.intertwiners import biases, intertwiners
 from equivariance.theorems.sharing import commutator, parameter_counts
 
@@ -210,8 +210,7 @@ class WeightSharing(Study):
             ax.set_title(name, fontsize=11)
             ax.set_xticks(range(0, data.sizes["row"], 3))
             ax.set_yticks(range(0, data.sizes["row"], 3))
-            ax.set_xlabel("input point")
-            ax.set_ylabel("output point")
+            ax.set(xlabel="input point", ylabel="output point")
         figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="weight")
         _dimensions(axes[1, 0], data)
         _layers(axes[1, 1], data)
@@ -228,10 +227,7 @@ def _dimensions(ax: Axes, data: xr.Dataset) -> None:
     ends = [theory.min() / 2, theory.max() * 2]
     ax.loglog(ends, ends, color="#777777", lw=1, label="theory")
     ax.loglog(theory, found, "o", color=STYLES[4][0], ms=7, mfc="none", label="found")
-    ax.set_xlabel("∏N · c_in · c_out · s^d")
-    ax.set_ylabel("dimension of the null space")
-    ax.legend(frameon=False, fontsize=9)
-    ax.grid(True, color="#dddddd", lw=0.6)
+    labelled(ax, "∏N · c_in · c_out · s^d", "dimension of the null space", legend="best")
 
 
 def _layers(ax: Axes, data: xr.Dataset) -> None:
@@ -244,9 +240,7 @@ def _layers(ax: Axes, data: xr.Dataset) -> None:
         shown, (colour, marker) = lifted(data[key]), style
         ax.semilogx(shown, places + shift, marker, color=colour, ms=6, label=label)
     ax.set_xlim(LEAST * 0.3, 10)
-    ax.set_xlabel("relative part (the left edge is 0)")
-    ax.grid(True, color="#dddddd", lw=0.6)
-    ax.legend(frameon=False, fontsize=9, loc="center")
+    labelled(ax, "relative part (the left edge is 0)", legend="center")
     _listed(ax, names)
 
 

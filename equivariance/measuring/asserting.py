@@ -9,7 +9,7 @@ import xarray as xr
 from torch import nn
 
 from equivariance.measuring.measure import measure
-from equivariance.table import number, vector
+from equivariance.text import number, vector
 from equivariance.verdict import classes
 from equivariance.verdict import tolerance as round_off
 from fields import checks

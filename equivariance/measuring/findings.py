@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from equivariance.verdict import (
     CLASSES,
     COLUMNS,

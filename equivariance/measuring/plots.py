@@ -19,7 +19,7 @@ from equivariance.measuring.subject import Subject
 from equivariance.measuring.translations import moved
 from equivariance.measuring.watching import run, watching
 from equivariance.plots import LEAST, STYLES, lifted
-from equivariance.table import vector
+from equivariance.text import vector
 from equivariance.verdict import CLASSES, tolerance
 
 LABELS = dict(

@@ -35,10 +35,10 @@ from equivariance.measuring.telling import (
     shares_table,
 )
 from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
-from equivariance.pages import render
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded
 from equivariance.results import as_bytes
+from equivariance.text import render
 from equivariance.verdict import tolerance
 
 if TYPE_CHECKING:

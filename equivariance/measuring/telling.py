@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from equivariance.measuring.findings import Share, compared, findings
-from equivariance.table import aligned, number
+from equivariance.text import aligned, number
 from equivariance.verdict import CLASSES, worst_by_class
 
 TITLES = {

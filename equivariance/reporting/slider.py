@@ -21,7 +21,6 @@ from torch import Tensor
 
 from equivariance.bad_input import BadInput
 from equivariance.diagram import COLOURS, PANELS, Square, ranges, square, strongest_channel
-from equivariance.pages import inline
 from equivariance.sweeping.configuration import (
     TOP,
     SweepConfiguration,
@@ -30,7 +29,7 @@ from equivariance.sweeping.configuration import (
     runs_code,
 )
 from equivariance.sweeping.parts import Parts
-from equivariance.table import number, vector
+from equivariance.text import inline, number, vector
 
 #: Frames of a layer: translations by up to two strides, along the last axis.
 FRAMES = 17

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from equivariance.bad_input import BadInput
-from equivariance.table import number
+from equivariance.text import number
 from equivariance.verdict import (
     CLASSES,
     COLUMNS,

@@ -55,6 +55,9 @@ def owes(done: SimpleNamespace) -> None:
     assert words.count("as predicted") == len(done.findings)
     assert "not as predicted" not in words
     assert all(re.sub(r"\s+", " ", c) in words for row in table.rows for c in row)
+    again = experiment.told(done.data)  # results that are there tell themselves again
+    pictures = {name: (done.out / f"{name}.png").read_bytes() for name in done.told.PICTURES}
+    assert again.page(pictures) == (done.out / f"{done.name}.html").read_bytes()
 
 
 class Page(html.parser.HTMLParser):

@@ -3,8 +3,7 @@
 import jinja2
 import pytest
 
-from equivariance.pages import inline, render
-from equivariance.table import aligned, number, vector
+from equivariance.text import aligned, inline, number, render, vector
 
 
 def test_a_name_that_is_missing_raises():
