@@ -8,17 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields import checks, dtypes
+from fields.kept import Kept
 from fields.kernel import MatrixKernel
-from fields.lattice import MAX_RATIO, SNAP, common_spacing
-from fields.stencil import Layout, Stencil, layouts
+from fields.lattice import MAX_RATIO, SNAP, PerAxis, common_spacing
+from fields.stencil import Stencil, layouts
 
 #: Atoms times frequencies up to which their transform is cheaper than the taps.
 CHEAP = 1 << 14
-#: Lattices for which atoms keep their layouts.
-KEPT = 8
 
 
 class Atoms(MatrixKernel):
@@ -77,8 +75,7 @@ class Atoms(MatrixKernel):
             )
         self.in_channels = own * self.groups
         self._reach = tuple(self.offsets.abs().amax(0).tolist())
-        #: Layouts of the offsets on the lattices met so far.
-        self._kept: dict[tuple[float, ...], list[Layout]] = {}
+        self._kept = Kept()  # layouts of the offsets on the lattices met last
 
     @classmethod
     def from_array(cls, array: Any, spacing: checks.VectorLike, groups: int = 1) -> Atoms:
@@ -104,16 +101,11 @@ class Atoms(MatrixKernel):
         return atoms
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.weights.dtype
-
-    @property
     def is_density(self) -> bool:
         """Atoms need no quadrature."""
         return False
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Largest offset per axis."""
         if self.offsets.shape[1] != dim:
             raise ValueError(
@@ -121,9 +113,7 @@ class Atoms(MatrixKernel):
             )
         return self._reach
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """Largest common divisor of the offsets' differences, per axis, where there is one."""
         self.reach(dim)
         return tuple(_divisor(axis.tolist()) for axis in self.offsets.T)
@@ -134,22 +124,13 @@ class Atoms(MatrixKernel):
             return None
         cycles = frequencies.double() @ self.offsets.to(frequencies.device).mT
         waves = torch.exp(-2j * math.pi * (cycles - cycles.detach().round()))
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        kind = dtypes.complex_of(self.weights.dtype)
         blocks = torch.einsum("mk,koi->moi", waves.to(kind), self.weights.to(kind))
         return blocks if self.groups == 1 else spread(blocks, self.groups)
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """One stencil per coset of the pitch."""
-        pitch = tuple(pitch)
-        made = self._kept.get(pitch)
-        if made is None:
-            with torch.inference_mode(False):
-                made = layouts(self.offsets, pitch)
-            # Within jvp and vmap torch wraps what it makes: such tensors must not outlive the call.
-            if not any(is_functorch_wrapped_tensor(layout.members) for layout in made):
-                if len(self._kept) >= KEPT:
-                    self._kept.pop(next(iter(self._kept)))
-                self._kept[pitch] = made
+        made = self._kept.of(tuple(pitch), [], lambda: layouts(self.offsets, pitch))
         return [layout.stencil(self.weights) for layout in made]
 
 

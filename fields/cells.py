@@ -33,11 +33,26 @@ def ball_in_cells(radius: float, axes: Sequence[Tensor], spacing: Sequence[float
     spacing : sequence of float
     """
     corners = [_edges(len(y) // 2, h, radius).to(y) for y, h in zip(axes, spacing, strict=True)]
-    octant = _in_octant(radius, corners)
+    octant = _in_octant(radius, [(e[:-1], e[1:]) for e in corners])
     for axis, y in enumerate(axes):
+        octant.narrow(axis, 0, 1).mul_(
+            2
+        )  # they touch the plane of the axis, and are halves of cells
         whole = torch.arange(len(y), device=y.device).sub(len(y) // 2).abs()
         octant = octant.index_select(axis, whole)
     return octant
+
+
+def ball_between(radius: float, edges: Sequence[Tensor]) -> Tensor:
+    """Volume (N1, …, Nd) of the centred ball in cells that lie anywhere, between ascending edges (Ni + 1,)."""
+    sides = [((e[:-1], e[1:]), (-e[1:], -e[:-1])) for e in edges]
+    octants = itertools.product(*sides)
+    return torch.stack(
+        [
+            _in_octant(radius, [(a.clamp(0, radius), b.clamp(0, radius)) for a, b in octant])
+            for octant in octants
+        ]
+    ).sum(0)
 
 
 def _edges(count: int, spacing: float, radius: float) -> Tensor:
@@ -46,12 +61,12 @@ def _edges(count: int, spacing: float, radius: float) -> Tensor:
     return edges.clamp(max=radius)
 
 
-def _in_octant(radius: float, corners: Sequence[Tensor]) -> Tensor:
-    """Volumes in the cells of one octant, twice those that touch the plane of an axis, which are halves of cells."""
-    dim = len(corners)
+def _in_octant(radius: float, ends: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Volumes in the cells of one octant, given by their lower and upper ends along each axis."""
+    dim = len(ends)
     low, high = (
-        torch.stack(torch.meshgrid(*ends, indexing="ij"), -1)
-        for ends in zip(*((e[:-1], e[1:]) for e in corners), strict=True)
+        torch.stack(torch.meshgrid(*corner, indexing="ij"), -1)
+        for corner in zip(*ends, strict=True)
     )
     volume = (high - low).prod(-1)
     volume = torch.where((low**2).sum(-1) < radius**2, volume, 0.0)
@@ -60,8 +75,6 @@ def _in_octant(radius: float, corners: Sequence[Tensor]) -> Tensor:
         share = _disc if dim == 2 else _section
         parts = zip(low[cut].split(PART), high[cut].split(PART), strict=True)
         volume[cut] = torch.cat([share(radius, a, b) for a, b in parts])
-    for axis in range(dim):
-        volume.narrow(axis, 0, 1).mul_(2)
     return volume
 
 

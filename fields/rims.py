@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fields.lattice import split
-from fields.stencil import Stencil, centred, cosets
+from fields.lattice import PerAxis, split
+from fields.stencil import Stencil, centred, cosets, points_of
 
 
 def to_the_rim(reach: float, spacing: float) -> Tensor:
@@ -21,18 +21,11 @@ def to_the_rim(reach: float, spacing: float) -> Tensor:
     return torch.cat([inside, ends]) if rest else inside
 
 
-def in_a_ball(
-    axes: list[Tensor], node: tuple[float, ...], inside: Tensor, chords: list[Tensor]
-) -> Tensor:
+def in_a_ball(axes: list[Tensor], node: PerAxis, inside: Tensor, chords: list[Tensor]) -> Tensor:
     """Nodes inside of a ball, and the points (k, d) where the lines that they lie on cross its rim."""
-    found = [torch.cartesian_prod(*axes).reshape(-1, len(axes))[inside.flatten()]]
+    found = [points_of(axes)[inside.flatten()]]
     for axis, half in enumerate(chords):
-        others = [y for i, y in enumerate(axes) if i != axis]
-        line = (
-            torch.cartesian_prod(*others).reshape(-1, len(others))
-            if others
-            else half.new_zeros(1, 0)
-        )
+        line = points_of(axes[:axis] + axes[axis + 1 :])
         ends = half.reshape(-1, 1) * node[axis]
         for side in (-ends, ends):
             crossing = torch.cat([line[:, :axis], side, line[:, axis:]], dim=-1)
@@ -40,6 +33,6 @@ def in_a_ball(
     return torch.cat(found)
 
 
-def as_points(offsets: Tensor, pitch: tuple[float, ...]) -> list[Stencil]:
+def as_points(offsets: Tensor, pitch: PerAxis) -> list[Stencil]:
     """Stencils of points (k, d) that a maximum is taken over, wherever they lie."""
     return cosets(offsets, offsets.new_ones(len(offsets)), pitch)

@@ -1,17 +1,21 @@
-"""Shapes with edges: the indicators of Balls and Boxes."""
+"""Terms of one shape of the table (`fields.profiles`), and those with edges: the indicators of Balls and Boxes."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from fields import arguments, dtypes
+from fields.cells import ball_between
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
-from fields.radial import ball_wave
+from fields.profiles import BALL, BOX, Profile, Radial, Separable
 from fields.separable import separable_sum
+from fields.stencil import cell_overlap
 from fields.terms import Terms
 
 #: Edges closer than this part of the smallest half side count as one.
@@ -22,7 +26,118 @@ ALIKE = 1e-9
 MOST_PAIRED = 1024
 
 
-class Balls(Terms):
+class Shapes(Terms):
+    """Abstract: terms of one shape, p_m(z) = ρ(z/s_m)."""
+
+    profile: ClassVar[Profile]
+
+    @property
+    @abstractmethod
+    def _sizes(self) -> Tensor:
+        """s, shape (…, m, d), or (…, m, 1) where it is the same on all axes."""
+
+    def _bands(self, rtol: float) -> Tensor | None:
+        """Frequencies (…, m, d or 1) from which on the spectra of the terms are below `rtol` of their peaks."""
+        band = self.profile.band(arguments.fraction(rtol, "rtol"), self.dim)
+        return None if band is None else band / self._sizes.detach().double()
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        """Frequency beyond which the spectrum of the narrowest term is below `rtol` of its peak."""
+        bands = self._bands(rtol)
+        return None if bands is None else self._along_axes(bands)
+
+    def _along_axes(self, of_terms: Tensor) -> PerAxis:
+        """The largest per axis of what terms have."""
+        spread = of_terms.expand(*of_terms.shape[:-1], self.dim)
+        return tuple(spread.reshape(-1, self.dim).amax(0).tolist())
+
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """What tells the smallest of the shapes, and two edges on the line."""
+        if self.profile.finest is None:
+            return self.bandwidth(rtol)
+        apart = _edges(self.centers, self.profile.reach * self._sizes[..., 0])
+        least = self._along_axes(self.profile.finest / self._sizes.detach().double())
+        return tuple(max(f, apart) for f in least)
+
+    def _reach(self, rtol: float) -> Tensor:
+        return self.profile.reach * self._sizes
+
+    @property
+    def _volumes(self) -> Tensor:
+        """∫p_m, shape (…, m)."""
+        sizes = self._sizes
+        own = sizes.prod(-1) if sizes.shape[-1] == self.dim else sizes[..., 0] ** self.dim
+        return own * self.profile.integral(self.dim)
+
+    def _integral(self) -> Tensor:
+        return (self._volumes[..., None, :] @ self.amplitudes).squeeze(-2)
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        sizes = self._sizes.double()[..., None, :, :]
+        waves = self.profile.transform(sizes, frequencies[:, None])
+        sizes = self._volumes.double()[..., None, :]
+        return self._weighted(sizes * waves * self._phases(frequencies))
+
+    def _along(self, lattice: Lattice, axis: int) -> Tensor:
+        """The profile along one axis, (…, X, m) in double precision."""
+        assert isinstance(self.profile, Separable)
+        return self.profile.along(*self._offsets(lattice, axis))
+
+    def _offsets(self, lattice: Lattice, axis: int) -> tuple[Tensor, Tensor]:
+        """Offsets from the centers along one axis, (…, X, m), and the sizes (…, 1, m), in float64."""
+        centers, sizes = (v[..., None, :, axis].double() for v in (self.centers, self._sizes))
+        return lattice.axes()[axis][..., :, None] - centers, sizes
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        if isinstance(self.profile, Radial):
+            rho, radii = self.profile.of, self._sizes[..., 0]
+            return self._summed(lattice, lambda m, z: rho((z**2).sum(-1), self._of_term(radii, m)))
+        return self._product([self._along(lattice, axis) for axis in range(self.dim)])
+
+    def _product(self, factors: list[Tensor]) -> Tensor:
+        """Σ_m a_m ∏_i factors_i."""
+        kind = dtypes.complex_of(self.dtype) if factors[0].is_complex() else self.dtype
+        return separable_sum(self.amplitudes.to(kind), [f.to(kind) for f in factors])
+
+    def _inner(self, other: Field) -> Tensor | None:
+        if not isinstance(other, Shapes) or other.profile is not self.profile:
+            return None
+        common = self._common(other)
+        return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
+
+    def _common(self, other: Shapes) -> Tensor:
+        """∫ of the products of terms, (…, m, n)."""
+        raise NotImplementedError
+
+    def _apart(self, other: Shapes) -> Tensor:
+        """Offsets of the other's centers from these, (…, m, n, d)."""
+        return other.centers[..., None, :, :] - self.centers[..., :, None, :]
+
+    def _pairs(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Offsets (…, p, d) of the centers in all pairs, and the half-widths of both; None on the line, or for many."""
+        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+            return None
+        c, half = self.centers.detach(), self._reach(0.5).detach()
+        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
+        apart = c[..., one, :] - c[..., other, :]
+        return apart, half[..., one, :], half[..., other, :]
+
+
+class Round(Shapes):
+    """Abstract: shapes that have a radius each."""
+
+    radii: Tensor
+
+    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
+        super().__init__(centers, amplitudes, radii=radii)
+        self._positive("radii", ())
+
+    @property
+    def _sizes(self) -> Tensor:
+        return self.radii[..., None]
+
+
+class Balls(Round):
     """F(x) = Σ_m a_m [|x − c_m| ≤ r_m]: indicators of balls.
 
     Parameters
@@ -51,54 +166,34 @@ class Balls(Terms):
     ([1.0, 3.0], 12.566371)
     """
 
-    radii: Tensor
-
-    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
-        super().__init__(centers, amplitudes, radii=radii)
-        self._positive("radii", ())
-
-    def _finest(self, rtol: float) -> PerAxis:
-        """Two points per radius of the smallest ball; one between two edges on the line."""
-        least = 1 / (2 * float(self.radii.detach().amin()))
-        return (max(least, _edges(self.centers, self.radii)),) * self.dim
+    profile = BALL
 
     def _thinnest(self) -> PerAxis:
         """Two points across the thinnest lens, or crescent, of two balls."""
-        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+        pairs = self._pairs()
+        if pairs is None:
             return (0.0,) * self.dim
-        c, r = self.centers.detach(), self.radii.detach()
-        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
-        apart, r, s = (c[..., one, :] - c[..., other, :]).norm(dim=-1), r[..., one], r[..., other]
+        apart, r, s = pairs[0].norm(dim=-1), pairs[1][..., 0], pairs[2][..., 0]
         widths = torch.stack(torch.broadcast_tensors(r + s - apart, apart + s - r, apart + r - s))
         # Where they don't meet, or one holds the other, there is nothing between them.
         widths = torch.where((widths > 0).all(0), widths, math.inf)
         return (2 * _least(widths, self.radii),) * self.dim
 
-    def _reach(self, rtol: float) -> Tensor:
-        return self.radii[..., None]
-
-    def _values(self, lattice: Lattice) -> Tensor:
-        def profile(m: int, z: Tensor) -> Tensor:
-            return ((z**2).sum(-1) <= self._of_term(self.radii, m) ** 2).to(self.dtype)
-
-        return self._summed(lattice, profile)
-
-    def _integral(self) -> Tensor:
-        volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
-        return ((volume * self.radii**self.dim)[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _inner(self, other: Field) -> Tensor | None:
-        if not isinstance(other, Balls):
+    def _averaged(self, lattice: Lattice) -> Tensor | None:
+        if self.batch:
             return None
-        apart = (self.centers[..., :, None, :] - other.centers[..., None, :, :]).norm(dim=-1)
-        common = _lens(self.radii[..., :, None], other.radii[..., None, :], apart, self.dim)
-        return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
+        shares = []
+        for center, radius in zip(self.centers.detach().double(), self.radii.tolist(), strict=True):
+            edges = [
+                x[0] - c + h * (torch.arange(len(x) + 1, dtype=x.dtype, device=x.device) - 0.5)
+                for x, c, h in zip(lattice.axes(), center, lattice.spacing, strict=True)
+            ]
+            shares.append(ball_between(radius, edges) / math.prod(lattice.spacing))
+        return torch.einsum("mc,m...->c...", self.amplitudes, torch.stack(shares).to(self.dtype))
 
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        turns = 2 * math.pi * frequencies.norm(dim=-1)[:, None] * self.radii.double()[..., None, :]
-        volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
-        size = volume * self.radii.double()[..., None, :] ** self.dim
-        return self._weighted(size * ball_wave(turns, self.dim) * self._phases(frequencies))
+    def _common(self, other: Shapes) -> Tensor:
+        r, s = self._sizes[..., :, None, 0], other._sizes[..., None, :, 0]
+        return _lens(r, s, self._apart(other).norm(dim=-1), self.dim)
 
 
 def _edges(centers: Tensor, half: Tensor) -> float:
@@ -143,7 +238,7 @@ def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
     return torch.where(inside, ball, torch.where(outside, 0.0, lens))
 
 
-class Boxes(Terms):
+class Boxes(Shapes):
     """F(x) = Σ_m a_m [|x_i − c_mi| ≤ s_mi/2 for all i]: indicators of axis-aligned boxes.
 
     Parameters
@@ -172,6 +267,7 @@ class Boxes(Terms):
     ([1.0, 0.0], [8.0])
     """
 
+    profile = BOX
     sides: Tensor
 
     def __init__(self, centers: Any, amplitudes: Any, sides: Any) -> None:
@@ -179,23 +275,16 @@ class Boxes(Terms):
         if self._positive("sides", (), (self.dim,)) == ():
             self.sides = self.sides[..., None].expand(*self.sides.shape, self.dim)
 
-    def _finest(self, rtol: float) -> PerAxis:
-        """Two points per side of the narrowest box; one between two edges on the line."""
-        least = (1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist()
-        apart = _edges(self.centers, self.sides[..., 0] / 2)
-        return tuple(max(f, apart) for f in least)
+    @property
+    def _sizes(self) -> Tensor:
+        return self.sides
 
     def _thinnest(self) -> PerAxis:
         """One point between two edges of boxes that overlap on the other axes."""
-        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+        pairs = self._pairs()
+        if pairs is None:
             return (0.0,) * self.dim
-        c, half = self.centers.detach(), self.sides.detach() / 2
-        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
-        apart, h, k = (
-            (c[..., one, :] - c[..., other, :]).abs(),
-            half[..., one, :],
-            half[..., other, :],
-        )
+        apart, (h, k) = pairs[0].abs(), pairs[1:]
         meet = apart < h + k
         widths = torch.stack(
             torch.broadcast_tensors((h + k - apart).abs(), ((h - k).abs() - apart).abs())
@@ -204,32 +293,18 @@ class Boxes(Terms):
         for axis in range(self.dim):
             others = [i for i in range(self.dim) if i != axis]
             between = torch.where(meet[..., others].all(-1), widths[..., axis], math.inf)
-            found.append(_least(between, half[..., axis]))
+            found.append(_least(between, self.sides[..., axis] / 2))
         return tuple(found)
 
-    def _reach(self, rtol: float) -> Tensor:
-        return self.sides / 2
-
-    def _values(self, lattice: Lattice) -> Tensor:
+    def _averaged(self, lattice: Lattice) -> Tensor:
         factors = []
-        for i, x in enumerate(lattice.axes()):
-            z = x[..., :, None] - self.centers[..., i].double()[..., None, :]
-            inside = z.abs() <= self.sides[..., i].double()[..., None, :] / 2
-            factors.append(inside.to(self.dtype))
-        return separable_sum(self.amplitudes, factors)
+        for axis, h in enumerate(lattice.spacing):
+            z, sides = self._offsets(lattice, axis)
+            factors.append(cell_overlap(z, h, sides / 2) / h)
+        return self._product(factors)
 
-    def _integral(self) -> Tensor:
-        return (self.sides.prod(-1)[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _inner(self, other: Field) -> Tensor | None:
-        if not isinstance(other, Boxes):
-            return None
-        apart = (self.centers[..., :, None, :] - other.centers[..., None, :, :]).abs()
-        one, two = self.sides[..., :, None, :], other.sides[..., None, :, :]
+    def _common(self, other: Shapes) -> Tensor:
+        one, two = self._sizes[..., :, None, :], other._sizes[..., None, :, :]
+        apart = self._apart(other).abs()
         common = torch.minimum(torch.minimum(one, two), (one + two) / 2 - apart).clamp(min=0)
-        return (common.prod(-1) * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        sides = self.sides.double()[..., None, :, :]
-        waves = (sides * torch.sinc(sides * frequencies[:, None])).prod(-1)
-        return self._weighted(waves * self._phases(frequencies))
+        return common.prod(-1)

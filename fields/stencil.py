@@ -110,11 +110,24 @@ def nodes(
 
     LatticeTooLarge where they are too many: in all, or per axis for taps that are `separable`.
     """
-    reaches = [max(0, r / q - 0.5 - SNAP) for r, q in zip(radius, spacing, strict=True)]
-    counts = [2 * r + 1 for r in reaches]
+    return nodes_between([-r for r in radius], radius, spacing, separable)
+
+
+def nodes_between(
+    low: Sequence[float],
+    high: Sequence[float],
+    spacing: Sequence[float],
+    separable: bool = False,
+) -> list[Tensor]:
+    """The same of all cells that meet a box with corners `low` and `high`."""
+    ends = [
+        (a / q + 0.5 + SNAP, b / q - 0.5 - SNAP) for a, b, q in zip(low, high, spacing, strict=True)
+    ]
+    counts = [max(1, b - a + 1) for a, b in ends]
+    radius = tuple((b - a) / 2 for a, b in zip(low, high, strict=True))
     few(max(counts) if separable else math.prod(counts), radius)
-    pairs = zip(map(math.ceil, reaches), spacing, strict=True)
-    return [q * torch.arange(-r, r + 1, dtype=torch.float64) for r, q in pairs]
+    pairs = zip(((math.floor(a), math.ceil(b)) for a, b in ends), spacing, strict=True)
+    return [q * torch.arange(a, max(a, b) + 1, dtype=torch.float64) for (a, b), q in pairs]
 
 
 def few(count: float, radius: Any) -> None:
@@ -168,10 +181,12 @@ def on_nodes(
     taps: Tensor | tuple[Tensor, ...],
     matrix: Tensor | None = None,
     spacing: Sequence[float] | None = None,
+    first: Sequence[float] | None = None,
 ) -> list[Stencil]:
     """Stencils of taps on the product of `axes`, evenly spaced positions in length units.
 
-    `spacing` says that they are centred, and how far apart: then no number is read from a tensor.
+    `spacing` says how far apart they are, and that they are centred, unless `first` says where they begin: then no
+    number is read from a tensor.
     """
     counts = [len(y) for y in axes]
     if spacing is None:
@@ -181,7 +196,7 @@ def on_nodes(
         first = [float(y[0]) for y in axes]
     else:
         spacing = [q if n > 1 else p for q, n, p in zip(spacing, counts, pitch, strict=True)]
-        first = [-(n - 1) / 2 * q for n, q in zip(counts, spacing, strict=True)]
+        first = first or [-(n - 1) / 2 * q for n, q in zip(counts, spacing, strict=True)]
     steps = [split(q / p) for q, p in zip(spacing, pitch, strict=True)]
     if all(rest == 0 and step > 0 for step, rest in steps):
         place_at = place(first, [step for step, _ in steps], pitch)
@@ -189,8 +204,14 @@ def on_nodes(
     dense = outer(taps) if isinstance(taps, tuple) else taps
     if matrix is not None:
         dense = dense[..., None, None] * matrix
-    offsets = torch.cartesian_prod(*axes).reshape(-1, len(axes))
-    return cosets(offsets, dense.flatten(0, len(axes) - 1), pitch)
+    return cosets(points_of(axes), dense.flatten(0, len(axes) - 1), pitch)
+
+
+def points_of(axes: Sequence[Tensor]) -> Tensor:
+    """The points (k, d) on the product of axes; one where there are none."""
+    if not axes:
+        return torch.zeros(1, 0, dtype=torch.float64)
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes))
 
 
 def cosets(offsets: Tensor, weights: Tensor, pitch: Sequence[float]) -> list[Stencil]:

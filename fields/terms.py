@@ -161,5 +161,5 @@ class Terms(Field):
 
     def _weighted(self, transforms: Tensor) -> Tensor:
         """Σ_m a_m p̂_m(f) exp(−2πi f·c_m) in the field's precision from (…, k, m)."""
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        kind = dtypes.complex_of(self.dtype)
         return transforms.to(kind) @ self.amplitudes.to(kind)
