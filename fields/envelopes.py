@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -120,64 +120,54 @@ class Envelopes(Shapes):
         """Frequencies of the terms, (…, m, d)."""
         return torch.zeros_like(self.centers)
 
-    def _blurred(self, kernel: MatrixKernel) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
-        """Centers, amplitudes, widths and frequencies of the convolution with a kernel of such terms.
-
-        Every term of one meets every term of the other.
-        """
-        blur = _blur(kernel, self)
-        terms = self.centers.shape[-2]
-        if blur is None or terms * len(blur.masses) > MOST_BLURRED:
+    def _blurred(self, kernel: MatrixKernel) -> tuple[Tensor, ...] | None:
+        """Centers, amplitudes, widths, and frequencies where there are waves, of the convolution with such terms."""
+        met = self._met(kernel)
+        if met is None:
             return None
-
-        def met(own: Tensor, others: Tensor, axis: int = -2) -> tuple[Tensor, Tensor]:
-            times = (terms, *(1,) * (others.ndim - 1))
-            return own.repeat_interleave(len(others), axis), others.repeat(times)
-
-        full = self._covariance or blur.full
-        spread = torch.diag_embed(blur.spread) if full and not blur.full else blur.spread
-        pairs = _Pairs(*met(self._spreads(full), spread, -3 if full else -2), full)
-        amplitudes, masses = met(self.amplitudes, blur.masses)
-        centers, more = met(self.centers, blur.centers)
-        waves, fall = pairs.waves(*met(self._waves(), blur.waves))
-        peaks = pairs.peaks() * fall * masses
+        centers, amplitudes, pairs, f, g = met
+        peaks = pairs.peaks()
+        waves: tuple[Tensor, ...] = ()
+        if self.complex_amplitudes or amplitudes.is_complex():
+            found, fall = pairs.waves(f, g)
+            peaks, waves = peaks * fall, (found,)
         mixed = amplitudes @ kernel.matrix.mT.to(amplitudes.dtype)  # type: ignore[attr-defined]
-        widths = pairs.wide if full else pairs.wide.sqrt()
-        widths = widths.expand(*self.batch, *widths.shape[-3 if full else -2 :])
-        return centers + more, peaks[..., None] * mixed, widths, waves
+        widths, tail = (pairs.wide, -3) if pairs.full else (pairs.wide.sqrt(), -2)
+        widths = widths.expand(*self.batch, *widths.shape[tail:])
+        return centers, peaks[..., None] * mixed, widths, *waves
+
+    def _met(self, kernel: MatrixKernel) -> _Met | None:
+        """Every term with every term of a kernel that is made of Gaussians, or of Gabors."""
+        full = self._covariance
+        if type(kernel) is GaussianKernel:
+            spread = self.centers.new_tensor([[w * w for w in kernel.sizes(self.dim)]])
+            pairs = _Pairs(self._spreads(full), torch.diag_embed(spread) if full else spread, full)
+            return self.centers, self.amplitudes, pairs, self._waves(), 0.0
+        if not (isinstance(kernel, FieldKernel) and isinstance(kernel.field, Envelopes)):
+            return None
+        now = getattr(kernel.field, "now", kernel.field)  # where it is a closed convolution itself
+        field = cast(Envelopes, now._in(self.dtype))
+        full = full or field._covariance
+        masses = field.amplitudes[:, 0] * field._volumes
+        parts = [field.centers, field._spreads(full), field._waves()]
+        if field.complex_amplitudes:  # Re u = (u + ū)/2
+            masses = 0.5 * masses.to(dtypes.complex_of(self.dtype))
+            masses = torch.cat([masses, masses.conj()])
+            parts = [torch.cat([part, s * part]) for part, s in zip(parts, (1, 1, -1), strict=True)]
+        terms, count = self.centers.shape[-2], len(masses)
+        if terms * count > MOST_BLURRED:
+            return None
+        centers, spread, g = (part.repeat(terms, *(1,) * (part.ndim - 1)) for part in parts)
+        own = self._spreads(full).repeat_interleave(count, -3 if full else -2)
+        amplitudes, mine, f = (
+            part.repeat_interleave(count, -2)
+            for part in (self.amplitudes, self.centers, self._waves())
+        )
+        amplitudes = amplitudes * masses.repeat(terms)[:, None]
+        return mine + centers, amplitudes, _Pairs(own, spread, full), f, g
 
     def _inner(self, other: Field) -> Tensor | None:
         return _overlap(self, other) if isinstance(other, Envelopes) else None
-
-
-class _Blur(NamedTuple):
-    """The terms of a kernel: n normal densities, or such times waves, each of a mass."""
-
-    centers: Tensor  # (n, d)
-    masses: Tensor  # (n,)
-    spread: Tensor  # their variances (n, d), or covariances (n, d, d) where `full`
-    waves: Tensor  # (n, d)
-    full: bool
-
-
-def _blur(kernel: MatrixKernel, like: Envelopes) -> _Blur | None:
-    """The terms of a kernel that is made of Gaussians, or of Gabors: those of u and those of its conjugate for Re u."""
-    if type(kernel) is GaussianKernel:
-        spread = like.widths.new_tensor([kernel.sizes(like.dim)]) ** 2
-        return _Blur(0 * spread, spread.new_ones(1), spread, 0 * spread, full=False)
-    if not (isinstance(kernel, FieldKernel) and isinstance(kernel.field, Envelopes)):
-        return None
-    now = getattr(kernel.field, "now", kernel.field)  # where it is a closed convolution itself
-    field = cast(Envelopes, now._in(like.dtype))
-    full, waves = field._covariance, field._waves()
-    masses, spread = field.amplitudes[:, 0] * field._volumes, field._spreads(full)
-    if not field.complex_amplitudes:
-        return _Blur(field.centers, masses, spread, waves, full)
-    masses = 0.5 * masses.to(dtypes.complex_of(like.dtype))
-    centers, spread = (torch.cat([part, part]) for part in (field.centers, spread))
-    return _Blur(
-        centers, torch.cat([masses, masses.conj()]), spread, torch.cat([waves, -waves]), full
-    )
 
 
 @dataclass(frozen=True)
@@ -200,7 +190,7 @@ class _Pairs:
             return ratio.sqrt()
         return (self.own / self.wide).sqrt().prod(-1)
 
-    def waves(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    def waves(self, f: Tensor, g: Tensor | float) -> tuple[Tensor, Tensor]:
         """Where the product of spectra around f and g peaks, k = g + C⁻¹A(f − g), and exp(−2π²(f − g)ᵀB(k − g))."""
         apart = f - g
         towards = self._solved(self._times(self.own, apart))
@@ -246,3 +236,7 @@ def _overlap(left: Envelopes, right: Envelopes) -> Tensor:
             weighted = turned * (a[..., some, :].to(kind) @ weights.to(kind))
             parts.append(0.5 * weighted.real.sum((-2, -1)))
     return torch.stack(parts).sum(0)
+
+
+#: Centers, amplitudes and frequencies f of terms, and the frequencies g of those that they meet.
+_Met = tuple[Tensor, Tensor, _Pairs, Tensor, Tensor | float]

@@ -67,7 +67,7 @@ class Gaussians(Envelopes):
         parts = self._blurred(kernel)
         if parts is None:
             return None
-        return Gabors(*parts) if parts[1].is_complex() else Gaussians(*parts[:3])
+        return Gaussians(*parts) if len(parts) == 3 else Gabors(*parts)
 
 
 class Gabors(Envelopes):

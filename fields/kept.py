@@ -49,11 +49,10 @@ class Kept:
         beside: Sequence[Any] = (),
     ) -> Any:
         """What `make` makes of the tensors, and of things that don't change, now or earlier."""
+        if not (tensors or beside) and name in self._made:
+            return self.last(name)
         if not keeps(tensors):
-            known = (
-                None if tensors else self.last(name)
-            )  # what is made of none is no other while torch compiles
-            return make(*tensors) if known is None else known
+            return make(*tensors)
         found = self._made.get(name)  # read once: other threads put in theirs
         if found is not None:
             copies, others, made = found

@@ -44,8 +44,10 @@ class MatrixKernel(ABC):
     @property
     def dtype(self) -> torch.dtype | None:
         """Of the weights; None where they take that of the feature map."""
-        tensors = (v for v in self.parameters().values() if isinstance(v, Tensor))
-        return next((v.dtype for v in tensors), None)
+        for name in self.learnt:
+            if isinstance(value := getattr(self, name), Tensor):
+                return value.dtype
+        return None
 
     @abstractmethod
     def reach(self, dim: int) -> PerAxis:

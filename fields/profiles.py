@@ -190,7 +190,7 @@ class _Bump(Radial):
         return bump_bandwidth(rtol, dim) / (2 * math.pi)
 
     def weights(self, axes: Sequence[Tensor], spacing: Each, sizes: Each) -> Sequence[Tensor]:
-        values = self.of(summed_squares([y / s for y, s in zip(axes, sizes, strict=True)]))
+        values = bump(summed_squares([y / s for y, s in zip(axes, sizes, strict=True)]))
         return [values / values.sum()]
 
 
