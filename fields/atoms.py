@@ -107,10 +107,7 @@ class Atoms(MatrixKernel):
 
     def reach(self, dim: int) -> PerAxis:
         """Largest offset per axis."""
-        if self.offsets.shape[1] != dim:
-            raise ValueError(
-                f"these atoms have offsets in {self.offsets.shape[1]} dimensions, the feature map has {dim}"
-            )
+        checks.own_dimension("these atoms have offsets in", self.offsets.shape[1], dim)
         return self._reach
 
     def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:

@@ -89,14 +89,10 @@ class Envelopes(Shapes):
 
     def _spectra(self, f: Tensor) -> Tensor:
         """∫exp(−½ zᵀΣ⁻¹z − 2πi f·z) dz = volume · exp(−2π² fᵀΣf) at f (…, k, m, d), shape (…, k, m)."""
-        if self._covariance:
-            square = torch.einsum("...kmi,...mij,...kmj->...km", f, self.widths.to(f), f)
-        else:
-            square = ((f * self.widths[..., None, :, :]) ** 2).sum(-1)
+        if not self._covariance:
+            return super()._spectra(f)
+        square = torch.einsum("...kmi,...mij,...kmj->...km", f, self.widths.to(f), f)
         return self._volumes[..., None, :] * GAUSSIAN.wave(square)
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
 
     def _values(self, lattice: Lattice) -> Tensor:
         if not self._covariance:

@@ -150,10 +150,8 @@ class PeriodicGaussians(Images):
 
     def _values(self, lattice: Lattice) -> Tensor:
         factors = []
-        for i, (x, p) in enumerate(zip(lattice.axes(), self._period, strict=True)):
-            centers = self.source.centers[..., i].double()
-            widths = self.source.widths[..., i].double()[..., None, :]
-            z = x[..., :, None] - centers[..., None, :]
+        for i, p in enumerate(self._period):
+            z, widths = self.source._offsets(lattice, i)
             z = z - p * (z.detach() / p).round()
             reach = math.sqrt(-2 * math.log(TAIL)) * float(widths.detach().amax())
             images = math.floor(reach / p + 0.5)

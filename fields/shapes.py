@@ -72,11 +72,13 @@ class Shapes(Terms):
     def _integral(self) -> Tensor:
         return (self._volumes[..., None, :] @ self.amplitudes).squeeze(-2)
 
+    def _spectra(self, f: Tensor) -> Tensor:
+        """Transforms of the centred terms at f (…, k, m, d), shape (…, k, m)."""
+        waves = self.profile.transform(self._sizes.double()[..., None, :, :], f)
+        return self._volumes.double()[..., None, :] * waves
+
     def _transform(self, frequencies: Tensor) -> Tensor:
-        sizes = self._sizes.double()[..., None, :, :]
-        waves = self.profile.transform(sizes, frequencies[:, None])
-        sizes = self._volumes.double()[..., None, :]
-        return self._weighted(sizes * waves * self._phases(frequencies))
+        return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
 
     def _along(self, lattice: Lattice, axis: int) -> Tensor:
         """The profile along one axis, (…, X, m) in double precision."""
