@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, dtypes
-from fields.cells import ball_between
+from fields.cells import ball_in_cells
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
 from fields.profiles import BALL, BOX, Profile, Radial, Separable
@@ -186,12 +186,10 @@ class Balls(Round):
             return None
         shares = []
         for center, radius in zip(self.centers.detach().double(), self.radii.tolist(), strict=True):
-            edges = [
-                x[0] - c + h * (torch.arange(len(x) + 1, dtype=x.dtype, device=x.device) - 0.5)
-                for x, c, h in zip(lattice.axes(), center, lattice.spacing, strict=True)
-            ]
-            shares.append(ball_between(radius, edges) / math.prod(lattice.spacing))
-        return torch.einsum("mc,m...->c...", self.amplitudes, torch.stack(shares).to(self.dtype))
+            offsets = [x - c for x, c in zip(lattice.axes(), center, strict=True)]
+            shares.append(ball_in_cells(radius, offsets, lattice.spacing))
+        means = torch.stack(shares).to(self.dtype) / math.prod(lattice.spacing)
+        return torch.einsum("mc,m...->c...", self.amplitudes, means)
 
     def _common(self, other: Shapes) -> Tensor:
         r, s = self._sizes[..., :, None, 0], other._sizes[..., None, :, 0]
