@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks, dtypes
+from fields import arguments, checks, dtypes
 from fields.kept import Kept
 from fields.kernel import MatrixKernel
 from fields.lattice import MAX_RATIO, SNAP, PerAxis, common_spacing
-from fields.stencil import Stencil, layouts
+from fields.stencil import Stencil, centred, layouts, points_of
 
 #: Atoms times frequencies up to which their transform is cheaper than the taps.
 CHEAP = 1 << 14
@@ -91,11 +91,7 @@ class Atoms(MatrixKernel):
                 f"a kernel array has shape (S1, …, Sd, out, in), all sizes ≥ 1, got {tuple(array.shape)}"
             )
         spacing = checks.positive(spacing, dim, "spacing")
-        axes = [
-            (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
-            for n, h in zip(array.shape[:dim], spacing, strict=True)
-        ]
-        offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, dim)
+        offsets = points_of(list(map(centred, array.shape[:dim], spacing)))
         atoms = cls(offsets, array.reshape(-1, *array.shape[dim:]), groups)
         atoms.weak = weak
         return atoms
@@ -107,7 +103,7 @@ class Atoms(MatrixKernel):
 
     def reach(self, dim: int) -> PerAxis:
         """Largest offset per axis."""
-        checks.own_dimension("these atoms have offsets in", self.offsets.shape[1], dim)
+        arguments.own_dimension("these atoms have offsets in", self.offsets.shape[1], dim)
         return self._reach
 
     def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from fields.profiles import BUMP
 from fields.radial import gauss
-from fields.shapes import Round, Shapes
+from fields.shapes import Round
+from fields.terms import Shapes
 
 #: Nodes along the axis of two bumps, and across it.
 ALONG, ACROSS = 96, 64

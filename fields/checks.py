@@ -289,12 +289,6 @@ def same_channels(left: int, right: int) -> int:
     return max(left, right)
 
 
-def own_dimension(what: str, own: int, dim: int) -> None:
-    """Raise where something that has a dimension meets a feature map of another one."""
-    if own != dim:
-        raise ValueError(f"{what} {own} dimensions, the feature map has {dim}")
-
-
 def dimension(dim: Any) -> int:
     """Check a number of dimensions."""
     (whole,) = integers(dim, 1, "dim")

@@ -17,7 +17,7 @@ from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.profile_kernels import GaussianKernel
 from fields.profiles import GAUSSIAN
-from fields.shapes import Shapes
+from fields.terms import Shapes
 
 #: Pairs of terms whose overlaps are computed at once.
 PAIRS = 1 << 20

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import checks, closed, profiles
+from fields import arguments, closed, profiles
 from fields.bands import jumps
 from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
@@ -80,7 +80,7 @@ class FieldKernel(ScalarKernel):
 
     def _corners(self, dim: int) -> tuple[PerAxis, PerAxis]:
         """Those of the support."""
-        checks.own_dimension("this kernel lives in", self.field.dim, dim)
+        arguments.own_dimension("this kernel lives in", self.field.dim, dim)
         corners = self.field.support(CUT)
         assert corners is not None  # as when it was made
         return corners

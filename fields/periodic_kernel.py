@@ -151,7 +151,7 @@ class PeriodicKernel(MatrixKernel):
 
     def reach(self, dim: int) -> PerAxis:
         """Half the period."""
-        checks.own_dimension("this kernel lives in", len(self.shape), dim)
+        arguments.own_dimension("this kernel lives in", len(self.shape), dim)
         return tuple(p / 2 for p in self.period)
 
     def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:

@@ -158,8 +158,8 @@ def chord(half: float) -> Tensor:
 
 
 def centred(count: int, spacing: float) -> Tensor:
-    """An odd number of evenly spaced positions around 0."""
-    return spacing * torch.arange(-(count // 2), count // 2 + 1, dtype=torch.float64)
+    """Evenly spaced positions around 0."""
+    return (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * spacing
 
 
 def on_lattice(spacing: Sequence[float], pitch: Sequence[float]) -> bool:

@@ -21,8 +21,17 @@ from fields.kept import Kept
 from fields.kernel import dyadic_nodes
 from fields.lattice import SNAP, PerAxis, split
 from fields.profiles import BALL, BOX, summed_squares
-from fields.rims import as_points, in_a_ball, to_the_rim
-from fields.stencil import Stencil, centred, chord, few, nodes, on_lattice, on_nodes, points_of
+from fields.stencil import (
+    Stencil,
+    centred,
+    chord,
+    cosets,
+    few,
+    nodes,
+    on_lattice,
+    on_nodes,
+    points_of,
+)
 
 Kind = Literal["mean", "max"]
 
@@ -108,7 +117,7 @@ class Box(Window):
             few(2 * radius / q, radius)
             count, rest = split(2 * radius / q)
             if count >= 1 and rest == 0:
-                y = (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * q
+                y = centred(count, q)
                 row = torch.full_like(y, 1 / count)
             else:
                 (y,) = nodes([radius], [q])
@@ -124,9 +133,9 @@ class Box(Window):
         """One row of taps per axis, up to the rim."""
         reach = self.reach(len(pitch))
         if not on_lattice(node, pitch):
-            lines = [to_the_rim(r, q) for r, q in zip(reach, node, strict=True)]
+            lines = [_to_the_rim(r, q) for r, q in zip(reach, node, strict=True)]
             few(math.prod(map(len, lines)), reach)
-            return as_points(points_of(lines), pitch)
+            return _points(points_of(lines), pitch)
         rows = tuple(chord(r / q) for r, q in zip(reach, node, strict=True))
         axes = [centred(len(row), q) for row, q in zip(rows, node, strict=True)]
         return on_nodes(axes, pitch, rows)
@@ -182,7 +191,7 @@ class Ball(Window):
             left = self.radius**2 - summed_squares(axes[:axis] + axes[axis + 1 :])
             chords.append(torch.where(left >= 0, left.clamp(min=0).sqrt() / q, -1.0))
         if not on_lattice(node, pitch):
-            return as_points(in_a_ball(axes, node, inside > 0, chords), pitch)
+            return _points(_in_a_ball(axes, node, inside > 0, chords), pitch)
         (stencil,) = on_nodes(axes, pitch, inside)
         return [replace(stencil, chords=tuple(chords))]
 
@@ -242,8 +251,36 @@ class Mask(Window):
 
     def stencils(self, pitch: PerAxis, node: PerAxis, kind: Kind) -> list[Stencil]:
         """The shares."""
-        axes = [
-            (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
-            for n, h in zip(self.mask.shape, self.spacing, strict=True)
-        ]
+        axes = list(map(centred, self.mask.shape, self.spacing))
         return on_nodes(axes, pitch, self.mask / self.mask.sum(), spacing=self.spacing)
+
+
+# --- maxima where no lattice holds the nodes: each is looked at by itself -----------------------------------------
+#
+# The same nodes and crossings of the rim as in `fields.maxima`, with the values there instead of those interpolated
+# from the nodes around: the two differ by q²|F″|/8 at most, q being the spacing.
+
+
+def _to_the_rim(reach: float, spacing: float) -> Tensor:
+    """Nodes j·spacing within a reach, and both its ends."""
+    whole, rest = split(reach / spacing)
+    inside = centred(2 * whole + 1, spacing)
+    ends = inside.new_tensor([-reach, reach])
+    return torch.cat([inside, ends]) if rest else inside
+
+
+def _in_a_ball(axes: list[Tensor], node: PerAxis, inside: Tensor, chords: list[Tensor]) -> Tensor:
+    """Nodes inside of a ball, and the points (k, d) where the lines that they lie on cross its rim."""
+    found = [points_of(axes)[inside.flatten()]]
+    for axis, half in enumerate(chords):
+        line = points_of(axes[:axis] + axes[axis + 1 :])
+        ends = half.reshape(-1, 1) * node[axis]
+        for side in (-ends, ends):
+            crossing = torch.cat([line[:, :axis], side, line[:, axis:]], dim=-1)
+            found.append(crossing[half.flatten() >= 0])
+    return torch.cat(found)
+
+
+def _points(offsets: Tensor, pitch: PerAxis) -> list[Stencil]:
+    """Stencils of points (k, d) that a maximum is taken over, wherever they lie."""
+    return cosets(offsets, torch.ones_like(offsets[:, 0]), pitch)
