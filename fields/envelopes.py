@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -166,18 +164,12 @@ class Envelopes(Shapes):
         return _overlap(self, other) if isinstance(other, Envelopes) else None
 
 
-@dataclass(frozen=True)
 class _Pairs:
     """Envelopes of covariances A and B, and their convolution's C = A + B; variances per axis unless `full`."""
 
-    own: Tensor
-    other: Tensor
-    full: bool
-
-    @functools.cached_property
-    def wide(self) -> Tensor:
-        """C."""
-        return self.own + self.other
+    def __init__(self, own: Tensor, other: Tensor, full: bool) -> None:
+        self.own, self.other, self.full = own, other, full
+        self.wide = own + other
 
     def peaks(self) -> Tensor:
         """√(det A/det C): what is left of a peak where the other has unit integral."""

@@ -110,11 +110,10 @@ class FieldKernel(ScalarKernel):
     def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """The field at the nodes, or its means over their cells, times the cells' volume, and the matrix."""
         axes = nodes_between(*self._corners(len(pitch)), node)
-        first = [float(y[0]) for y in axes]
-        origin = torch.tensor(first, dtype=torch.float64, device=self.field.device)
+        origin = torch.stack([y[0] for y in axes]).to(self.field.device)
         lattice = Lattice(origin, node, tuple(map(len, axes)))
         weights = self._means(lattice)[0].to(self.matrix) * math.prod(node)
-        return on_nodes(axes, pitch, weights, self.matrix, spacing=node, first=first)
+        return on_nodes(axes, pitch, weights, self.matrix)
 
     def _means(self, lattice: Lattice) -> Tensor:
         """Values of the field where it is smooth, means over the cells of a lattice otherwise."""

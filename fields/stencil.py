@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.lattice import SNAP, LatticeTooLarge, split
+from fields.lattice import SNAP, Each, LatticeTooLarge, split
 
 #: Points lie no more spacings of a lattice away: beyond, positions aren't exact.
 MOST_STEPS = 1 << 50
@@ -96,16 +96,14 @@ class Stencil:
 
 
 def place(
-    first: Sequence[float], step: Sequence[int], pitch: Sequence[float]
+    first: Each, step: Sequence[int], pitch: Each
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
     """`first`, `step` and `remainder` of a stencil whose first tap lies at `first`, in length units."""
     parts = [split(f / p) for f, p in zip(first, pitch, strict=True)]
     return tuple(w for w, _ in parts), tuple(step), tuple(r for _, r in parts)
 
 
-def nodes(
-    radius: Sequence[float], spacing: Sequence[float], separable: bool = False
-) -> list[Tensor]:
+def nodes(radius: Each, spacing: Each, separable: bool = False) -> list[Tensor]:
     """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius].
 
     LatticeTooLarge where they are too many: in all, or per axis for taps that are `separable`.
@@ -113,12 +111,7 @@ def nodes(
     return nodes_between([-r for r in radius], radius, spacing, separable)
 
 
-def nodes_between(
-    low: Sequence[float],
-    high: Sequence[float],
-    spacing: Sequence[float],
-    separable: bool = False,
-) -> list[Tensor]:
+def nodes_between(low: Each, high: Each, spacing: Each, separable: bool = False) -> list[Tensor]:
     """The same of all cells that meet a box with corners `low` and `high`."""
     ends = [
         (a / q + 0.5 + SNAP, b / q - 0.5 - SNAP) for a, b, q in zip(low, high, spacing, strict=True)
@@ -162,7 +155,7 @@ def centred(count: int, spacing: float) -> Tensor:
     return (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * spacing
 
 
-def on_lattice(spacing: Sequence[float], pitch: Sequence[float]) -> bool:
+def on_lattice(spacing: Each, pitch: Each) -> bool:
     """Whether spacings are whole multiples of the pitch."""
     return all(split(q / p)[1] == 0 and q > 0.5 * p for q, p in zip(spacing, pitch, strict=True))
 
@@ -177,16 +170,14 @@ def outer(rows: Sequence[Tensor]) -> Tensor:
 
 def on_nodes(
     axes: Sequence[Tensor],
-    pitch: Sequence[float],
+    pitch: Each,
     taps: Tensor | tuple[Tensor, ...],
     matrix: Tensor | None = None,
-    spacing: Sequence[float] | None = None,
-    first: Sequence[float] | None = None,
+    spacing: Each | None = None,
 ) -> list[Stencil]:
     """Stencils of taps on the product of `axes`, evenly spaced positions in length units.
 
-    `spacing` says how far apart they are, and that they are centred, unless `first` says where they begin: then no
-    number is read from a tensor.
+    `spacing` says that they are centred, and how far apart: then no number is read from a tensor.
     """
     counts = [len(y) for y in axes]
     if spacing is None:
@@ -196,7 +187,7 @@ def on_nodes(
         first = [float(y[0]) for y in axes]
     else:
         spacing = [q if n > 1 else p for q, n, p in zip(spacing, counts, pitch, strict=True)]
-        first = first or [-(n - 1) / 2 * q for n, q in zip(counts, spacing, strict=True)]
+        first = [-(n - 1) / 2 * q for n, q in zip(counts, spacing, strict=True)]
     steps = [split(q / p) for q, p in zip(spacing, pitch, strict=True)]
     if all(rest == 0 and step > 0 for step, rest in steps):
         place_at = place(first, [step for step, _ in steps], pitch)
@@ -214,7 +205,7 @@ def points_of(axes: Sequence[Tensor]) -> Tensor:
     return torch.cartesian_prod(*axes).reshape(-1, len(axes))
 
 
-def cosets(offsets: Tensor, weights: Tensor, pitch: Sequence[float]) -> list[Stencil]:
+def cosets(offsets: Tensor, weights: Tensor, pitch: Each) -> list[Stencil]:
     """Stencils of weighted points (k, d), weights (k, …), one for the points that agree modulo the pitch."""
     return [layout.stencil(weights) for layout in layouts(offsets, pitch)]
 
@@ -250,7 +241,7 @@ class Layout:
         return Stencil(self.first, self.step, self.remainder, taps)
 
 
-def layouts(offsets: Tensor, pitch: Sequence[float]) -> list[Layout]:
+def layouts(offsets: Tensor, pitch: Each) -> list[Layout]:
     """Layouts of points (k, d), one for those that agree modulo the pitch."""
     groups: dict[tuple[float, ...], list[int]] = {}
     places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]
