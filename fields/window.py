@@ -7,7 +7,6 @@ are 1 at the nodes inside the closed window, 0 elsewhere; a maximum of a field a
 
 from __future__ import annotations
 
-import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -39,9 +38,7 @@ Kind = Literal["mean", "max"]
 class Window(ABC):
     """What a pooling window tells the evaluator."""
 
-    @functools.cached_property
-    def _kept(self) -> Kept:
-        return Kept()
+    _kept: Kept | None = None
 
     @abstractmethod
     def reach(self, dim: int) -> PerAxis:
@@ -61,6 +58,8 @@ class Window(ABC):
             plain = torch.empty(0, dtype=like.dtype, device=like.device)  # vmap and jvp wrap values
             return [s.to(plain) for s in made]
 
+        if self._kept is None:
+            self._kept = Kept()
         key = (pitch, node, kind, self.reach(len(pitch)), like.dtype, like.device)
         found: list[Stencil] = self._kept.of(key, [], make)
         return found
