@@ -21,7 +21,8 @@ class BasisKernel(MatrixKernel):
     ----------
     basis : sequence of m kernels
         With one channel in and out, of compact support: GaussianKernel(w, [[1.0]]), BSplineKernel, BumpKernel,
-        BallKernel, or Kernel(φ, 1, 1, radius) of any function φ, off-centre ones and derivatives too.
+        BallKernel, FieldKernel(F, [[1.0]]) of any field that decays, or Kernel(φ, 1, 1, radius) of any function φ,
+        off-centre ones and derivatives too.
     coefficients : Tensor, shape (m, out_channels, in_channels)
 
     Notes
