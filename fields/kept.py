@@ -49,11 +49,11 @@ class Kept:
         beside: Sequence[Any] = (),
     ) -> Any:
         """What `make` makes of the tensors, and of things that don't change, now or earlier."""
-        if not (tensors or beside) and name in self._made:
-            return self.last(name)
+        found = self._made.get(name)  # read once: other threads put in theirs
+        if found is not None and not (tensors or beside):
+            return found[-1]
         if not keeps(tensors):
             return make(*tensors)
-        found = self._made.get(name)  # read once: other threads put in theirs
         if found is not None:
             copies, others, made = found
             same = len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors))
@@ -63,7 +63,7 @@ class Kept:
         with torch.inference_mode(False), torch.no_grad(), temporarily_clear_interpreter_stack():
             copies = [Copy.of(t.detach()) for t in tensors]
             made = make(*(c.tensor for c in copies))  # whatever happens to the tensors meanwhile
-        if len(self._made) >= MOST:
+        if found is None and len(self._made) >= MOST:
             self._made.pop(next(iter(self._made)), None)
         self._made[name] = copies, beside, made
         return made
