@@ -54,7 +54,7 @@ class FieldKernel(ScalarKernel):
     >>> from fields import FieldKernel, Gabors, PlaneWaves
     >>> edges = FieldKernel(Gabors([[0.0]], [[1j]], [0.5], [[0.5]]), [[1.0], [2.0]])
     >>> [round(v, 6) for v in PlaneWaves([[0.5]], [[1.0]]).convolve(edges)([0.5]).tolist()]
-    [-0.622147, -1.244295]
+    [-0.62215, -1.2443]
     """
 
     def __init__(self, field: Field, matrix: Any) -> None:
