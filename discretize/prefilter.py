@@ -32,7 +32,7 @@ from fields.composed import Translated
 from fields.evaluation import MEMORY_BOUND
 from fields.field import Field, PerAxis
 from fields.kernel import MatrixKernel
-from fields.product_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
+from fields.profile_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
 from fields.resolved import spectrum
 from fields.waves import PlaneWaves
 

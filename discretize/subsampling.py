@@ -27,7 +27,8 @@ from discretize.samples import Samples
 from discretize.upsampling import Upsampling
 from fields import FeatureMap, Field, arguments, checks
 from fields.commuting import Commutes
-from fields.window import KEPT, Mask
+from fields.kept import Kept
+from fields.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
 
@@ -144,7 +145,7 @@ class _Pooling(Subsampling):
         super().__init__(s)
         self.size = checks.counts(s if size is None else size, "size", most=arguments.MOST_FILTER)
         self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
-        self._windows: dict[Any, Mask] = {}
+        self._windows = Kept()
 
     def extra_repr(self) -> str:
         """Stride and size."""
@@ -157,15 +158,10 @@ class _Pooling(Subsampling):
 
     def _window(self, dim: int, spacing: checks.VectorLike) -> Mask:
         """The window, kept for the next time: its taps are worked out once."""
-        key = dim, checks.positive(spacing, dim, "spacing")
-        if key not in self._windows:
-            made = Mask(torch.ones(checks.integers(self.size, dim, "size")), spacing)
-            if checks.tracing():
-                return made
-            if len(self._windows) >= KEPT:
-                self._windows.pop(next(iter(self._windows)))
-            self._windows[key] = made
-        return self._windows[key]
+        key = checks.positive(spacing, dim, "spacing")
+        size = checks.integers(self.size, dim, "size")
+        window: Mask = self._windows.of(key, [], lambda: Mask(torch.ones(size), spacing))
+        return window
 
     def _filtered(self, f: Field) -> Field:
         if self.spacing is None:

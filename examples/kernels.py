@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Kinds of kernel
 #
-# **Question.** A kernel can be a density, given by a formula, a profile, a basis or a network, or weights at points.
-# Does equivariance depend on which, or on how well its integral is computed?
+# **Question.** A kernel can be a density, given by a formula, a profile, a field, a basis or a network, or weights at
+# points. Does equivariance depend on which, or on how well its integral is computed?
 #
 # **Prediction.** No. The nodes of the quadrature are fixed in the kernel's frame and move along with x, so that the
 # layer commutes with every real translation to rounding error, with many nodes or few. Their number decides how close
@@ -20,6 +20,8 @@ from fields import (
     BoxKernel,
     BSplineKernel,
     BumpKernel,
+    FieldKernel,
+    Gabors,
     GaussianKernel,
     Kernel,
     MatrixKernel,
@@ -58,6 +60,9 @@ kernels: dict[str, MatrixKernel] = {
     "BSplineKernel": BSplineKernel(0.5, matrix),
     "BumpKernel": BumpKernel(1.0, matrix),
     "BallKernel": BallKernel(1.0, matrix),
+    "FieldKernel, a Gabor": FieldKernel(
+        Gabors([[0.2, -0.1]], [[1.0]], [0.3], [[0.8, 0.4]]), matrix
+    ),
     "BasisKernel": BasisKernel(scales, randn(3, 3, 2)),
     "PeriodicKernel": PeriodicKernel(randn(5, 5, 3, 2), PERIOD),
     "mlp_kernel": mlp_kernel(2, 3, 2, radius=1.0),

@@ -12,6 +12,7 @@ from fields.bumps import Bumps as Bumps
 from fields.feature_map import FeatureMap as FeatureMap
 from fields.feature_map import stack as stack
 from fields.field import Field as Field
+from fields.field_kernel import FieldKernel as FieldKernel
 from fields.gaussians import Gabors as Gabors
 from fields.gaussians import Gaussians as Gaussians
 from fields.interpolated import Interpolated as Interpolated
@@ -21,11 +22,11 @@ from fields.lattice import LatticeTooLarge as LatticeTooLarge
 from fields.mlp_kernel import mlp_kernel as mlp_kernel
 from fields.parts import local_translation as local_translation
 from fields.periodic_kernel import PeriodicKernel as PeriodicKernel
-from fields.product_kernels import BoxKernel as BoxKernel
-from fields.product_kernels import BSplineKernel as BSplineKernel
-from fields.product_kernels import GaussianKernel as GaussianKernel
-from fields.radial_kernels import BallKernel as BallKernel
-from fields.radial_kernels import BumpKernel as BumpKernel
+from fields.profile_kernels import BallKernel as BallKernel
+from fields.profile_kernels import BoxKernel as BoxKernel
+from fields.profile_kernels import BSplineKernel as BSplineKernel
+from fields.profile_kernels import BumpKernel as BumpKernel
+from fields.profile_kernels import GaussianKernel as GaussianKernel
 from fields.random import random_bandlimited as random_bandlimited
 from fields.random import random_gaussian as random_gaussian
 from fields.shapes import Balls as Balls

@@ -77,9 +77,8 @@ class Constant(Field):
         return None if known is None else (self.value * known).sum(-1)
 
     def _transform(self, frequencies: Tensor) -> Tensor:
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
         still = (frequencies == 0).all(-1)
-        return (still[:, None] * self.value[..., None, :]).to(kind)
+        return (still[:, None] * self.value[..., None, :]).to(dtypes.complex_of(self.dtype))
 
     def _moved(self, t: Tensor) -> Field:
         batch = broadcast(self.batch, t.shape[:-1])

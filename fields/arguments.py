@@ -135,3 +135,9 @@ def generator(seed: Any) -> torch.Generator:
     if not -(2**63) <= int(seed) < 2**63:
         raise ValueError(f"seed must be an integer of at most 63 bits, got {said(seed)}")
     return torch.Generator().manual_seed(int(seed))
+
+
+def own_dimension(what: str, own: int, dim: int) -> None:
+    """Raise where something that has a dimension meets a feature map of another one."""
+    if own != dim:
+        raise ValueError(f"{what} {own} dimensions, the feature map has {dim}")

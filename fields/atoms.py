@@ -8,17 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
-from fields import checks, dtypes
+from fields import arguments, checks, dtypes
+from fields.kept import Kept
 from fields.kernel import MatrixKernel
-from fields.lattice import MAX_RATIO, SNAP, common_spacing
-from fields.stencil import Layout, Stencil, layouts
+from fields.lattice import MAX_RATIO, SNAP, PerAxis, common_spacing
+from fields.stencil import Stencil, centred, layouts, points_of
 
 #: Atoms times frequencies up to which their transform is cheaper than the taps.
 CHEAP = 1 << 14
-#: Lattices for which atoms keep their layouts.
-KEPT = 8
 
 
 class Atoms(MatrixKernel):
@@ -77,8 +75,7 @@ class Atoms(MatrixKernel):
             )
         self.in_channels = own * self.groups
         self._reach = tuple(self.offsets.abs().amax(0).tolist())
-        #: Layouts of the offsets on the lattices met so far.
-        self._kept: dict[tuple[float, ...], list[Layout]] = {}
+        self._kept = Kept()  # layouts of the offsets on the lattices met last
 
     @classmethod
     def from_array(cls, array: Any, spacing: checks.VectorLike, groups: int = 1) -> Atoms:
@@ -94,36 +91,22 @@ class Atoms(MatrixKernel):
                 f"a kernel array has shape (S1, …, Sd, out, in), all sizes ≥ 1, got {tuple(array.shape)}"
             )
         spacing = checks.positive(spacing, dim, "spacing")
-        axes = [
-            (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
-            for n, h in zip(array.shape[:dim], spacing, strict=True)
-        ]
-        offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, dim)
+        offsets = points_of(list(map(centred, array.shape[:dim], spacing)))
         atoms = cls(offsets, array.reshape(-1, *array.shape[dim:]), groups)
         atoms.weak = weak
         return atoms
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.weights.dtype
 
     @property
     def is_density(self) -> bool:
         """Atoms need no quadrature."""
         return False
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Largest offset per axis."""
-        if self.offsets.shape[1] != dim:
-            raise ValueError(
-                f"these atoms have offsets in {self.offsets.shape[1]} dimensions, the feature map has {dim}"
-            )
+        arguments.own_dimension("these atoms have offsets in", self.offsets.shape[1], dim)
         return self._reach
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """Largest common divisor of the offsets' differences, per axis, where there is one."""
         self.reach(dim)
         return tuple(_divisor(axis.tolist()) for axis in self.offsets.T)
@@ -134,22 +117,13 @@ class Atoms(MatrixKernel):
             return None
         cycles = frequencies.double() @ self.offsets.to(frequencies.device).mT
         waves = torch.exp(-2j * math.pi * (cycles - cycles.detach().round()))
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        kind = dtypes.complex_of(self.weights.dtype)
         blocks = torch.einsum("mk,koi->moi", waves.to(kind), self.weights.to(kind))
         return blocks if self.groups == 1 else spread(blocks, self.groups)
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """One stencil per coset of the pitch."""
-        pitch = tuple(pitch)
-        made = self._kept.get(pitch)
-        if made is None:
-            with torch.inference_mode(False):
-                made = layouts(self.offsets, pitch)
-            # Within jvp and vmap torch wraps what it makes: such tensors must not outlive the call.
-            if not any(is_functorch_wrapped_tensor(layout.members) for layout in made):
-                if len(self._kept) >= KEPT:
-                    self._kept.pop(next(iter(self._kept)))
-                self._kept[pitch] = made
+        made = self._kept.of(tuple(pitch), [], lambda: layouts(self.offsets, pitch))
         return [layout.stencil(self.weights) for layout in made]
 
 

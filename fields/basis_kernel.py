@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fields import arguments, checks, dtypes
 from fields.kernel import MatrixKernel
+from fields.lattice import PerAxis
 from fields.stencil import Stencil, nodes, on_nodes, outer
 
 
@@ -20,7 +21,8 @@ class BasisKernel(MatrixKernel):
     ----------
     basis : sequence of m kernels
         With one channel in and out, of compact support: GaussianKernel(w, [[1.0]]), BSplineKernel, BumpKernel,
-        BallKernel, or Kernel(φ, 1, 1, radius) of any function φ, off-centre ones and derivatives too.
+        BallKernel, FieldKernel(F, [[1.0]]) of any field that decays, or Kernel(φ, 1, 1, radius) of any function φ,
+        off-centre ones and derivatives too.
     coefficients : Tensor, shape (m, out_channels, in_channels)
 
     Notes
@@ -65,31 +67,20 @@ class BasisKernel(MatrixKernel):
             )
         self.out_channels, self.in_channels = self.coefficients.shape[1:]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the coefficients."""
-        return self.coefficients.dtype
-
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """The largest of the basis, per axis."""
         return tuple(map(max, zip(*(k.reach(dim) for k in self.basis), strict=True)))
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """The finest of the basis, per axis: powers of two, of which the others are multiples."""
         each = [k.spacings(node, count, dim) for k in self.basis]
         return tuple(min(filter(None, axis)) for axis in zip(*each, strict=True))
 
-    def bandwidth(self, rtol: float, dim: int) -> tuple[float, ...] | None:
+    def bandwidth(self, rtol: float, dim: int) -> PerAxis | None:
         """The largest of the basis, where all are known."""
-        widest = (0.0,) * dim
-        for kernel in self.basis:
-            band = kernel.bandwidth(rtol, dim)
-            if band is None:
-                return None
-            widest = tuple(map(max, widest, band))
-        return widest
+        bands = [kernel.bandwidth(rtol, dim) for kernel in self.basis]
+        known = [band for band in bands if band is not None]
+        return tuple(map(max, *known, known[0])) if len(known) == len(bands) else None
 
     def transform(self, frequencies: Tensor) -> Tensor | None:
         """Σ_m C_m φ̂_m(f), where all φ̂_m are known."""
@@ -98,12 +89,14 @@ class BasisKernel(MatrixKernel):
         if len(known) < len(parts):
             return None
         waves = torch.stack(known, dim=-1)
-        kind = self.dtype
-        if waves.is_complex():
-            kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        kind = (
+            dtypes.complex_of(self.coefficients.dtype)
+            if waves.is_complex()
+            else self.coefficients.dtype
+        )
         return torch.einsum("fm,moi->foi", waves.to(kind), self.coefficients.to(kind))
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """One array of taps: the profiles at the nodes, combined."""
         axes = nodes(self.reach(len(node)), node)
         middle = tuple(len(y) // 2 for y in axes)

@@ -194,4 +194,9 @@ def _made_of(things: list[Any]) -> list[Tensor] | None:
 
 
 def _parts(thing: Any) -> list[Any]:
-    return [value for name, value in vars(thing).items() if name not in BESIDES]
+    """What a field or a kernel holds, a kernel with what the fields that it is made of hold."""
+    own = [value for name, value in vars(thing).items() if name not in BESIDES]
+    if not isinstance(thing, KERNELS):
+        return own
+    fields = [node for part in own if isinstance(part, Field) for node in walk(part, held)]
+    return [*own, *(part for node in fields for part in _parts(node))]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fields import arguments
-from fields.field import Field, PerAxis
-from fields.lattice import Lattice
-from fields.radial import bump, bump_bandwidth, bump_wave
-from fields.terms import Terms
+from fields.profiles import BUMP
+from fields.radial import gauss
+from fields.shapes import Round
+from fields.terms import Shapes
 
 #: Nodes along the axis of two bumps, and across it.
 ALONG, ACROSS = 96, 64
@@ -22,7 +18,7 @@ ALONG, ACROSS = 96, 64
 PAIRS = 256
 
 
-class Bumps(Terms):
+class Bumps(Round):
     """F(x) = Σ_m a_m exp(1 − 1/(1 − |x − c_m|²/r_m²)) inside the balls |x − c_m| < r_m, 0 outside: C^∞, of unit peak.
 
     Parameters
@@ -53,56 +49,19 @@ class Bumps(Terms):
     [2.0, 0.0]
     """
 
-    radii: Tensor
+    profile = BUMP
 
-    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
-        super().__init__(centers, amplitudes, radii=radii)
-        self._positive("radii", ())
-
-    def bandwidth(self, rtol: float) -> PerAxis:
-        """Frequency beyond which the spectrum of the narrowest bump is below `rtol` of its peak."""
-        turns = bump_bandwidth(arguments.fraction(rtol, "rtol"), self.dim)
-        band = turns / (2 * math.pi * float(self.radii.detach().amin()))
-        return (band,) * self.dim
-
-    def _reach(self, rtol: float) -> Tensor:
-        return self.radii[..., None]
-
-    def _values(self, lattice: Lattice) -> Tensor:
-        def profile(m: int, z: Tensor) -> Tensor:
-            return _profile((z**2).sum(-1), self._of_term(self.radii, m))
-
-        return self._summed(lattice, profile)
-
-    def _integral(self) -> Tensor:
-        sizes = self.radii**self.dim * _unit_bump(self.dim)
-        return (sizes[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        radii = self.radii.double()[..., None, :]
-        turns = 2 * math.pi * frequencies.norm(dim=-1)[:, None] * radii
-        waves = bump_wave(turns.flatten(), self.dim).reshape(turns.shape)
-        size = radii**self.dim * _unit_bump(self.dim)
-        return self._weighted(size * waves * self._phases(frequencies))
-
-    def _inner(self, other: Field) -> Tensor | None:
-        if not isinstance(other, Bumps):
-            return None
-        apart = (self.centers[..., :, None, :] - other.centers[..., None, :, :]).norm(dim=-1)
+    def _common(self, other: Shapes) -> Tensor:
         r, s, apart = torch.broadcast_tensors(
-            self.radii[..., :, None], other.radii[..., None, :], apart
+            self._sizes[..., :, None, 0],
+            other._sizes[..., None, :, 0],
+            self._apart(other).norm(dim=-1),
         )
         meet = (apart < r + s).detach()
         pairs = torch.stack([v[meet] for v in (r, s, apart)], dim=-1).double()
         parts = [_overlap(part, self.dim) for part in pairs.split(PAIRS)]
         common = torch.zeros(apart.shape, dtype=self.dtype, device=self.device)
-        common = common.masked_scatter(meet, torch.cat(parts).to(common))
-        return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
-
-
-def _profile(square: Tensor, radius: Tensor) -> Tensor:
-    """The bump of unit peak at a squared distance from its centre."""
-    return bump(square / radius**2)
+        return common.masked_scatter(meet, torch.cat(parts).to(common))
 
 
 def _overlap(pairs: Tensor, dim: int) -> Tensor:
@@ -114,7 +73,7 @@ def _overlap(pairs: Tensor, dim: int) -> Tensor:
     with torch.no_grad():
         z, across, weights = _nodes(r, s, apart, dim)
     r, s, apart = r[..., None], s[..., None], apart[..., None]
-    near, far = _profile(z**2 + across, r), _profile((z - apart) ** 2 + across, s)
+    near, far = BUMP.of(z**2 + across, r), BUMP.of((z - apart) ** 2 + across, s)
     return (near * far * weights).sum((-2, -1))
 
 
@@ -124,34 +83,14 @@ def _nodes(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> tuple[Tensor, Tenso
     They are constants: since the product fades to all orders at the rim of the region, its integral changes with the
     radii and the distance by what happens inside only.
     """
-    u, wide = _gauss(ALONG, r)
+    u, wide = (v.to(r) for v in gauss(ALONG))
     low, high = torch.maximum(-r, apart - s), torch.minimum(r, apart + s)
     z = low + (high - low) * u
     weights = (high - low) * wide
     if dim == 1:
         return z[..., None], torch.zeros_like(z)[..., None], weights[..., None]
-    v, wide = _gauss(ACROSS, r)
+    v, wide = (v.to(r) for v in gauss(ACROSS))
     top = torch.minimum(r**2 - z**2, s**2 - (z - apart) ** 2).clamp(min=0)[..., None]
     if dim == 2:  # dρ on both sides of the axis
         return z[..., None], top * v**2, weights[..., None] * 2 * top.sqrt() * wide
     return z[..., None], top * v, weights[..., None] * math.pi * top * wide  # 2πρ dρ = π d(ρ²)
-
-
-def _gauss(count: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes and weights of Gauss and Legendre on [0, 1]."""
-    x, w = np.polynomial.legendre.leggauss(count)
-    return like.new_tensor((x + 1) / 2), like.new_tensor(w / 2)
-
-
-@functools.cache
-def _unit_bump(dim: int) -> float:
-    """∫exp(1 − 1/(1 − |y|²)) over the unit ball, in shells, by the trapezoidal rule in s, |y| = tanh s."""
-    s = np.linspace(-8.0, 8.0, 4001)
-    rest = 1 / np.cosh(s) ** 2
-    shells = np.abs(np.tanh(s)) ** (dim - 1) * np.exp(1 - 1 / rest) * rest
-    if dim == 2:  # |r|^{d−1} has a kink at 0: halves by Gauss quadrature instead
-        r, w = np.polynomial.legendre.leggauss(400)
-        r = (r + 1) / 2
-        return float(2 * math.pi * np.sum(w / 2 * r * np.exp(1 - 1 / (1 - r**2))))
-    sphere = 2 * math.pow(math.pi, dim / 2) / math.gamma(dim / 2)
-    return float(sphere * shells.sum() * (s[1] - s[0]) / 2)

@@ -23,35 +23,33 @@ PART = 1 << 12
 
 
 def ball_in_cells(radius: float, axes: Sequence[Tensor], spacing: Sequence[float]) -> Tensor:
-    """Volume (N1, …, Nd) of the centred ball in the cells around nodes that lie symmetrically around 0.
+    """Volume (N1, …, Nd) of the centred ball in the cells around nodes.
 
     Parameters
     ----------
     radius : float
     axes : sequence of Tensor, shapes (Ni,)
-        The nodes, j·spacing, |j| ≤ (Ni − 1)/2.
+        The nodes, evenly spaced; where they are j·spacing, |j| ≤ (Ni − 1)/2, one octant is computed, and mirrored.
     spacing : sequence of float
     """
-    corners = [_edges(len(y) // 2, h, radius).to(y) for y, h in zip(axes, spacing, strict=True)]
-    octant = _in_octant(radius, corners)
+    edges = [torch.cat([y - h / 2, y[-1:] + h / 2]) for y, h in zip(axes, spacing, strict=True)]
+    sides = [((e[:-1], e[1:]), (-e[1:], -e[:-1])) for e in edges]
+    if not all(len(y) % 2 and y[0] == -y[-1] for y in axes):
+        return torch.stack([_in_octant(radius, side) for side in itertools.product(*sides)]).sum(0)
+    octant = _in_octant(radius, [[end[len(end) // 2 :] for end in ahead] for ahead, _ in sides])
     for axis, y in enumerate(axes):
+        octant.narrow(axis, 0, 1).mul_(2)  # halves of cells, at the plane of the axis
         whole = torch.arange(len(y), device=y.device).sub(len(y) // 2).abs()
         octant = octant.index_select(axis, whole)
     return octant
 
 
-def _edges(count: int, spacing: float, radius: float) -> Tensor:
-    """0, ½, 1½, … spacings, at most the radius: edges of the cells on one side, the first of which is half of one."""
-    edges = (torch.arange(-1, count + 1, dtype=torch.float64) + 0.5).clamp(min=0) * spacing
-    return edges.clamp(max=radius)
-
-
-def _in_octant(radius: float, corners: Sequence[Tensor]) -> Tensor:
-    """Volumes in the cells of one octant, twice those that touch the plane of an axis, which are halves of cells."""
-    dim = len(corners)
+def _in_octant(radius: float, ends: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Volumes in what one octant has of cells, given by their lower and upper ends along each axis."""
+    dim = len(ends)
     low, high = (
-        torch.stack(torch.meshgrid(*ends, indexing="ij"), -1)
-        for ends in zip(*((e[:-1], e[1:]) for e in corners), strict=True)
+        torch.stack(torch.meshgrid(*(e.clamp(0, radius) for e in corner), indexing="ij"), -1)
+        for corner in zip(*ends, strict=True)
     )
     volume = (high - low).prod(-1)
     volume = torch.where((low**2).sum(-1) < radius**2, volume, 0.0)
@@ -60,8 +58,6 @@ def _in_octant(radius: float, corners: Sequence[Tensor]) -> Tensor:
         share = _disc if dim == 2 else _section
         parts = zip(low[cut].split(PART), high[cut].split(PART), strict=True)
         volume[cut] = torch.cat([share(radius, a, b) for a, b in parts])
-    for axis in range(dim):
-        volume.narrow(axis, 0, 1).mul_(2)
     return volume
 
 

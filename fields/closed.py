@@ -9,18 +9,20 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from fields import analytic, composed, dtypes
 from fields.checks import tracing
+from fields.evaluation import evaluate
 from fields.field import Field, PerAxis
 from fields.fourier import turned
 from fields.integrals import TAIL, multiples
 from fields.integrals import integral as quadrature
 from fields.kernel import MatrixKernel
-from fields.lattice import LatticeTooLarge
+from fields.lattice import Lattice, LatticeTooLarge
 from fields.linear import (
     Present,
     Term,
@@ -113,6 +115,19 @@ def _coefficients(leaf: Field, frequencies: Tensor, period: PerAxis | None) -> T
     there = multiples(frequencies, own)
     found = leaf._transform(torch.where(there[:, None], frequencies, 0.0))
     return None if found is None else found * there[:, None]
+
+
+def averaged(field: Field, lattice: Lattice) -> Tensor | None:
+    """Means over the cells around the points of a lattice, shape (*batch, c, X1, …, Xd); values of smooth leaves."""
+    moves, parts = Moves(), []
+    for leaf, weight, moved in terms(field, moves) or ():
+        origin = lattice.origin - moves.total(moved) if moved else lattice.origin
+        there = replace(lattice, origin=origin)
+        own = leaf._averaged(there) if leaf._jumps() is None else evaluate(leaf, there)
+        if own is None:
+            return None
+        parts.append(applied(weight, own.movedim(-field.dim - 1, -1)))
+    return together(parts).movedim(-1, -field.dim - 1) if parts else None
 
 
 # --- convolutions -----------------------------------------------------------------------------------------------

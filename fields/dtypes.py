@@ -70,6 +70,11 @@ def give_way(*things: Typed) -> bool:
     return all(thing.weak or thing.dtype is None for thing in things)
 
 
+def complex_of(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype that sums of waves in a real one are computed in."""
+    return torch.complex64 if dtype == torch.float32 else torch.complex128
+
+
 def alike(value: Tensor, dtype: torch.dtype) -> Tensor:
     """A tensor in a real dtype, or in the complex one of its precision."""
     return value.to(dtype.to_complex() if value.is_complex() else dtype)

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import arguments, dtypes
 from fields.field import Field
+from fields.field_kernel import FieldKernel
+from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
-from fields.product_kernels import GaussianKernel
-from fields.terms import Terms
+from fields.profile_kernels import GaussianKernel
+from fields.profiles import GAUSSIAN
+from fields.terms import Shapes
 
 #: Pairs of terms whose overlaps are computed at once.
 PAIRS = 1 << 20
+#: Convolutions with kernels of so many terms, times the field's own, are left to nodes.
+MOST_BLURRED = 1 << 12
 
 
-class Envelopes(Terms):
+class Envelopes(Shapes):
     """Abstract: terms with the envelope exp(−½ zᵀ Σ_m⁻¹ z), z = x − c_m.
 
     `widths` are standard deviations (…, m, d) or covariances (…, m, d, d), whatever they were given as.
     """
 
+    profile = GAUSSIAN
     _isotropic = False
 
     def __init__(self, centers: Any, amplitudes: Any, widths: Any, **others: Any) -> None:
@@ -64,143 +69,162 @@ class Envelopes(Terms):
         marginal = self.widths.diagonal(dim1=-2, dim2=-1).sqrt()
         return marginal, torch.linalg.inv(self.widths).diagonal(dim1=-2, dim2=-1).rsqrt()
 
+    @property
+    def _sizes(self) -> Tensor:
+        return self._deviations[1]
+
     def _reach(self, rtol: float) -> Tensor:
         rtol = arguments.fraction(rtol, "rtol")
         return self._deviations[0] * math.sqrt(-2 * math.log(rtol))
 
-    def _bands(self, rtol: float) -> Tensor:
-        """Frequencies (…, m, d) at which the spectra of the envelopes, exp(−2π²w²f²), are `rtol`."""
-        rtol = arguments.fraction(rtol, "rtol")
-        return math.sqrt(-math.log(rtol) / 2) / (math.pi * self._deviations[1].detach())
-
     @property
     def _volumes(self) -> Tensor:
         """∫exp(−½ zᵀΣ⁻¹z) dz = (2π)^{d/2} √det Σ, shape (…, m)."""
-        unit = math.pow(2 * math.pi, self.dim / 2)
-        if self._covariance:
-            determinants: Tensor = torch.linalg.det(self.widths)
-            return determinants.sqrt() * unit
-        return unit * self.widths.prod(-1)
+        if not self._covariance:
+            return super()._volumes
+        determinants: Tensor = torch.linalg.det(self.widths)
+        return determinants.sqrt() * GAUSSIAN.integral(self.dim)
 
     def _spectra(self, f: Tensor) -> Tensor:
         """∫exp(−½ zᵀΣ⁻¹z − 2πi f·z) dz = volume · exp(−2π² fᵀΣf) at f (…, k, m, d), shape (…, k, m)."""
-        if self._covariance:
-            square = torch.einsum("...kmi,...mij,...kmj->...km", f, self.widths.to(f), f)
-        else:
-            square = ((f * self.widths[..., None, :, :]) ** 2).sum(-1)
-        return self._volumes[..., None, :] * torch.exp(-2 * math.pi**2 * square)
+        if not self._covariance:
+            return super()._spectra(f)
+        square = torch.einsum("...kmi,...mij,...kmj->...km", f, self.widths.to(f), f)
+        return self._volumes[..., None, :] * GAUSSIAN.wave(square)
 
-    def _factors(self, lattice: Lattice, axis: int) -> tuple[Tensor, Tensor]:
-        """Offsets z and exp(−½ (z/w)²) along one axis, (…, X, m) in float64."""
-        centers, widths = self.centers[..., axis].double(), self.widths[..., axis].double()
-        z = lattice.axes()[axis][..., :, None] - centers[..., None, :]
-        return z, torch.exp(-0.5 * (z / widths[..., None, :]) ** 2)
+    def _values(self, lattice: Lattice) -> Tensor:
+        if not self._covariance:
+            return super()._values(lattice)
+        whiten: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.widths))
+        return self._summed(lattice, lambda m, z: self._whitened(m, z, whiten))
 
     def _whitened(self, m: int, z: Tensor, whiten: Tensor) -> Tensor:
         """exp(−½ zᵀΣ_m⁻¹z) at points z (*batch, X1, …, Xd, d)."""
         lead = (*whiten.shape[:-3], *(1,) * (self.dim - 1), self.dim, self.dim)
         white: Tensor = z @ whiten[..., m, :, :].reshape(lead).mT
-        return torch.exp(-0.5 * (white**2).sum(-1))
+        return GAUSSIAN.of((white**2).sum(-1))
 
-    def _whitening(self) -> Tensor:
-        whiten: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.widths))
-        return whiten
-
-    def _blurred(self, kernel: GaussianKernel) -> tuple[Tensor, Tensor]:
-        """Widths of the envelopes' convolution with a kernel, shape (*batch, m, …), and its peaks (…, m)."""
-        spread = self.widths.new_tensor(checks.positive(kernel.width, self.dim, "width")) ** 2
+    def _spreads(self, full: bool) -> Tensor:
+        """Variances (…, m, d), or covariances (…, m, d, d)."""
         if self._covariance:
-            wide = self.widths + torch.diag(spread)
-            peaks = (torch.linalg.det(self.widths) / torch.linalg.det(wide)).sqrt()
-        else:
-            wide = (self.widths**2 + spread).sqrt()
-            peaks = (self.widths / wide).prod(-1)
-        tail = wide.shape[-3:] if self._covariance else wide.shape[-2:]
-        return wide.expand(*self.batch, *tail), peaks
-
-    def _inner(self, other: Field) -> Tensor | None:
-        return _overlap(self, other) if isinstance(other, Envelopes) else None
+            return self.widths
+        return torch.diag_embed(self.widths**2) if full else self.widths**2
 
     def _waves(self) -> Tensor:
         """Frequencies of the terms, (…, m, d)."""
         return torch.zeros_like(self.centers)
 
+    def _blurred(self, kernel: MatrixKernel) -> tuple[Tensor, ...] | None:
+        """Centers, amplitudes, widths, and frequencies where there are waves, of the convolution with such terms."""
+        met = self._met(kernel)
+        if met is None:
+            return None
+        centers, amplitudes, pairs, f, g = met
+        peaks = pairs.peaks()
+        waves: tuple[Tensor, ...] = ()
+        if self.complex_amplitudes or amplitudes.is_complex():
+            found, fall = pairs.waves(f, g)
+            peaks, waves = peaks * fall, (found,)
+        mixed = amplitudes @ kernel.matrix.mT.to(amplitudes.dtype)  # type: ignore[attr-defined]
+        widths, tail = (pairs.wide, -3) if pairs.full else (pairs.wide.sqrt(), -2)
+        widths = widths.expand(*self.batch, *widths.shape[tail:])
+        return centers, peaks[..., None] * mixed, widths, *waves
 
-@dataclass(frozen=True)
+    def _met(self, kernel: MatrixKernel) -> _Met | None:
+        """Every term with every term of a kernel that is made of Gaussians, or of Gabors."""
+        full = self._covariance
+        if type(kernel) is GaussianKernel:
+            spread = self.centers.new_tensor([[w * w for w in kernel.sizes(self.dim)]])
+            pairs = _Pairs(self._spreads(full), torch.diag_embed(spread) if full else spread, full)
+            return self.centers, self.amplitudes, pairs, self._waves(), 0.0
+        if not (isinstance(kernel, FieldKernel) and isinstance(kernel.field, Envelopes)):
+            return None
+        now = getattr(kernel.field, "now", kernel.field)  # where it is a closed convolution itself
+        field = cast(Envelopes, now._in(self.dtype))
+        full = full or field._covariance
+        masses = field.amplitudes[:, 0] * field._volumes
+        parts = [field.centers, field._spreads(full), field._waves()]
+        if field.complex_amplitudes:  # Re u = (u + ū)/2
+            masses = 0.5 * masses.to(dtypes.complex_of(self.dtype))
+            masses = torch.cat([masses, masses.conj()])
+            parts = [torch.cat([part, s * part]) for part, s in zip(parts, (1, 1, -1), strict=True)]
+        terms, count = self.centers.shape[-2], len(masses)
+        if terms * count > MOST_BLURRED:
+            return None
+        centers, spread, g = (part.repeat(terms, *(1,) * (part.ndim - 1)) for part in parts)
+        own = self._spreads(full).repeat_interleave(count, -3 if full else -2)
+        amplitudes, mine, f = (
+            part.repeat_interleave(count, -2)
+            for part in (self.amplitudes, self.centers, self._waves())
+        )
+        amplitudes = amplitudes * masses.repeat(terms)[:, None]
+        return mine + centers, amplitudes, _Pairs(own, spread, full), f, g
+
+    def _inner(self, other: Field) -> Tensor | None:
+        return _overlap(self, other) if isinstance(other, Envelopes) else None
+
+
 class _Pairs:
-    """What the product of two envelopes is: height·(an envelope moved by `pull` from the first centre)."""
+    """Envelopes of covariances A and B, and their convolution's C = A + B; variances per axis unless `full`."""
 
-    height: Tensor  # its integral, (…, m, n)
-    pull: Tensor  # (…, m, n, d)
-    spread: Tensor  # its variances (…, m, n, d), or covariances (…, m, n, d, d) where `full`
-    full: bool
+    def __init__(self, own: Tensor, other: Tensor, full: bool) -> None:
+        self.own, self.other, self.full = own, other, full
+        self.wide = own + other
 
-    def spectrum(self, k: Tensor) -> Tensor:
-        """exp(−2π² kᵀΣk) of the product's shape."""
+    def peaks(self) -> Tensor:
+        """√(det A/det C): what is left of a peak where the other has unit integral."""
         if self.full:
-            square = torch.einsum("...i,...ij,...j->...", k, self.spread, k)
-        else:
-            square = (k**2 * self.spread).sum(-1)
-        return torch.exp(-2 * math.pi**2 * square)
+            ratio: Tensor = torch.linalg.det(self.own) / torch.linalg.det(self.wide)
+            return ratio.sqrt()
+        return (self.own / self.wide).sqrt().prod(-1)
 
+    def waves(self, f: Tensor, g: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Where the product of spectra around f and g peaks, k = g + C⁻¹A(f − g), and exp(−2π²(f − g)ᵀB(k − g))."""
+        apart = f - g
+        towards = self._solved(self._times(self.own, apart))
+        return g + towards, GAUSSIAN.wave((apart * self._times(self.other, towards)).sum(-1))
 
-def _pairs(left: Tensor, right: Tensor, apart: Tensor, full: bool) -> _Pairs:
-    """Products of envelopes of variances or covariances (…, m, 1, d[, d]) and (…, 1, n, d[, d]), `apart` apart."""
-    if not full:
-        both = left + right
-        spread = left * right / both
-        height = (2 * math.pi * spread).prod(-1).sqrt()
-        height = height * torch.exp(-0.5 * (apart**2 / both).sum(-1))
-        return _Pairs(height, left / both * apart, spread, full)
-    inverse = torch.linalg.inv(left + right)
-    spread, towards = left @ inverse @ right, inverse @ apart[..., None]
-    height = torch.linalg.det(2 * math.pi * spread).sqrt()
-    exponent = -0.5 * (apart * towards[..., 0]).sum(-1)
-    return _Pairs(height * torch.exp(exponent), (left @ towards)[..., 0], spread, full)
+    def at(self, z: Tensor) -> Tensor:
+        """exp(−½ zᵀC⁻¹z)."""
+        return GAUSSIAN.of((z * self._solved(z)).sum(-1))
 
+    def _times(self, matrix: Tensor, vector: Tensor) -> Tensor:
+        return (matrix @ vector[..., None])[..., 0] if self.full else matrix * vector
 
-def _variances(field: Envelopes, full: bool) -> Tensor:
-    if field._covariance:
-        return field.widths
-    return torch.diag_embed(field.widths**2) if full else field.widths**2
+    def _solved(self, vector: Tensor) -> Tensor:
+        if not self.full:
+            return vector / self.wide
+        solved: Tensor = torch.linalg.solve(self.wide, vector[..., None])[..., 0]
+        return solved
 
 
 def _overlap(left: Envelopes, right: Envelopes) -> Tensor:
-    """∫ Σ_c F_c G_c, shape (*batch,), over all pairs of terms."""
+    """∫ Σ_c F_c G_c, shape (*batch,): the convolution of F with G mirrored, at 0, over all pairs of terms.
+
+    With waves ½ Re Σ_mn (a_m·b̄_n ∫…exp(2πi(f − g)·x) + a_m·b_n ∫…exp(2πi(f + g)·x)), phases counted from the centres.
+    """
     full = left._covariance or right._covariance
-    first, second = _variances(left, full), _variances(right, full)
-    axis = -3 if full else -2
-    step = max(1, PAIRS // right.centers.shape[-2])
-    total: Tensor | None = None
+    own, others = left._spreads(full), right._spreads(full).unsqueeze(-4 if full else -3)
+    a, b, f, g = left.amplitudes, right.amplitudes, left._waves(), right._waves()[..., None, :, :]
+    turning = left.complex_amplitudes or right.complex_amplitudes
+    kind = dtypes.complex_of(torch.promote_types(left.dtype, right.dtype))
+    step, parts = max(1, PAIRS // right.centers.shape[-2]), []
     for begin in range(0, left.centers.shape[-2], step):
-        count = min(step, left.centers.shape[-2] - begin)
-        centers = left.centers.narrow(-2, begin, count)
-        apart = right.centers[..., None, :, :] - centers[..., :, None, :]
-        wide = first.narrow(axis, begin, count)
-        pairs = _pairs(wide.unsqueeze(axis), second.unsqueeze(axis - 1), apart, full)
-        a, b = left.amplitudes.narrow(-2, begin, count), right.amplitudes
-        part = _waves_overlap(
-            pairs, left._waves().narrow(-2, begin, count), right._waves(), apart, a, b
-        )
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+        some = slice(begin, begin + step)
+        wide = own[..., some, None, :, :] if full else own[..., some, None, :]
+        pairs = _Pairs(wide, others, full)
+        apart = right.centers[..., None, :, :] - left.centers[..., some, None, :]
+        size = pairs.peaks() * pairs.at(apart) * right._volumes[..., None, :]
+        if not turning:
+            parts.append((size * (a[..., some, :] @ b.mT)).sum((-2, -1)))
+            continue
+        for wave, weights in ((g, b.mH), (-g, b.mT)):
+            k, fall = pairs.waves(f[..., some, None, :], wave)
+            turned = size * fall * torch.exp(2j * math.pi * (k * apart).sum(-1))
+            weighted = turned * (a[..., some, :].to(kind) @ weights.to(kind))
+            parts.append(0.5 * weighted.real.sum((-2, -1)))
+    return torch.stack(parts).sum(0)
 
 
-def _waves_overlap(
-    pairs: _Pairs, f: Tensor, g: Tensor, apart: Tensor, a: Tensor, b: Tensor
-) -> Tensor:
-    """½ Re Σ_mn (a_m·b̄_n ∫…exp(2πi(f − g)·x) + a_m·b_n ∫…exp(2πi(f + g)·x)), phases counted from the centres."""
-    if not (a.is_complex() or b.is_complex() or bool(f.any()) or bool(g.any())):
-        return (pairs.height * (a @ b.mT)).sum((-2, -1))
-    f, g = f[..., :, None, :], g[..., None, :, :]
-    kind = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.complex64)
-    a, b = a.to(kind), b.to(kind)
-    total: Tensor | None = None
-    for sign, weights in ((-1, a @ b.mH), (1, a @ b.mT)):
-        turns = (f * pairs.pull).sum(-1) + sign * (g * (pairs.pull - apart)).sum(-1)
-        size = pairs.height * pairs.spectrum(f + sign * g)
-        part = 0.5 * (weights * size * torch.exp(2j * math.pi * turns)).real.sum((-2, -1))
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+#: Centers, amplitudes and frequencies f of terms, and the frequencies g of those that they meet.
+_Met = tuple[Tensor, Tensor, _Pairs, Tensor, Tensor | float]

@@ -253,8 +253,9 @@ class Field(Node):
         """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).
 
         In closed form where one is known, unless `exact` is False: Constant and PlaneWaves with all kernels but
-        `Kernel` (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms; Gaussians, Gabors and
-        periodized Gaussians with GaussianKernel; their translates, multiples, mixings and sums. A closed form ignores
+        `Kernel` (and many Atoms), Interpolated Fourier fields with all but `Kernel` and Atoms, with a FieldKernel where
+        its field's transform is closed; Gaussians, Gabors and periodized Gaussians with GaussianKernel, and with a
+        FieldKernel of Gaussians or Gabors; their translates, multiples, mixings and sums. A closed form ignores
         `nodes`, and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
         """
         quadrature, exact = stenciled.Convolved(self, kernel, nodes), arguments.flag(exact, "exact")

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from fields import checks
 from fields.envelopes import Envelopes
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.integrals import TAIL
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.periodized import Images
-from fields.product_kernels import GaussianKernel
+from fields.profiles import GAUSSIAN
 from fields.separable import separable_sum
 
 
@@ -57,36 +57,17 @@ class Gaussians(Envelopes):
     def __init__(self, centers: Any, amplitudes: Any, widths: Any) -> None:
         super().__init__(centers, amplitudes, widths)
 
-    def bandwidth(self, rtol: float) -> PerAxis:
-        """Frequency at which the narrowest term's spectrum, exp(−2π²w²f²), is `rtol`."""
-        return tuple(self._bands(rtol).reshape(-1, self.dim).amax(0).tolist())
-
     def periodize(self, period: checks.VectorLike) -> Field:
         """Σ_n F(x − nP): for per-axis widths by sums of images per axis, which stay separable."""
         if self._covariance:
             return super().periodize(period)
         return PeriodicGaussians(self, checks.positive(period, self.dim, "period"))
 
-    def _values(self, lattice: Lattice) -> Tensor:
-        if not self._covariance:
-            factors = [self._factors(lattice, i)[1].to(self.dtype) for i in range(self.dim)]
-            return separable_sum(self.amplitudes, factors)
-        whiten = self._whitening()
-        return self._summed(lattice, lambda m, z: self._whitened(m, z, whiten))
-
-    def _integral(self) -> Tensor:
-        return (self._volumes[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
-
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        if type(kernel) is not GaussianKernel:
+        parts = self._blurred(kernel)
+        if parts is None:
             return None
-        widths, peaks = self._blurred(kernel)
-        return Gaussians(
-            self.centers, peaks[..., None] * (self.amplitudes @ kernel.matrix.mT), widths
-        )
+        return Gaussians(*parts) if len(parts) == 3 else Gabors(*parts)
 
 
 class Gabors(Envelopes):
@@ -123,31 +104,24 @@ class Gabors(Envelopes):
         super().__init__(centers, amplitudes, widths, frequencies=frequencies)
         self._tail("frequencies", (self.dim,))
 
-    def bandwidth(self, rtol: float) -> PerAxis:
-        """Frequency of the waves plus that at which their envelopes' spectra are `rtol`."""
-        bands = self._bands(rtol) + self.frequencies.detach().abs()
-        return tuple(bands.reshape(-1, self.dim).amax(0).tolist())
+    def _bands(self, rtol: float) -> Tensor:
+        """Frequencies of the waves plus those at which their envelopes' spectra are `rtol`."""
+        bands = super()._bands(rtol)
+        assert bands is not None
+        return bands + self.frequencies.detach().abs()
 
     def _waves(self) -> Tensor:
         return self.frequencies
 
-    def _values(self, lattice: Lattice) -> Tensor:
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
-        if not self._covariance:
-            factors = []
-            for i in range(self.dim):
-                z, bump = self._factors(lattice, i)
-                wave = 2j * math.pi * self.frequencies[..., None, :, i].double() * z
-                factors.append((bump * torch.exp(wave)).to(kind))
-            return separable_sum(self.amplitudes.to(kind), factors)
-        whiten = self._whitening()
+    def _along(self, lattice: Lattice, axis: int) -> Tensor:
+        f = self.frequencies[..., None, :, axis].double()
+        wave = torch.exp(2j * math.pi * f * self._offsets(lattice, axis)[0])
+        return super()._along(lattice, axis) * wave
 
-        def profile(m: int, z: Tensor) -> Tensor:
-            f = self.frequencies[..., m, :]
-            turns = (z * f.reshape(*f.shape[:-1], *(1,) * self.dim, self.dim)).sum(-1)
-            return self._whitened(m, z, whiten) * torch.exp(2j * math.pi * turns)
-
-        return self._summed(lattice, profile)
+    def _whitened(self, m: int, z: Tensor, whiten: Tensor) -> Tensor:
+        f = self.frequencies[..., m, :]
+        turns = (z * f.reshape(*f.shape[:-1], *(1,) * self.dim, self.dim)).sum(-1)
+        return super()._whitened(m, z, whiten) * torch.exp(2j * math.pi * turns)
 
     def _integral(self) -> Tensor:
         sizes = self._spectra(self.frequencies[..., None, :, :])
@@ -161,21 +135,8 @@ class Gabors(Envelopes):
         return 0.5 * (ahead + behind.conj())
 
     def _convolved(self, kernel: MatrixKernel) -> Field | None:
-        if type(kernel) is not GaussianKernel:
-            return None
-        widths, peaks = self._blurred(kernel)
-        f = self.frequencies
-        # The product of two Gaussian spectra peaks at Σ'⁻¹Σf, where it is exp(−2π²(fᵀΣf − f'ᵀΣ'f')).
-        if self._covariance:
-            moved = torch.linalg.solve(widths, (self.widths @ f[..., None]))[..., 0]
-            rest = ((self.widths @ f[..., None])[..., 0] * (f - moved)).sum(-1)
-        else:
-            moved = f * self.widths**2 / widths**2
-            rest = (self.widths**2 * f * (f - moved)).sum(-1)
-        peaks = peaks * torch.exp(-2 * math.pi**2 * rest)
-        matrix = kernel.matrix.to(self.amplitudes.dtype)
-        amplitudes = peaks[..., None] * (self.amplitudes @ matrix.mT)
-        return Gabors(self.centers, amplitudes, widths, moved)
+        parts = self._blurred(kernel)
+        return None if parts is None else Gabors(*parts)
 
 
 class PeriodicGaussians(Images):
@@ -189,16 +150,14 @@ class PeriodicGaussians(Images):
 
     def _values(self, lattice: Lattice) -> Tensor:
         factors = []
-        for i, (x, p) in enumerate(zip(lattice.axes(), self._period, strict=True)):
-            centers = self.source.centers[..., i].double()
-            widths = self.source.widths[..., i].double()[..., None, :]
-            z = x[..., :, None] - centers[..., None, :]
+        for i, p in enumerate(self._period):
+            z, widths = self.source._offsets(lattice, i)
             z = z - p * (z.detach() / p).round()
             reach = math.sqrt(-2 * math.log(TAIL)) * float(widths.detach().amax())
             images = math.floor(reach / p + 0.5)
-            total = torch.exp(-0.5 * (z / widths) ** 2)
+            total = GAUSSIAN.along(z, widths)
             for n in range(1, images + 1):
-                total = total + torch.exp(-0.5 * ((z - n * p) / widths) ** 2)
-                total = total + torch.exp(-0.5 * ((z + n * p) / widths) ** 2)
+                total = total + GAUSSIAN.along(z - n * p, widths)
+                total = total + GAUSSIAN.along(z + n * p, widths)
             factors.append(total.to(self.dtype))
         return separable_sum(self.source.amplitudes, factors)

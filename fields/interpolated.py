@@ -22,7 +22,7 @@ from fields.kept import Kept
 from fields.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.piecewise import PIECEWISE
-from fields.product_kernels import ProfileKernel
+from fields.profile_kernels import ProfileKernel
 from fields.splines import Table, pays
 from fields.torus import convolved
 from fields.waves import PlaneWaves

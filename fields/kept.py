@@ -14,6 +14,9 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from fields.fourier import tracked
 
+#: Things that are kept at once.
+MOST = 8
+
 
 def keeps(tensors: Sequence[Tensor]) -> bool:
     """Whether anything that is made of tensors may outlive the call."""
@@ -25,11 +28,11 @@ class Kept:
 
     torch's count of changes in place misses those through `.data`, through an array that shares memory, or in
     `inference_mode`: so values are compared, in one pass over them. Nothing is kept where derivatives are taken through
-    the tensors, nor while torch compiles or transforms them.
+    the tensors, nor while torch compiles or transforms them. What is made of numbers alone has a name that says them.
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[list[Copy], Sequence[Any], Any]] = {}
+        self._made: dict[Any, tuple[list[Copy], Sequence[Any], Any]] = {}
 
     def __reduce__(self) -> Any:
         return Kept, ()  # copies and pickles make theirs again
@@ -40,24 +43,28 @@ class Kept:
 
     def of(
         self,
-        name: str,
+        name: Any,
         tensors: Sequence[Tensor],
         make: Callable[..., Any],
         beside: Sequence[Any] = (),
     ) -> Any:
         """What `make` makes of the tensors, and of things that don't change, now or earlier."""
+        found = self._made.get(name)  # read once: other threads put in theirs
+        if found is not None and not (tensors or beside):
+            return found[-1]
         if not keeps(tensors):
             return make(*tensors)
-        copies, others, made = self._made.get(
-            name, ([], (), None)
-        )  # read once: other threads put in theirs
-        same = len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors))
-        if same and len(others) == len(beside) and all(map(operator.is_, others, beside)):
-            return made
+        if found is not None:
+            copies, others, made = found
+            same = len(copies) == len(tensors) and all(map(Copy.holds, copies, tensors))
+            if same and len(others) == len(beside) and all(map(operator.is_, others, beside)):
+                return made
         # Else no later evaluation could have gradients; and what is made inside of vmap or jvp must outlive them.
         with torch.inference_mode(False), torch.no_grad(), temporarily_clear_interpreter_stack():
             copies = [Copy.of(t.detach()) for t in tensors]
             made = make(*(c.tensor for c in copies))  # whatever happens to the tensors meanwhile
+        if found is None and len(self._made) >= MOST:
+            self._made.pop(next(iter(self._made)), None)
         self._made[name] = copies, beside, made
         return made
 

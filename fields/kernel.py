@@ -4,12 +4,13 @@ A kernel acts by (K*F)(x) = ∫ K(y) F(x − y) dy. A density is evaluated at no
 atoms: Σ_j w_j F(x − o_j). Atoms are exact as they are; every weight of a discrete convolution is one.
 
 MatrixKernel
-  ├── Kernel                                       a density K(y), any torch function or module
-  ├── GaussianKernel BoxKernel BSplineKernel       a profile per axis times a matrix   (`fields.product_kernels`)
-  ├── BumpKernel BallKernel                        a profile of |y| times a matrix     (`fields.radial_kernels`)
-  ├── BasisKernel                                  Σ_m C_m φ_m(y), C learnt            (`fields.basis_kernel`)
-  ├── PeriodicKernel                               on a whole period, no local support (`fields.periodic_kernel`)
-  └── Atoms                                        weighted points                     (`fields.atoms`)
+  ├── Kernel                                   a density K(y), any torch function or module
+  ├── GaussianKernel BumpKernel BSplineKernel
+  │   BoxKernel BallKernel                      a shape of the table times a matrix  (`fields.profile_kernels`)
+  ├── FieldKernel                              any field that decays times a matrix (`fields.field_kernel`)
+  ├── BasisKernel                              Σ_m C_m φ_m(y), C learnt             (`fields.basis_kernel`)
+  ├── PeriodicKernel                           on a whole period, no local support  (`fields.periodic_kernel`)
+  └── Atoms                                    weighted points                      (`fields.atoms`)
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from fields import arguments, checks, dtypes
+from fields.lattice import PerAxis
 from fields.stencil import Stencil, cell_overlap, nodes, on_nodes, outer
 
 
@@ -35,30 +37,31 @@ class MatrixKernel(ABC):
     #: Names of the attributes, tensors or modules, that can be learnt.
     learnt: tuple[str, ...] = ()
     #: What the feature map must repeat by, for a kernel that is given on a whole period.
-    period: tuple[float, ...] | None = None
+    period: PerAxis | None = None
     #: Whether the weights were given as numbers, which take the dtype of the feature map that they meet.
     weak: bool = False
 
     @property
-    @abstractmethod
     def dtype(self) -> torch.dtype | None:
         """Of the weights; None where they take that of the feature map."""
+        for name in self.learnt:
+            if isinstance(value := getattr(self, name), Tensor):
+                return value.dtype
+        return None
 
     @abstractmethod
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half-widths of a centred box that holds the support, in length units."""
 
-    @abstractmethod
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
-        """Spacing of the taps per axis, where they have one."""
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
+        """Spacing of the taps per axis, where they have one: that of a density's nodes, unless a subclass says it."""
+        return node or dyadic_nodes(self.reach(dim), count)
 
     @abstractmethod
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """The taps on a lattice of spacing `pitch`, those of a density `node` apart."""
 
-    def bandwidth(self, rtol: float, dim: int) -> tuple[float, ...] | None:
+    def bandwidth(self, rtol: float, dim: int) -> PerAxis | None:
         """Frequency per axis beyond which the kernel's transform is below `rtol` of its maximum; None if unknown."""
         return None
 
@@ -94,12 +97,26 @@ class MatrixKernel(ABC):
         return True
 
 
-def dyadic_nodes(radius: Sequence[float], count: int) -> tuple[float, ...]:
+def dyadic_nodes(radius: Sequence[float], count: int) -> PerAxis:
     """The power of two nearest to radius/count, per axis.
 
     Powers of two are multiples of each other, so layers of any radii share one lattice.
     """
     return tuple(2.0 ** round(math.log2(r / count)) for r in radius)
+
+
+class ScalarKernel(MatrixKernel):
+    """Abstract: a scalar density times a matrix (out, in), which can be learnt."""
+
+    learnt = ("matrix",)
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix, self.weak = checks.as_tensor(matrix, "matrix"), dtypes.is_weak(matrix)
+        if self.matrix.ndim != 2 or 0 in self.matrix.shape:
+            raise ValueError(
+                f"matrix must have shape (out_channels, in_channels), got {tuple(self.matrix.shape)}"
+            )
+        self.out_channels, self.in_channels = self.matrix.shape
 
 
 class Kernel(MatrixKernel):
@@ -148,17 +165,11 @@ class Kernel(MatrixKernel):
                 return parameter.dtype
         return None
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half-widths of the support."""
         return checks.positive(self.radius, dim, "radius")
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
-        """Spacing of the nodes."""
-        return node or dyadic_nodes(self.reach(dim), count)
-
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """Weights K(y_j)·|cell_j ∩ support|."""
         radius = self.reach(len(pitch))
         axes = nodes(radius, node)

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+#: Frequencies or lengths, one per axis.
+PerAxis = tuple[float, ...]
+Each = Sequence[float]
 #: Two positions closer than this many lattice spacings are the same point.
 SNAP = 1e-11
 #: Spacings a/b = p/q share a pitch up to this q; beyond it one coset of taps is evaluated at a time.

@@ -6,7 +6,7 @@ brings none closer. So the points where the lattice's lines cross the rim count,
 linearly between the two nodes around them. What is left is of second order in the spacing q for a smooth field:
 q²|F″|/8 for a crest between nodes or a rim between two crossings, and as much for the interpolation. Weights stay in
 [0, 1]: constants are kept, and a larger field has the larger maximum. Where the nodes' spacing and that of the points
-that are asked for have no common lattice, the crossings are looked at themselves, see `fields.rims`.
+that are asked for have no common lattice, the crossings are looked at themselves, see `fields.window`.
 
     o───o───o───o─x─o      x: the rim, a part θ of the way from the last node inside to the first one outside
 """

@@ -122,10 +122,7 @@ class _Network(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Values of the density before they are made matrices."""
-        if y.shape[-1] != len(self.radius):
-            raise ValueError(
-                f"this kernel lives in {len(self.radius)} dimensions, the feature map has {y.shape[-1]}"
-            )
+        arguments.own_dimension("this kernel lives in", len(self.radius), y.shape[-1])
         y = y / y.new_tensor(self.radius)
         cut = bump((y**2).sum(-1, keepdim=True))
         *hidden, last = self.layers

@@ -13,6 +13,7 @@ from torch import Tensor
 from fields import dtypes
 from fields.feature_map import FeatureMap
 from fields.lattice import Box, Lattice
+from fields.lattice import PerAxis as PerAxis
 from fields.plan import Frame, Need, Plan
 from fields.questions import reduced
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from fields.field import Field
     from fields.kernel import MatrixKernel
     from fields.plan import Task
-
-#: Frequencies or lengths, one per axis.
-PerAxis = tuple[float, ...]
 
 
 class Node(FeatureMap):
@@ -100,6 +98,10 @@ class Node(FeatureMap):
 
     def _transform(self, frequencies: Tensor) -> Tensor | None:
         """`transform` in closed form, if there is one."""
+        return None
+
+    def _averaged(self, lattice: Lattice) -> Tensor | None:
+        """Means (*batch, c, X1, …, Xd) over the cells around the points of a lattice, if there is a closed form."""
         return None
 
     def _moved(self, t: Tensor) -> Field | None:

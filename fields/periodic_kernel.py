@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fields import arguments, checks, dtypes
 from fields.kernel import MatrixKernel
-from fields.lattice import SNAP
+from fields.lattice import SNAP, PerAxis
 from fields.separable import contract
 from fields.stencil import Stencil, on_nodes
 
@@ -80,7 +80,7 @@ class PeriodicKernel(MatrixKernel):
                 f"the number of samples per axis must be odd, got {self.shape}: take one more or one less"
             )
         self.out_channels, self.in_channels = self.values.shape[dim:]
-        self.period: tuple[float, ...] = checks.positive(period, dim, "period")
+        self.period: PerAxis = checks.positive(period, dim, "period")
 
     @classmethod
     def from_density(
@@ -149,22 +149,12 @@ class PeriodicKernel(MatrixKernel):
         kernel.weak = weak
         return kernel
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the values."""
-        return self.values.dtype
-
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half the period."""
-        if dim != len(self.shape):
-            raise ValueError(
-                f"this kernel lives in {len(self.shape)} dimensions, the feature map has {dim}"
-            )
+        arguments.own_dimension("this kernel lives in", len(self.shape), dim)
         return tuple(p / 2 for p in self.period)
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """The period by the least number of nodes that are at most `node` apart, or 2·count that tell all modes."""
         self.reach(dim)
         if node is None:
@@ -173,7 +163,7 @@ class PeriodicKernel(MatrixKernel):
             counts = [math.ceil(p / q * (1 - SNAP)) for p, q in zip(self.period, node, strict=True)]
         return tuple(p / n for p, n in zip(self.period, counts, strict=True))
 
-    def bandwidth(self, rtol: float, dim: int) -> tuple[float, ...]:
+    def bandwidth(self, rtol: float, dim: int) -> PerAxis:
         """Its highest mode."""
         self.reach(dim)
         return tuple(n // 2 / p for n, p in zip(self.shape, self.period, strict=True))
@@ -191,7 +181,7 @@ class PeriodicKernel(MatrixKernel):
         index = (modes % modes.new_tensor(self.shape)).unbind(-1)
         return torch.where(inside[:, None, None], self._coefficients()[index], 0.0)
 
-    def stencils(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """K at n nodes on a whole period, without what n nodes can't tell from lower modes."""
         dim = len(self.shape)
         axes, bases = [], []

@@ -63,7 +63,7 @@ def bump(squares: Tensor) -> Tensor:
 
 
 def bump_wave(k: Tensor, dim: int) -> Tensor:
-    """Transform of the unit bump at |2πf| = k, shape (m,), relative to its integral, to rounding error.
+    """Transform of the unit bump at |2πf| = k, of any shape, relative to its integral, to rounding error.
 
     Integrated over all axes but one the bump is a C^∞ function on [−1, 1], whose trapezoidal sums on n nodes are exact
     but for its transform at 2πn − k. That falls like exp(−√k): from 1400 on it is below rounding.
@@ -72,8 +72,9 @@ def bump_wave(k: Tensor, dim: int) -> Tensor:
     count = next(n for n in BUMP_NODES if 2 * math.pi * n - 1400 >= largest)
     weights = torch.from_numpy(_marginal(dim, count)).to(k.device)
     x = torch.arange(count, dtype=torch.float64, device=k.device) / count
-    parts = [torch.cos(part[:, None] * x) @ weights for part in k.double().split(PART)]
-    return torch.where(k.abs() <= BUMP_LAST, torch.cat(parts), 0.0)
+    parts = k.double().flatten().split(PART)
+    waves = torch.cat([torch.cos(part[:, None] * x) @ weights for part in parts]).reshape(k.shape)
+    return torch.where(k.abs() <= BUMP_LAST, waves, 0.0)
 
 
 @functools.cache
@@ -85,14 +86,28 @@ def bump_bandwidth(rtol: float, dim: int) -> float:
 
 
 @functools.cache
+def bump_size(dim: int) -> float:
+    """∫exp(1 − 1/(1 − |y|²)) over the unit ball, in shells."""
+    r, weights = gauss(400)
+    sphere = 2 * math.pow(math.pi, dim / 2) / math.gamma(dim / 2)
+    return sphere * float((weights * r ** (dim - 1) * bump(r**2)).sum())
+
+
+@functools.cache
 def _marginal(dim: int, count: int) -> np.ndarray:
     """Weights of cos(k x), x = 0, 1/n, …, 1 − 1/n: the bump integrated over the other axes, scaled to sum to 1."""
     x = torch.arange(count, dtype=torch.float64) / count
     values = bump(x**2)
     if dim > 1:
-        nodes, gauss = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(200))
+        nodes, shares = gauss(200)
         rim = (1 - x**2).sqrt()[:, None]
-        rho = rim * (nodes + 1) / 2
-        values = (rim * gauss * rho ** (dim - 2) * bump(x[:, None] ** 2 + rho**2)).sum(-1)
+        rho = rim * nodes
+        values = (rim * shares * rho ** (dim - 2) * bump(x[:, None] ** 2 + rho**2)).sum(-1)
     values[1:] *= 2  # both signs of x
     return (values / values.sum()).numpy()
+
+
+def gauss(count: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of Gauss and Legendre on [0, 1]."""
+    x, w = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(count))
+    return (x + 1) / 2, w / 2

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.field import Field, PerAxis
-from fields.lattice import Lattice
-from fields.radial import ball_wave
-from fields.separable import separable_sum
-from fields.terms import Terms
+from fields.cells import ball_in_cells
+from fields.lattice import Lattice, PerAxis
+from fields.profiles import BALL, BOX
+from fields.stencil import cell_overlap
+from fields.terms import Shapes
 
 #: Edges closer than this part of the smallest half side count as one.
 CLOSE = 64
@@ -22,7 +22,41 @@ ALIKE = 1e-9
 MOST_PAIRED = 1024
 
 
-class Balls(Terms):
+class Edged(Shapes):
+    """Abstract: shapes that jump at their edges."""
+
+    def _finest(self, rtol: float) -> PerAxis:
+        """What tells the smallest of the shapes, and two edges on the line."""
+        assert self.profile.finest is not None
+        apart = _edges(self.centers, self.profile.reach * self._sizes[..., 0])
+        least = self._along_axes(self.profile.finest / self._sizes.detach().double())
+        return tuple(max(f, apart) for f in least)
+
+    def _pairs(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Offsets (…, p, d) of the centers in all pairs, and the half-widths of both; None on the line, or for many."""
+        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+            return None
+        c, half = self.centers.detach(), self._reach(0.5).detach()
+        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
+        apart = c[..., one, :] - c[..., other, :]
+        return apart, half[..., one, :], half[..., other, :]
+
+
+class Round(Shapes):
+    """Abstract: shapes that have a radius each."""
+
+    radii: Tensor
+
+    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
+        super().__init__(centers, amplitudes, radii=radii)
+        self._positive("radii", ())
+
+    @property
+    def _sizes(self) -> Tensor:
+        return self.radii[..., None]
+
+
+class Balls(Round, Edged):
     """F(x) = Σ_m a_m [|x − c_m| ≤ r_m]: indicators of balls.
 
     Parameters
@@ -51,54 +85,32 @@ class Balls(Terms):
     ([1.0, 3.0], 12.566371)
     """
 
-    radii: Tensor
-
-    def __init__(self, centers: Any, amplitudes: Any, radii: Any) -> None:
-        super().__init__(centers, amplitudes, radii=radii)
-        self._positive("radii", ())
-
-    def _finest(self, rtol: float) -> PerAxis:
-        """Two points per radius of the smallest ball; one between two edges on the line."""
-        least = 1 / (2 * float(self.radii.detach().amin()))
-        return (max(least, _edges(self.centers, self.radii)),) * self.dim
+    profile = BALL
 
     def _thinnest(self) -> PerAxis:
         """Two points across the thinnest lens, or crescent, of two balls."""
-        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+        pairs = self._pairs()
+        if pairs is None:
             return (0.0,) * self.dim
-        c, r = self.centers.detach(), self.radii.detach()
-        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
-        apart, r, s = (c[..., one, :] - c[..., other, :]).norm(dim=-1), r[..., one], r[..., other]
+        apart, r, s = pairs[0].norm(dim=-1), pairs[1][..., 0], pairs[2][..., 0]
         widths = torch.stack(torch.broadcast_tensors(r + s - apart, apart + s - r, apart + r - s))
         # Where they don't meet, or one holds the other, there is nothing between them.
         widths = torch.where((widths > 0).all(0), widths, math.inf)
         return (2 * _least(widths, self.radii),) * self.dim
 
-    def _reach(self, rtol: float) -> Tensor:
-        return self.radii[..., None]
-
-    def _values(self, lattice: Lattice) -> Tensor:
-        def profile(m: int, z: Tensor) -> Tensor:
-            return ((z**2).sum(-1) <= self._of_term(self.radii, m) ** 2).to(self.dtype)
-
-        return self._summed(lattice, profile)
-
-    def _integral(self) -> Tensor:
-        volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
-        return ((volume * self.radii**self.dim)[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _inner(self, other: Field) -> Tensor | None:
-        if not isinstance(other, Balls):
+    def _averaged(self, lattice: Lattice) -> Tensor | None:
+        if self.batch:
             return None
-        apart = (self.centers[..., :, None, :] - other.centers[..., None, :, :]).norm(dim=-1)
-        common = _lens(self.radii[..., :, None], other.radii[..., None, :], apart, self.dim)
-        return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
+        shares = []
+        for center, radius in zip(self.centers.detach().double(), self.radii.tolist(), strict=True):
+            offsets = [x - c for x, c in zip(lattice.axes(), center, strict=True)]
+            shares.append(ball_in_cells(radius, offsets, lattice.spacing))
+        means = torch.stack(shares).to(self.dtype) / math.prod(lattice.spacing)
+        return torch.einsum("mc,m...->c...", self.amplitudes, means)
 
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        turns = 2 * math.pi * frequencies.norm(dim=-1)[:, None] * self.radii.double()[..., None, :]
-        volume = math.pow(math.pi, self.dim / 2) / math.gamma(self.dim / 2 + 1)
-        size = volume * self.radii.double()[..., None, :] ** self.dim
-        return self._weighted(size * ball_wave(turns, self.dim) * self._phases(frequencies))
+    def _common(self, other: Shapes) -> Tensor:
+        r, s = self._sizes[..., :, None, 0], other._sizes[..., None, :, 0]
+        return _lens(r, s, self._apart(other).norm(dim=-1), self.dim)
 
 
 def _edges(centers: Tensor, half: Tensor) -> float:
@@ -143,7 +155,7 @@ def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
     return torch.where(inside, ball, torch.where(outside, 0.0, lens))
 
 
-class Boxes(Terms):
+class Boxes(Edged):
     """F(x) = Σ_m a_m [|x_i − c_mi| ≤ s_mi/2 for all i]: indicators of axis-aligned boxes.
 
     Parameters
@@ -172,6 +184,7 @@ class Boxes(Terms):
     ([1.0, 0.0], [8.0])
     """
 
+    profile = BOX
     sides: Tensor
 
     def __init__(self, centers: Any, amplitudes: Any, sides: Any) -> None:
@@ -179,23 +192,16 @@ class Boxes(Terms):
         if self._positive("sides", (), (self.dim,)) == ():
             self.sides = self.sides[..., None].expand(*self.sides.shape, self.dim)
 
-    def _finest(self, rtol: float) -> PerAxis:
-        """Two points per side of the narrowest box; one between two edges on the line."""
-        least = (1 / self.sides.detach().reshape(-1, self.dim).amin(0)).tolist()
-        apart = _edges(self.centers, self.sides[..., 0] / 2)
-        return tuple(max(f, apart) for f in least)
+    @property
+    def _sizes(self) -> Tensor:
+        return self.sides
 
     def _thinnest(self) -> PerAxis:
         """One point between two edges of boxes that overlap on the other axes."""
-        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+        pairs = self._pairs()
+        if pairs is None:
             return (0.0,) * self.dim
-        c, half = self.centers.detach(), self.sides.detach() / 2
-        one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
-        apart, h, k = (
-            (c[..., one, :] - c[..., other, :]).abs(),
-            half[..., one, :],
-            half[..., other, :],
-        )
+        apart, (h, k) = pairs[0].abs(), pairs[1:]
         meet = apart < h + k
         widths = torch.stack(
             torch.broadcast_tensors((h + k - apart).abs(), ((h - k).abs() - apart).abs())
@@ -204,32 +210,18 @@ class Boxes(Terms):
         for axis in range(self.dim):
             others = [i for i in range(self.dim) if i != axis]
             between = torch.where(meet[..., others].all(-1), widths[..., axis], math.inf)
-            found.append(_least(between, half[..., axis]))
+            found.append(_least(between, self.sides[..., axis] / 2))
         return tuple(found)
 
-    def _reach(self, rtol: float) -> Tensor:
-        return self.sides / 2
-
-    def _values(self, lattice: Lattice) -> Tensor:
+    def _averaged(self, lattice: Lattice) -> Tensor:
         factors = []
-        for i, x in enumerate(lattice.axes()):
-            z = x[..., :, None] - self.centers[..., i].double()[..., None, :]
-            inside = z.abs() <= self.sides[..., i].double()[..., None, :] / 2
-            factors.append(inside.to(self.dtype))
-        return separable_sum(self.amplitudes, factors)
+        for axis, h in enumerate(lattice.spacing):
+            z, sides = self._offsets(lattice, axis)
+            factors.append(cell_overlap(z, h, sides / 2) / h)
+        return self._product(factors)
 
-    def _integral(self) -> Tensor:
-        return (self.sides.prod(-1)[..., None, :] @ self.amplitudes).squeeze(-2)
-
-    def _inner(self, other: Field) -> Tensor | None:
-        if not isinstance(other, Boxes):
-            return None
-        apart = (self.centers[..., :, None, :] - other.centers[..., None, :, :]).abs()
-        one, two = self.sides[..., :, None, :], other.sides[..., None, :, :]
+    def _common(self, other: Shapes) -> Tensor:
+        one, two = self._sizes[..., :, None, :], other._sizes[..., None, :, :]
+        apart = self._apart(other).abs()
         common = torch.minimum(torch.minimum(one, two), (one + two) / 2 - apart).clamp(min=0)
-        return (common.prod(-1) * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
-
-    def _transform(self, frequencies: Tensor) -> Tensor:
-        sides = self.sides.double()[..., None, :, :]
-        waves = (sides * torch.sinc(sides * frequencies[:, None])).prod(-1)
-        return self._weighted(waves * self._phases(frequencies))
+        return common.prod(-1)

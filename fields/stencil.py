@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.lattice import SNAP, LatticeTooLarge, split
+from fields.lattice import SNAP, Each, LatticeTooLarge, split
 
 #: Points lie no more spacings of a lattice away: beyond, positions aren't exact.
 MOST_STEPS = 1 << 50
@@ -96,25 +96,31 @@ class Stencil:
 
 
 def place(
-    first: Sequence[float], step: Sequence[int], pitch: Sequence[float]
+    first: Each, step: Sequence[int], pitch: Each
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
     """`first`, `step` and `remainder` of a stencil whose first tap lies at `first`, in length units."""
     parts = [split(f / p) for f, p in zip(first, pitch, strict=True)]
     return tuple(w for w, _ in parts), tuple(step), tuple(r for _, r in parts)
 
 
-def nodes(
-    radius: Sequence[float], spacing: Sequence[float], separable: bool = False
-) -> list[Tensor]:
+def nodes(radius: Each, spacing: Each, separable: bool = False) -> list[Tensor]:
     """Quadrature nodes j·spacing, per axis, of all cells that meet [−radius, radius].
 
     LatticeTooLarge where they are too many: in all, or per axis for taps that are `separable`.
     """
-    reaches = [max(0, r / q - 0.5 - SNAP) for r, q in zip(radius, spacing, strict=True)]
-    counts = [2 * r + 1 for r in reaches]
+    return nodes_between([-r for r in radius], radius, spacing, separable)
+
+
+def nodes_between(low: Each, high: Each, spacing: Each, separable: bool = False) -> list[Tensor]:
+    """The same of all cells that meet a box with corners `low` and `high`."""
+    ends = [
+        (a / q + 0.5 + SNAP, b / q - 0.5 - SNAP) for a, b, q in zip(low, high, spacing, strict=True)
+    ]
+    counts = [max(1, b - a + 1) for a, b in ends]
+    radius = tuple((b - a) / 2 for a, b in zip(low, high, strict=True))
     few(max(counts) if separable else math.prod(counts), radius)
-    pairs = zip(map(math.ceil, reaches), spacing, strict=True)
-    return [q * torch.arange(-r, r + 1, dtype=torch.float64) for r, q in pairs]
+    pairs = zip(((math.floor(a), math.ceil(b)) for a, b in ends), spacing, strict=True)
+    return [q * torch.arange(a, max(a, b) + 1, dtype=torch.float64) for (a, b), q in pairs]
 
 
 def few(count: float, radius: Any) -> None:
@@ -145,11 +151,11 @@ def chord(half: float) -> Tensor:
 
 
 def centred(count: int, spacing: float) -> Tensor:
-    """An odd number of evenly spaced positions around 0."""
-    return spacing * torch.arange(-(count // 2), count // 2 + 1, dtype=torch.float64)
+    """Evenly spaced positions around 0."""
+    return (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * spacing
 
 
-def on_lattice(spacing: Sequence[float], pitch: Sequence[float]) -> bool:
+def on_lattice(spacing: Each, pitch: Each) -> bool:
     """Whether spacings are whole multiples of the pitch."""
     return all(split(q / p)[1] == 0 and q > 0.5 * p for q, p in zip(spacing, pitch, strict=True))
 
@@ -164,10 +170,10 @@ def outer(rows: Sequence[Tensor]) -> Tensor:
 
 def on_nodes(
     axes: Sequence[Tensor],
-    pitch: Sequence[float],
+    pitch: Each,
     taps: Tensor | tuple[Tensor, ...],
     matrix: Tensor | None = None,
-    spacing: Sequence[float] | None = None,
+    spacing: Each | None = None,
 ) -> list[Stencil]:
     """Stencils of taps on the product of `axes`, evenly spaced positions in length units.
 
@@ -189,11 +195,17 @@ def on_nodes(
     dense = outer(taps) if isinstance(taps, tuple) else taps
     if matrix is not None:
         dense = dense[..., None, None] * matrix
-    offsets = torch.cartesian_prod(*axes).reshape(-1, len(axes))
-    return cosets(offsets, dense.flatten(0, len(axes) - 1), pitch)
+    return cosets(points_of(axes), dense.flatten(0, len(axes) - 1), pitch)
 
 
-def cosets(offsets: Tensor, weights: Tensor, pitch: Sequence[float]) -> list[Stencil]:
+def points_of(axes: Sequence[Tensor]) -> Tensor:
+    """The points (k, d) on the product of axes; one where there are none."""
+    if not axes:
+        return torch.zeros(1, 0, dtype=torch.float64)
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes))
+
+
+def cosets(offsets: Tensor, weights: Tensor, pitch: Each) -> list[Stencil]:
     """Stencils of weighted points (k, d), weights (k, …), one for the points that agree modulo the pitch."""
     return [layout.stencil(weights) for layout in layouts(offsets, pitch)]
 
@@ -229,7 +241,7 @@ class Layout:
         return Stencil(self.first, self.step, self.remainder, taps)
 
 
-def layouts(offsets: Tensor, pitch: Sequence[float]) -> list[Layout]:
+def layouts(offsets: Tensor, pitch: Each) -> list[Layout]:
     """Layouts of points (k, d), one for those that agree modulo the pitch."""
     groups: dict[tuple[float, ...], list[int]] = {}
     places = [place(o, (1,) * len(pitch), pitch) for o in offsets.tolist()]

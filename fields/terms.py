@@ -1,19 +1,24 @@
-"""Sums of terms, each with a centre and an amplitude: what Gaussians, Gabors, Bumps, Balls, Boxes and Sprites share."""
+"""Sums of terms, each with a centre and an amplitude: what Gaussians, Gabors, Bumps, Balls, Boxes and Sprites share.
+
+All but Sprites are terms of one shape of the table in `fields.profiles`.
+"""
 
 from __future__ import annotations
 
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from fields import checks, dtypes
+from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
 from fields.field import Field, PerAxis
 from fields.lattice import Lattice
+from fields.profiles import Profile, Radial, Separable
+from fields.separable import separable_sum
 
 
 class Terms(Field):
@@ -161,5 +166,87 @@ class Terms(Field):
 
     def _weighted(self, transforms: Tensor) -> Tensor:
         """Σ_m a_m p̂_m(f) exp(−2πi f·c_m) in the field's precision from (…, k, m)."""
-        kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
+        kind = dtypes.complex_of(self.dtype)
         return transforms.to(kind) @ self.amplitudes.to(kind)
+
+
+class Shapes(Terms):
+    """Abstract: terms of one shape, p_m(z) = ρ(z/s_m)."""
+
+    profile: ClassVar[Profile]
+
+    @property
+    @abstractmethod
+    def _sizes(self) -> Tensor:
+        """s, shape (…, m, d), or (…, m, 1) where it is the same on all axes."""
+
+    def _bands(self, rtol: float) -> Tensor | None:
+        """Frequencies (…, m, d or 1) from which on the spectra of the terms are below `rtol` of their peaks."""
+        band = self.profile.band(arguments.fraction(rtol, "rtol"), self.dim)
+        return None if band is None else band / self._sizes.detach().double()
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        """Frequency beyond which the spectrum of the narrowest term is below `rtol` of its peak."""
+        bands = self._bands(rtol)
+        return None if bands is None else self._along_axes(bands)
+
+    def _along_axes(self, of_terms: Tensor) -> PerAxis:
+        """The largest per axis of what terms have."""
+        spread = of_terms.expand(*of_terms.shape[:-1], self.dim)
+        return tuple(spread.reshape(-1, self.dim).amax(0).tolist())
+
+    def _reach(self, rtol: float) -> Tensor:
+        return self.profile.reach * self._sizes
+
+    @property
+    def _volumes(self) -> Tensor:
+        """∫p_m, shape (…, m)."""
+        sizes = self._sizes
+        own = sizes.prod(-1) if sizes.shape[-1] == self.dim else sizes[..., 0] ** self.dim
+        return own * self.profile.integral(self.dim)
+
+    def _integral(self) -> Tensor:
+        return (self._volumes[..., None, :] @ self.amplitudes).squeeze(-2)
+
+    def _spectra(self, f: Tensor) -> Tensor:
+        """Transforms of the centred terms at f (…, k, m, d), shape (…, k, m)."""
+        waves = self.profile.transform(self._sizes.double()[..., None, :, :], f)
+        return self._volumes.double()[..., None, :] * waves
+
+    def _transform(self, frequencies: Tensor) -> Tensor:
+        return self._weighted(self._spectra(frequencies[:, None]) * self._phases(frequencies))
+
+    def _along(self, lattice: Lattice, axis: int) -> Tensor:
+        """The profile along one axis, (…, X, m) in double precision."""
+        assert isinstance(self.profile, Separable)
+        return self.profile.along(*self._offsets(lattice, axis))
+
+    def _offsets(self, lattice: Lattice, axis: int) -> tuple[Tensor, Tensor]:
+        """Offsets from the centers along one axis, (…, X, m), and the sizes (…, 1, m), in float64."""
+        centers, sizes = (v[..., None, :, axis].double() for v in (self.centers, self._sizes))
+        return lattice.axes()[axis][..., :, None] - centers, sizes
+
+    def _values(self, lattice: Lattice) -> Tensor:
+        if isinstance(self.profile, Radial):
+            rho, radii = self.profile.of, self._sizes[..., 0]
+            return self._summed(lattice, lambda m, z: rho((z**2).sum(-1), self._of_term(radii, m)))
+        return self._product([self._along(lattice, axis) for axis in range(self.dim)])
+
+    def _product(self, factors: list[Tensor]) -> Tensor:
+        """Σ_m a_m ∏_i factors_i."""
+        kind = dtypes.complex_of(self.dtype) if factors[0].is_complex() else self.dtype
+        return separable_sum(self.amplitudes.to(kind), [f.to(kind) for f in factors])
+
+    def _inner(self, other: Field) -> Tensor | None:
+        if not isinstance(other, Shapes) or other.profile is not self.profile:
+            return None
+        common = self._common(other)
+        return (common * (self.amplitudes @ other.amplitudes.mT)).sum((-2, -1))
+
+    def _common(self, other: Shapes) -> Tensor:
+        """∫ of the products of terms, (…, m, n)."""
+        raise NotImplementedError
+
+    def _apart(self, other: Shapes) -> Tensor:
+        """Offsets of the other's centers from these, (…, m, n, d)."""
+        return other.centers[..., None, :, :] - self.centers[..., :, None, :]

@@ -15,7 +15,7 @@ from torch import Tensor
 from fields.correlation import mix
 from fields.kernel import MatrixKernel
 from fields.lattice import split
-from fields.product_kernels import ProfileKernel
+from fields.profile_kernels import ProfileKernel
 
 #: Numbers that a kernel's transform may take; kernels that need more are left to their nodes, but for those on a whole
 #: period, which have no more modes than numbers of their own.

@@ -14,61 +14,57 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields import checks
-from fields.cells import ball_in_cells
+from fields.kept import Kept
 from fields.kernel import dyadic_nodes
-from fields.lattice import SNAP, split
-from fields.rims import as_points, in_a_ball, to_the_rim
-from fields.stencil import Stencil, cell_overlap, centred, chord, few, nodes, on_lattice, on_nodes
+from fields.lattice import SNAP, PerAxis, split
+from fields.profiles import BALL, BOX, summed_squares
+from fields.stencil import (
+    Stencil,
+    centred,
+    chord,
+    cosets,
+    few,
+    nodes,
+    on_lattice,
+    on_nodes,
+    points_of,
+)
 
 Kind = Literal["mean", "max"]
-
-#: Lattices for which a window keeps its stencils.
-KEPT = 8
 
 
 class Window(ABC):
     """What a pooling window tells the evaluator."""
 
-    _kept: dict[Any, list[Stencil]] | None = None
+    _kept: Kept | None = None
 
     @abstractmethod
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half-widths of a centred box that holds the window, in length units."""
 
     @abstractmethod
-    def stencils(
-        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
-    ) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis, kind: Kind) -> list[Stencil]:
         """Scalar taps on a lattice of spacing `pitch`, nodes `node` apart."""
 
     def taps(
-        self,
-        pitch: tuple[float, ...],
-        node: tuple[float, ...],
-        kind: Kind | Literal["rim"],
-        like: Tensor,
+        self, pitch: PerAxis, node: PerAxis, kind: Kind | Literal["rim"], like: Tensor
     ) -> list[Stencil]:
         """The stencils in the dtype and on the device of `like`, kept for the next time."""
-        if self._kept is None:
-            self._kept = {}
-        kept = self._kept
-        key = (pitch, node, kind, self.reach(len(pitch)), like.dtype, like.device)
-        if key in kept:
-            return kept[key]
-        with torch.inference_mode(False):
-            made = self.maxima(pitch, node) if kind == "rim" else self.stencils(pitch, node, kind)
-            stencils = [s.to(like) for s in made]
-        # Within jvp and vmap torch wraps what it makes: such tensors must not outlive the call.
-        if not torch.compiler.is_compiling() and not any(map(_is_wrapped, stencils)):
-            if len(kept) >= KEPT:
-                kept.pop(next(iter(kept)))
-            kept[key] = stencils
-        return stencils
 
-    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+        def make() -> list[Stencil]:
+            made = self.maxima(pitch, node) if kind == "rim" else self.stencils(pitch, node, kind)
+            plain = torch.empty(0, dtype=like.dtype, device=like.device)  # vmap and jvp wrap values
+            return [s.to(plain) for s in made]
+
+        if self._kept is None:
+            self._kept = Kept()
+        key = (pitch, node, kind, self.reach(len(pitch)), like.dtype, like.device)
+        found: list[Stencil] = self._kept.of(key, [], make)
+        return found
+
+    def maxima(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """Taps of a field's maximum over the closed window, as `fields.maxima.highest` reads them."""
         return self.stencils(pitch, node, "max")
 
@@ -77,16 +73,9 @@ class Window(ABC):
         """Whether the window is a region, met by finer and finer nodes, and not a set of points."""
         return True
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """Spacing of the nodes per axis."""
         return node or dyadic_nodes(self.reach(dim), count)
-
-
-def _is_wrapped(stencil: Stencil) -> bool:
-    taps = stencil.taps if isinstance(stencil.taps, tuple) else (stencil.taps,)
-    return any(is_functorch_wrapped_tensor(t) for t in taps)
 
 
 class Box(Window):
@@ -116,24 +105,22 @@ class Box(Window):
     def __repr__(self) -> str:
         return f"Box({self.sides})"
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half the sides."""
         return tuple(s / 2 for s in checks.positive(self.sides, dim, "sides"))
 
-    def stencils(
-        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
-    ) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis, kind: Kind) -> list[Stencil]:
         """One row of taps per axis."""
         axes, rows = [], []
         for radius, q in zip(self.reach(len(pitch)), node, strict=True):
             few(2 * radius / q, radius)
             count, rest = split(2 * radius / q)
             if count >= 1 and rest == 0:
-                y = (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * q
+                y = centred(count, q)
                 row = torch.full_like(y, 1 / count)
             else:
                 (y,) = nodes([radius], [q])
-                row = cell_overlap(y, q, radius) / (2 * radius)
+                row = BOX.row(y, q, 2 * radius)
                 if kind == "max":
                     inside = y.abs() <= radius * (1 + SNAP)
                     y, row = y[inside], row[inside]
@@ -141,13 +128,13 @@ class Box(Window):
             rows.append(torch.ones_like(row) if kind == "max" else row)
         return on_nodes(axes, pitch, tuple(rows))
 
-    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def maxima(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """One row of taps per axis, up to the rim."""
         reach = self.reach(len(pitch))
         if not on_lattice(node, pitch):
-            lines = [to_the_rim(r, q) for r, q in zip(reach, node, strict=True)]
+            lines = [_to_the_rim(r, q) for r, q in zip(reach, node, strict=True)]
             few(math.prod(map(len, lines)), reach)
-            return as_points(torch.cartesian_prod(*lines).reshape(-1, len(lines)), pitch)
+            return _points(points_of(lines), pitch)
         rows = tuple(chord(r / q) for r, q in zip(reach, node, strict=True))
         axes = [centred(len(row), q) for row, q in zip(rows, node, strict=True)]
         return on_nodes(axes, pitch, rows)
@@ -179,37 +166,32 @@ class Ball(Window):
     def __repr__(self) -> str:
         return f"Ball({self.radius})"
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """The radius on every axis."""
         return (self.radius,) * dim
 
-    def stencils(
-        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
-    ) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis, kind: Kind) -> list[Stencil]:
         """A dense array of taps."""
-        axes = nodes(self.reach(len(pitch)), node)
-        if kind == "max":
-            squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
-            inside = sum(squares, torch.zeros(())) <= self.radius**2 * (1 + SNAP)
-            return on_nodes(axes, pitch, inside.double())
-        share = ball_in_cells(self.radius, axes, node)
-        return on_nodes(axes, pitch, share / share.sum())
+        reach = self.reach(len(pitch))
+        axes = nodes(reach, node)
+        shares = [self._inside(axes)] if kind == "max" else BALL.weights(axes, node, reach)
+        return on_nodes(axes, pitch, shares[0])
 
-    def maxima(self, pitch: tuple[float, ...], node: tuple[float, ...]) -> list[Stencil]:
+    def _inside(self, axes: list[Tensor]) -> Tensor:
+        """1 at the points of the closed ball."""
+        return BALL.of(summed_squares(axes), self.radius * math.sqrt(1 + SNAP))
+
+    def maxima(self, pitch: PerAxis, node: PerAxis) -> list[Stencil]:
         """A dense array of taps, and how far the ball reaches along the lattice's lines."""
         few(math.prod(2 * self.radius / q + 1 for q in node), self.radius)
         axes = [centred(2 * math.ceil(self.radius / q - SNAP) + 1, q) for q in node]
-        squares = [y.reshape(-1, *(1,) * (len(axes) - 1 - i)) ** 2 for i, y in enumerate(axes)]
-        inside = sum(squares, torch.zeros(())) <= self.radius**2 * (1 + SNAP)
-        chords = []
+        inside, chords = self._inside(axes), []
         for axis, q in enumerate(node):
-            others = [s for i, s in enumerate(squares) if i != axis]
-            left = self.radius**2 - sum(others, torch.zeros(())).double()
-            half = torch.where(left >= 0, left.clamp(min=0).sqrt() / q, -1.0)
-            chords.append(half.squeeze(axis) if half.ndim == len(axes) else half)
+            left = self.radius**2 - summed_squares(axes[:axis] + axes[axis + 1 :])
+            chords.append(torch.where(left >= 0, left.clamp(min=0).sqrt() / q, -1.0))
         if not on_lattice(node, pitch):
-            return as_points(in_a_ball(axes, node, inside, chords), pitch)
-        (stencil,) = on_nodes(axes, pitch, inside.double())
+            return _points(_in_a_ball(axes, node, inside > 0, chords), pitch)
+        (stencil,) = on_nodes(axes, pitch, inside)
         return [replace(stencil, chords=tuple(chords))]
 
 
@@ -253,7 +235,7 @@ class Mask(Window):
         """A mask is a set of points."""
         return False
 
-    def reach(self, dim: int) -> tuple[float, ...]:
+    def reach(self, dim: int) -> PerAxis:
         """Half-widths of the array."""
         if dim != self.mask.ndim:
             raise ValueError(
@@ -261,19 +243,43 @@ class Mask(Window):
             )
         return tuple((n - 1) / 2 * h for n, h in zip(self.mask.shape, self.spacing, strict=True))
 
-    def spacings(
-        self, node: tuple[float, ...] | None, count: int, dim: int
-    ) -> tuple[float | None, ...]:
+    def spacings(self, node: PerAxis | None, count: int, dim: int) -> tuple[float | None, ...]:
         """The mask's own spacing."""
         self.reach(dim)
         return self.spacing
 
-    def stencils(
-        self, pitch: tuple[float, ...], node: tuple[float, ...], kind: Kind
-    ) -> list[Stencil]:
+    def stencils(self, pitch: PerAxis, node: PerAxis, kind: Kind) -> list[Stencil]:
         """The shares."""
-        axes = [
-            (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
-            for n, h in zip(self.mask.shape, self.spacing, strict=True)
-        ]
+        axes = list(map(centred, self.mask.shape, self.spacing))
         return on_nodes(axes, pitch, self.mask / self.mask.sum(), spacing=self.spacing)
+
+
+# --- maxima where no lattice holds the nodes: each is looked at by itself -----------------------------------------
+#
+# The same nodes and crossings of the rim as in `fields.maxima`, with the values there instead of those interpolated
+# from the nodes around: the two differ by q²|F″|/8 at most, q being the spacing.
+
+
+def _to_the_rim(reach: float, spacing: float) -> Tensor:
+    """Nodes j·spacing within a reach, and both its ends."""
+    whole, rest = split(reach / spacing)
+    inside = centred(2 * whole + 1, spacing)
+    ends = inside.new_tensor([-reach, reach])
+    return torch.cat([inside, ends]) if rest else inside
+
+
+def _in_a_ball(axes: list[Tensor], node: PerAxis, inside: Tensor, chords: list[Tensor]) -> Tensor:
+    """Nodes inside of a ball, and the points (k, d) where the lines that they lie on cross its rim."""
+    found = [points_of(axes)[inside.flatten()]]
+    for axis, half in enumerate(chords):
+        line = points_of(axes[:axis] + axes[axis + 1 :])
+        ends = half.reshape(-1, 1) * node[axis]
+        for side in (-ends, ends):
+            crossing = torch.cat([line[:, :axis], side, line[:, axis:]], dim=-1)
+            found.append(crossing[half.flatten() >= 0])
+    return torch.cat(found)
+
+
+def _points(offsets: Tensor, pitch: PerAxis) -> list[Stencil]:
+    """Stencils of points (k, d) that a maximum is taken over, wherever they lie."""
+    return cosets(offsets, torch.ones_like(offsets[:, 0]), pitch)

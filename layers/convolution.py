@@ -25,7 +25,7 @@ class Conv(Weak):
 
     Parameters
     ----------
-    kernel : Kernel, GaussianKernel, BumpKernel, BSplineKernel, BasisKernel, PeriodicKernel, …, or Atoms
+    kernel : Kernel, GaussianKernel, BumpKernel, FieldKernel, BasisKernel, PeriodicKernel, …, or Atoms
         Matrix-valued, R^d → R^{c_out × c_in}. Its tensors, and its density where that is a module, become the layer's
         parameters, named as in the kernel: matrix, coefficients, values, weights, density.…. Those that are an
         nn.Parameter or nn.Module already are shared with the kernel, tensors are copied.

@@ -32,8 +32,9 @@ class OnGrid(nn.Module):
     `torch.compile(fullgraph=True)`, `torch.export` (strict=False), `torch.vmap`, `torch.func.jvp` and
     `torch.func.functional_call` work on it for every layer here, but: BiasField isn't compiled, since its field is
     evaluated by a plan of its own; PoolField is neither compiled nor exported, since it asks its function at every
-    point; LearnablePolyphase draws its noise anew while it is trained. Layers that choose their samples (polyphases,
-    Xu et al.) need strides that divide the shape.
+    point, nor is a convolution with a FieldKernel, whose support is what its field's tensors say; LearnablePolyphase
+    draws its noise anew while it is trained. Layers that choose their samples (polyphases, Xu et al.) need strides that
+    divide the shape.
 
     What depends on the grid alone, the taps of windows and kernels, is worked out on the first call and kept: call it
     once, on an input of the same dtype and device, before it is compiled or exported. Values aren't checked for NaN, as

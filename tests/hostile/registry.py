@@ -180,6 +180,11 @@ FIELDS = [
     Entry("BallKernel", ff.BallKernel, {"radius": 0.7, "matrix": EYE}),
     Entry("BoxKernel", ff.BoxKernel, {"sides": (0.7, 0.9), "matrix": EYE}),
     Entry("BumpKernel", ff.BumpKernel, {"radius": 0.7, "matrix": EYE}),
+    Entry(
+        "FieldKernel",
+        ff.FieldKernel,
+        {"field": ff.Bumps([[0.1, 0.2]], [[1.0]], [0.6]), "matrix": EYE},
+    ),
     Entry("GaussianKernel", ff.GaussianKernel, {"width": (0.3, 0.2), "matrix": EYE}),
     Entry(
         "Kernel", ff.Kernel, {"density": _one, "out_channels": 2, "in_channels": 2, "radius": 0.6}

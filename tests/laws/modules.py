@@ -41,6 +41,8 @@ from fields import (
     BSplineKernel,
     BumpKernel,
     FeatureMap,
+    FieldKernel,
+    Gabors,
     GaussianKernel,
     Kernel,
     Mask,
@@ -168,6 +170,12 @@ def by_nodes(make: Callable[[Weights], MatrixKernel]) -> Callable[[Weights], Con
     return lambda w: Conv(make(w), nodes=2, exact=False)
 
 
+def off_centre(w: Weights) -> FieldKernel:
+    """A Gabor beside the origin."""
+    wave = Gabors([[0.3, -0.2, 0.1][: w.dim]], [[1.0]], [0.12], [[1.0, 0.5, -0.5][: w.dim]])
+    return FieldKernel(wave, w(2, 2))
+
+
 def basis(w: Weights) -> BasisKernel:
     parts = [GaussianKernel(0.1, [[1.0]]), BumpKernel(0.6, [[1.0]]), BallKernel(0.5, [[1.0]])]
     return BasisKernel(parts, w(3, 2, 2))
@@ -254,6 +262,13 @@ LAYERS = [
     Kind("Conv, bump", by_nodes(lambda w: BumpKernel(0.6, w(2, 2))), exact=False, learnt=1),
     Kind("Conv, ball", by_nodes(lambda w: BallKernel(0.6, w(2, 2))), exact=False, learnt=1),
     Kind("Conv, spline", by_nodes(lambda w: BSplineKernel(0.3, w(2, 2))), exact=False, learnt=1),
+    Kind(
+        "Conv, field",
+        by_nodes(off_centre),
+        exact=False,
+        learnt=1,
+        refuses=("compile", "export"),
+    ),
     Kind("Conv, basis", by_nodes(basis), exact=False, learnt=1),
     Kind("Conv, network", by_nodes(network), exact=False, learnt=4),
     Kind("Conv, on a period", by_nodes(on_a_period), exact=False, learnt=1),

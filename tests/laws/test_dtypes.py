@@ -24,6 +24,7 @@ from fields import (
     Bumps,
     Constant,
     Field,
+    FieldKernel,
     Formula,
     Gabors,
     GaussianKernel,
@@ -81,6 +82,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "Conv, spline": lambda: Conv(BSplineKernel(0.5, MATRIX)),
     "Conv, ball": lambda: Conv(BallKernel(0.6, MATRIX)),
     "Conv, bump": lambda: Conv(BumpKernel(0.6, MATRIX)),
+    "Conv, field": lambda: Conv(FieldKernel(Gaussians([[0.1]], [[0.3]], [0.2]), MATRIX)),
     "Conv, basis": lambda: Conv(BasisKernel([GaussianKernel(0.3, [[1.0]])], [MATRIX])),
     "Conv, period": lambda: Conv(
         PeriodicKernel([MATRIX, [[1.0, 0.0], [0.0, 1.0]], MATRIX], PERIOD)

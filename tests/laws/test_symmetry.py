@@ -11,11 +11,13 @@ from torch import Tensor
 from fields import (
     Ball,
     BallKernel,
+    Balls,
     BasisKernel,
     Box,
     BoxKernel,
     BSplineKernel,
     BumpKernel,
+    FieldKernel,
     GaussianKernel,
     Kernel,
     Mask,
@@ -46,6 +48,9 @@ SHAPES = {
     "BSplineKernel": kernel(lambda: BSplineKernel(0.5, ONE)),
     "BasisKernel": kernel(
         lambda: BasisKernel([BallKernel(0.8, ONE), BumpKernel(1.0, ONE)], [ONE, ONE])
+    ),
+    "FieldKernel": lambda h, dim: FieldKernel(Balls([[0.0] * dim], ONE, [1.0]), ONE).stencils(
+        (h,) * dim, (h,) * dim
     ),
     "Kernel": kernel(lambda: Kernel(lambda y: (1 + y.norm(dim=-1))[..., None, None], 1, 1, 1.0)),
 }
