@@ -193,15 +193,17 @@ class _Refining(Settling[int, Tensor]):
         return SPREAD * math.sqrt(total)
 
     def _elsewhere(self, step: int, value: Tensor) -> float:
-        """Whether finer nodes, as far as they can be afforded, meet a function that these say vanishes."""
+        """Whether finer nodes meet a function that these say vanishes; unless they do, nothing is known of it."""
         try:
             with torch.no_grad():
                 finer = step * FINER[self.lattice.dim]
-                return self.change(
-                    at_refinement(self.field, self.lattice, finer, self.memory), value
-                )
-        except LatticeTooLarge:
-            return 0.0
+                found = at_refinement(self.field, self.lattice, finer, self.memory)
+        except LatticeTooLarge as why:
+            raise LatticeTooLarge(
+                "all nodes say 0, which finest=… of the functions would confirm, or finer nodes, but at refinement "
+                f"{finer} {why}"
+            ) from why
+        return self.change(found, value)
 
     def hopeless(self, step: int, error: float) -> str:
         """Where even fourth order takes too much."""
