@@ -33,6 +33,10 @@ DRAWS, SPREAD = 3, 1.2
 FINER = {1: 16, 2: 4, 3: 2}
 #: Refinements that nobody would think of.
 FAR = 1e7
+#: Rounding of what nearly cancels, in eps: below it, no error is taken for less than it changes by.
+CANCELLED = 1 << 16
+#: Transforms of kernels are known from here on.
+LEAST = 1e-14
 #: Order of convergence that is hoped for when a tolerance is given up early.
 HOPE = 4
 
@@ -176,7 +180,22 @@ class _Refining(Settling[int, Tensor]):
             self.unseen = self.unseen.to(rounding).maximum(rounding)
             error = super().error(known)
         self.last = error
-        return error
+        return max(self._left(known, error), min(error, CANCELLED * self.least))
+
+    def _left(self, known: Sequence[tuple[int, Tensor]], error: float) -> float:
+        """Halfway to what errors that fall off faster leave, where they are known to: change may be small by chance.
+
+        Nodes tell waves to far less than `rtol` soon; where nothing jumps, that is all that there is but for the rims.
+        """
+        if self.smooth:
+            (before, _), (last, _) = known[-2:]
+            part = fall(self.field, self.lattice, self.rtol, before, last)
+            faster = error * min(1.0, (last / before - 1) * part / (1 - part))
+        elif self.jumps is False and error <= self.rtol**2:
+            faster = super().error(known[1:])
+        else:
+            return error
+        return math.sqrt(error * faster)
 
     def hidden(self, step: int, value: Tensor) -> float:
         """By draws of the places of jumps, the first few where it exceeds `rtol`; or where nothing was seen at all."""
@@ -229,6 +248,34 @@ def is_smooth(field: Field, rtol: float) -> bool:
     """
     nodes = (node for node in known_within(field) if node.is_quadrature)
     return field.bandwidth(rtol) is not None and all(n._kernel_bandwidth(rtol) for n in nodes)
+
+
+def fall(field: Field, lattice: Lattice, rtol: float, before: int, last: int) -> float:
+    """What a refinement leaves of the error at one before, where all is smooth.
+
+    That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
+    `rtol`. They are taken to go on falling like exp(−f^a), a ≤ 2, as the slowest does from `rtol` to its square.
+    """
+    square, power = max(rtol**2, LEAST), 2.0
+    deeper = math.log(math.log(square) / math.log(rtol))
+    rate = (0.0,) * field.dim
+    for ask in ("_finest", "_kernel_bandwidth"):
+        highest = (0.0,) * field.dim
+        for node in known_within(field):
+            one, two = (getattr(node, ask)(r) or highest for r in (rtol, square))
+            highest = tuple(map(max, highest, one))
+            power = min(
+                [
+                    power,
+                    *(deeper / math.log(b / a) for a, b in zip(one, two, strict=True) if b > a > 0),
+                ]
+            )
+        rate = tuple(map(sum, zip(rate, highest, strict=True)))
+    depths = [
+        min((m / (h * f)) ** power for h, f in zip(lattice.spacing, rate, strict=True) if f)
+        for m in (before, last)
+    ]
+    return rtol ** (depths[1] - depths[0])
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:
