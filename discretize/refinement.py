@@ -166,7 +166,7 @@ class _Refining(Settling[int, Tensor]):
         values = at_refinement(self.field, self.lattice, step, self.memory, look)
         self.look = look
         self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
-        self.floor = self.least * (look.nonzero or (self.unsaid and look.asked))
+        self.floor = self.least * look.asked
         return values
 
     def change(self, new: Tensor, old: Tensor) -> float:
@@ -183,10 +183,13 @@ class _Refining(Settling[int, Tensor]):
         return max(self._left(known, error), min(error, CANCELLED * self.least))
 
     def _left(self, known: Sequence[tuple[int, Tensor]], error: float) -> float:
-        """Halfway to what errors that fall off faster leave, where they are known to: change may be small by chance.
+        """Halfway to what errors that fall off faster leave, where they are known to: a change may be small by chance.
 
         Nodes tell waves to far less than `rtol` soon; where nothing jumps, that is all that there is but for the rims.
+        What settles is decided without.
         """
+        if error > self.rtol:
+            return error
         if self.smooth:
             (before, _), (last, _) = known[-2:]
             part = fall(self.field, self.lattice, self.rtol, before, last)
@@ -271,10 +274,8 @@ def fall(field: Field, lattice: Lattice, rtol: float, before: int, last: int) ->
                 ]
             )
         rate = tuple(map(sum, zip(rate, highest, strict=True)))
-    depths = [
-        min((m / (h * f)) ** power for h, f in zip(lattice.spacing, rate, strict=True) if f)
-        for m in (before, last)
-    ]
+    folded = [h * f for h, f in zip(lattice.spacing, rate, strict=True) if f]
+    depths = [min(((m / f) ** power for f in folded), default=m) for m in (before, last)]
     return rtol ** (depths[1] - depths[0])
 
 
