@@ -222,8 +222,8 @@ class _Refining(Settling[int, Tensor]):
                 found = at_refinement(self.field, self.lattice, finer, self.memory)
         except LatticeTooLarge as why:
             raise LatticeTooLarge(
-                "all nodes say 0, which finest=… of the functions would confirm, or finer nodes, but at refinement "
-                f"{finer} {why}"
+                "all nodes see 0, and no finest=… of the functions says that nothing lies between them; at refinement "
+                f"{finer}, to look, {why}"
             ) from why
         return self.change(found, value)
 

@@ -141,7 +141,8 @@ class Settling(ABC, Generic[S, V]):
                     continue
                 error = self.error(known)
                 if error <= self.rtol:
-                    error = max(self.hidden(step, value), error)
+                    seen, error = error, math.inf  # nothing is known where what hides can't be
+                    error = max(self.hidden(step, value), seen)
             except NotResolved:
                 raise
             except LatticeTooLarge as why:
