@@ -259,24 +259,18 @@ def fall(field: Field, lattice: Lattice, rtol: float, before: int, last: int) ->
     That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
     `rtol`. They are taken to go on falling like exp(−f^a), a ≤ 2, as the slowest does from `rtol` to its square.
     """
-    square, power = max(rtol**2, LEAST), 2.0
+    square, nodes, none = max(rtol**2, LEAST), known_within(field), (0.0,) * field.dim
+    asked = ("_finest", "_kernel_bandwidth")
+    one, two = (
+        torch.tensor([[getattr(node, ask)(r) or none for node in nodes] for ask in asked]).double()
+        for r in (rtol, square)
+    )
+    folded = float((one.amax(1).sum(0) * torch.tensor(lattice.spacing)).amax()) or 1.0
+    slowest = float(torch.where(two > one, two / one, 1.0).nan_to_num(posinf=1.0).amax())
     deeper = math.log(math.log(square) / math.log(rtol))
-    rate = (0.0,) * field.dim
-    for ask in ("_finest", "_kernel_bandwidth"):
-        highest = (0.0,) * field.dim
-        for node in known_within(field):
-            one, two = (getattr(node, ask)(r) or highest for r in (rtol, square))
-            highest = tuple(map(max, highest, one))
-            power = min(
-                [
-                    power,
-                    *(deeper / math.log(b / a) for a, b in zip(one, two, strict=True) if b > a > 0),
-                ]
-            )
-        rate = tuple(map(sum, zip(rate, highest, strict=True)))
-    folded = [h * f for h, f in zip(lattice.spacing, rate, strict=True) if f]
-    depths = [min(((m / f) ** power for f in folded), default=m) for m in (before, last)]
-    return rtol ** (depths[1] - depths[0])
+    power = min(2.0, deeper / math.log(slowest)) if slowest > 1 else 2.0
+    depths = [(m / folded) ** power for m in (before, last)]
+    return math.pow(rtol, depths[1] - depths[0])
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:

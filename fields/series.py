@@ -29,11 +29,7 @@ AT_ONCE, WORK = 1 << 15, 6
 
 
 def known_series(
-    field: Field,
-    period: PerAxis,
-    rtol: float,
-    memory: int,
-    origin: Tensor,
+    field: Field, period: PerAxis, rtol: float, memory: int, origin: Tensor
 ) -> tuple[Spectrum, Tensor] | None:
     """So many coefficients that they leave out at most `rtol` of a field, in L2; None where they aren't known.
 
@@ -125,10 +121,6 @@ def _coefficients(field: Field, period: PerAxis, counts: Counts) -> Tensor:
         for n, p in zip(counts, period, strict=True)
     ]
     frequencies = torch.cartesian_prod(*axes).reshape(-1, field.dim)
-    parts = []
-    for some in frequencies.split(AT_ONCE):
-        part = closed.transform(field, some)
-        assert part is not None  # it is known of one frequency
-        parts.append(part)
-    found = torch.cat(parts, -2).mT
+    parts = (closed.transform(field, some) for some in frequencies.split(AT_ONCE))
+    found = torch.cat([part for part in parts if part is not None], -2).mT  # it is known of one
     return found.reshape(*found.shape[:-1], *counts)
