@@ -155,14 +155,14 @@ class _Refining(Settling[int, Tensor]):
         self.least, self.floor, self.unsaid = self.floor, 0.0, unsaid(field)
         self.last, self.unseen = math.inf, torch.zeros(1, dtype=field.dtype)
         self.look, self.unit = Dither(), 0.0
-        self.look.hidden = True
+        self.look.found = True
 
     def steps(self) -> Iterator[int]:
         first = first_refinement(self.field, self.lattice, self.rtol)
         return refinements(self.field, self.lattice, first)
 
     def value(self, step: int) -> Tensor:
-        look = Dither(None, self.look.hidden, not self.smooth, self.jumps)
+        look = Dither(None, self.look.found, not self.smooth, self.jumps)
         values = at_refinement(self.field, self.lattice, step, self.memory, look)
         self.look = look
         self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
