@@ -185,20 +185,19 @@ class _Refining(Settling[int, Tensor]):
     def _left(self, known: Sequence[tuple[int, Tensor]], error: float) -> float:
         """Halfway to what errors that fall off faster leave, where they are known to: a change may be small by chance.
 
-        Nodes tell waves to far less than `rtol` soon; where nothing jumps, that is all that there is but for the rims.
-        What settles is decided without.
+        All the way where spectra fall off like bells, and have no zeros. Nodes tell waves to far less than `rtol` soon;
+        where nothing jumps, that is all that there is but for the rims. What settles is decided without.
         """
         if error > self.rtol:
             return error
         if self.smooth:
             (before, _), (last, _) = known[-2:]
-            part = fall(self.field, self.lattice, self.rtol, before, last)
-            faster = error * min(1.0, (last / before - 1) * part / (1 - part))
-        elif self.jumps is False and error <= self.rtol**2:
-            faster = super().error(known[1:])
-        else:
-            return error
-        return math.sqrt(error * faster)
+            part, power = fall(self.field, self.lattice, self.rtol, before, last)
+            faster = min(1.0, (last / before - 1) * part / (1 - part))
+            return error * math.pow(faster, max(power, 1.0) / 2)
+        if self.jumps is False and error <= self.rtol**2:
+            return math.sqrt(error * super().error(known[1:]))
+        return error
 
     def hidden(self, step: int, value: Tensor) -> float:
         """By draws of the places of jumps, the first few where it exceeds `rtol`; or where nothing was seen at all."""
@@ -253,8 +252,10 @@ def is_smooth(field: Field, rtol: float) -> bool:
     return field.bandwidth(rtol) is not None and all(n._kernel_bandwidth(rtol) for n in nodes)
 
 
-def fall(field: Field, lattice: Lattice, rtol: float, before: int, last: int) -> float:
-    """What a refinement leaves of the error at one before, where all is smooth.
+def fall(
+    field: Field, lattice: Lattice, rtol: float, before: int, last: int
+) -> tuple[float, float]:
+    """What a refinement leaves of the error at one before, where all is smooth, and the power a of its logarithm.
 
     That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
     `rtol`. They are taken to go on falling like exp(−f^a), a ≤ 2, as the slowest does from `rtol` to its square.
@@ -270,7 +271,7 @@ def fall(field: Field, lattice: Lattice, rtol: float, before: int, last: int) ->
     deeper = math.log(math.log(square) / math.log(rtol))
     power = min(2.0, deeper / math.log(slowest)) if slowest > 1 else 2.0
     depths = [(m / folded) ** power for m in (before, last)]
-    return math.pow(rtol, depths[1] - depths[0])
+    return math.pow(rtol, depths[1] - depths[0]), power
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:

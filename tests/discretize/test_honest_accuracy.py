@@ -165,7 +165,8 @@ def test_spectra_tell_how_errors_fall() -> None:
     field, expected = leaf.convolve(kernel, exact=False), leaf.convolve(kernel)(POINTS[:, None])
     both = 2 * (math.pi * w * v / (w + v)) ** 2
     for before, last in ((4, 6), (6, 8)):
-        told = fall(field, GRID.lattice, 1e-2, before, last)
+        told, power = fall(field, GRID.lattice, 1e-2, before, last)
+        assert power == pytest.approx(2)
         assert told == pytest.approx(math.exp(-both * (last**2 - before**2)))
         one, two = (
             float((at_refinement(field, GRID.lattice, m)[0] - expected[:, 0]).abs().max())
