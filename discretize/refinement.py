@@ -33,6 +33,10 @@ DRAWS, SPREAD = 3, 1.2
 FINER = {1: 16, 2: 4, 3: 2}
 #: Refinements that nobody would think of.
 FAR = 1e7
+#: Rounding of what nearly cancels, in eps: below it, no error is taken for less than it changes by.
+CANCELLED = 1 << 16
+#: Transforms of kernels are known from here on.
+LEAST = 1e-14
 #: Order of convergence that is hoped for when a tolerance is given up early.
 HOPE = 4
 
@@ -151,18 +155,18 @@ class _Refining(Settling[int, Tensor]):
         self.least, self.floor, self.unsaid = self.floor, 0.0, unsaid(field)
         self.last, self.unseen = math.inf, torch.zeros(1, dtype=field.dtype)
         self.look, self.unit = Dither(), 0.0
-        self.look.hidden = True
+        self.look.found = True
 
     def steps(self) -> Iterator[int]:
         first = first_refinement(self.field, self.lattice, self.rtol)
         return refinements(self.field, self.lattice, first)
 
     def value(self, step: int) -> Tensor:
-        look = Dither(None, self.look.hidden, not self.smooth, self.jumps)
+        look = Dither(None, self.look.found, not self.smooth, self.jumps)
         values = at_refinement(self.field, self.lattice, step, self.memory, look)
         self.look = look
         self.unit = self.unit or _work(self.field, self.lattice, step) / step**self.lattice.dim
-        self.floor = self.least * (look.nonzero or (self.unsaid and look.asked))
+        self.floor = self.least * look.asked
         return values
 
     def change(self, new: Tensor, old: Tensor) -> float:
@@ -176,6 +180,23 @@ class _Refining(Settling[int, Tensor]):
             self.unseen = self.unseen.to(rounding).maximum(rounding)
             error = super().error(known)
         self.last = error
+        return max(self._left(known, error), min(error, CANCELLED * self.least))
+
+    def _left(self, known: Sequence[tuple[int, Tensor]], error: float) -> float:
+        """Halfway to what errors that fall off faster leave, where they are known to: a change may be small by chance.
+
+        All the way where spectra fall off like bells, and have no zeros. Nodes tell waves to far less than `rtol` soon;
+        where nothing jumps, that is all that there is but for the rims. What settles is decided without.
+        """
+        if error > self.rtol:
+            return error
+        if self.smooth:
+            (before, _), (last, _) = known[-2:]
+            part, power = fall(self.field, self.lattice, self.rtol, before, last)
+            faster = min(1.0, (last / before - 1) * part / (1 - part))
+            return error * math.pow(faster, max(power, 1.0) / 2)
+        if self.jumps is False and error <= self.rtol**2:
+            return math.sqrt(error * super().error(known[1:]))
         return error
 
     def hidden(self, step: int, value: Tensor) -> float:
@@ -193,15 +214,17 @@ class _Refining(Settling[int, Tensor]):
         return SPREAD * math.sqrt(total)
 
     def _elsewhere(self, step: int, value: Tensor) -> float:
-        """Whether finer nodes, as far as they can be afforded, meet a function that these say vanishes."""
+        """Whether finer nodes meet a function that these say vanishes; unless they do, nothing is known of it."""
         try:
             with torch.no_grad():
                 finer = step * FINER[self.lattice.dim]
-                return self.change(
-                    at_refinement(self.field, self.lattice, finer, self.memory), value
-                )
-        except LatticeTooLarge:
-            return 0.0
+                found = at_refinement(self.field, self.lattice, finer, self.memory)
+        except LatticeTooLarge as why:
+            raise LatticeTooLarge(
+                "all nodes see 0, and no finest=… of the functions says that nothing lies between them; at refinement "
+                f"{finer}, to look, {why}"
+            ) from why
+        return self.change(found, value)
 
     def hopeless(self, step: int, error: float) -> str:
         """Where even fourth order takes too much."""
@@ -227,6 +250,28 @@ def is_smooth(field: Field, rtol: float) -> bool:
     """
     nodes = (node for node in known_within(field) if node.is_quadrature)
     return field.bandwidth(rtol) is not None and all(n._kernel_bandwidth(rtol) for n in nodes)
+
+
+def fall(
+    field: Field, lattice: Lattice, rtol: float, before: int, last: int
+) -> tuple[float, float]:
+    """What a refinement leaves of the error at one before, where all is smooth, and the power a of its logarithm.
+
+    That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
+    `rtol`. They are taken to go on falling like exp(−f^a), a ≤ 2, as the slowest does from `rtol` to its square.
+    """
+    square, nodes, none = max(rtol**2, LEAST), known_within(field), (0.0,) * field.dim
+    asked = ("_finest", "_kernel_bandwidth")
+    one, two = (
+        torch.tensor([[getattr(node, ask)(r) or none for node in nodes] for ask in asked]).double()
+        for r in (rtol, square)
+    )
+    folded = float((one.amax(1).sum(0) * torch.tensor(lattice.spacing)).amax()) or 1.0
+    slowest = float(torch.where(two > one, two / one, 1.0).nan_to_num(posinf=1.0).amax())
+    deeper = math.log(math.log(square) / math.log(rtol))
+    power = min(2.0, deeper / math.log(slowest)) if slowest > 1 else 2.0
+    depths = [(m / folded) ** power for m in (before, last)]
+    return math.pow(rtol, depths[1] - depths[0]), power
 
 
 def _work(field: Field, lattice: Lattice, m: int) -> int:

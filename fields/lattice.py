@@ -26,6 +26,14 @@ class LatticeTooLarge(ValueError):
     """An evaluation needs more memory, or more work, than it may use."""
 
 
+def check_memory(needed: int, memory: int, what: str = "") -> None:
+    """Raise where so many bytes, of what, are more than the bound."""
+    if needed > memory:
+        raise LatticeTooLarge(
+            f"this needs {needed / 2**20:.0f} MiB{what}, the bound is {memory / 2**20:.0f} MiB"
+        )
+
+
 @dataclass(frozen=True)
 class Lattice:
     """The points origin + spacing·i, 0 ≤ i < shape.

@@ -20,7 +20,7 @@ from fields.broadcasting import broadcast
 from fields.evaluation import MEMORY_BOUND, evaluate
 from fields.field import Field, PerAxis
 from fields.interpolated import Interpolated
-from fields.lattice import BETWEEN, Lattice, LatticeTooLarge
+from fields.lattice import BETWEEN, Lattice, check_memory
 from fields.settling import Counts, Settling, attainable
 from fields.settling import NotResolved as NotResolved
 from fields.spectral import Spectrum, beyond, coarsest, highest_modes, power
@@ -203,11 +203,7 @@ class _Resolving(Settling[Counts, Spectrum | None]):
 
     def _sampled(self, counts: Counts, shift: float = 0.0) -> Tensor:
         """Values on that many points per period, from `shift` spacings after the origin on."""
-        needed = self._bytes(counts)
-        if needed > self.memory:
-            raise LatticeTooLarge(
-                f"this needs {needed / 2**20:.0f} MiB with their spectrum, the bound is {self.memory / 2**20:.0f} MiB"
-            )
+        check_memory(self._bytes(counts), self.memory, " with their spectrum")
         spacing = tuple(p / n for p, n in zip(self.period, counts, strict=True))
         origin = self.origin + shift * self.origin.new_tensor(spacing)
         values = self.values(Lattice(origin, spacing, counts))

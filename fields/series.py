@@ -6,16 +6,18 @@ is what all coefficients together come to, so that it says how much any of them 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from fields import closed
 from fields.field import Field, PerAxis
+from fields.lattice import check_memory
 from fields.magnitude import of_square
-from fields.settling import NotResolved
+from fields.settling import Counts, Settling
 from fields.spectral import Spectrum, power
 
 #: Closed energies are known to this part of what they are sums of.
@@ -27,11 +29,7 @@ AT_ONCE, WORK = 1 << 15, 6
 
 
 def known_series(
-    field: Field,
-    period: PerAxis,
-    rtol: float,
-    memory: int,
-    origin: Tensor,
+    field: Field, period: PerAxis, rtol: float, memory: int, origin: Tensor
 ) -> tuple[Spectrum, Tensor] | None:
     """So many coefficients that they leave out at most `rtol` of a field, in L2; None where they aren't known.
 
@@ -52,24 +50,50 @@ def known_series(
     NotResolved
         Where they don't fit into `memory`.
     """
-    moved = field.translate(-origin)
-    energy = _energy(moved, rtol)
-    if energy is None or closed.transform(moved, torch.zeros(1, field.dim).double()) is None:
+    run = _Series(field, origin, tuple(period), rtol, memory)
+    zero = torch.zeros(1, field.dim).double()
+    if run.energy is None or closed.transform(run.field, zero) is None:
         return None
-    total, unit = energy
-    volume = math.prod(p or 1.0 for p in period)
-    highest, tail = [FIRST if p else 0 for p in period], math.inf
-    while True:
-        _check_memory(moved, highest, tail, rtol, memory)
-        found = _coefficients(moved, period, highest)
-        scaled = found * unit.reshape(*unit.shape, *(1,) * field.dim)
-        inside = power(scaled).sum(tuple(range(-field.dim - 1, 0)))
-        left = (total / volume - inside).clamp(min=0)
-        tail = float((left / torch.where(total > 0, total / volume, 1.0)).amax().sqrt())
-        if tail <= rtol:
-            left = left / torch.where(inside > 0, inside, 1.0)
-            return Spectrum(found, origin, tuple(p or 1.0 for p in period), tail), left
-        highest = [2 * k for k in highest]
+    return run.settle().value
+
+
+class _Series(Settling[Counts, tuple[Spectrum, Tensor]]):
+    """So many coefficients per axis, and what they leave of an energy that is known."""
+
+    enough = most = 1
+    points, cures = "coefficients", "a smoother field, "
+
+    def __init__(
+        self, field: Field, origin: Tensor, period: PerAxis, rtol: float, memory: int
+    ) -> None:
+        super().__init__(rtol, field.dtype)
+        self.field, self.origin = field.translate(-origin), origin
+        self.period, self.memory = period, memory
+        self.energy = _energy(self.field, rtol)
+
+    def steps(self) -> Iterator[Counts]:
+        for k in (FIRST << n for n in itertools.count()):
+            yield tuple(2 * k * bool(p) + 1 for p in self.period)
+
+    def value(self, step: Counts) -> tuple[Spectrum, Tensor]:
+        assert self.energy is not None
+        field, period, (total, unit) = self.field, tuple(p or 1.0 for p in self.period), self.energy
+        each = 2 * field.itemsize * field.batch_size * field.channels
+        check_memory(math.prod(step) * each * WORK, self.memory)
+        found = _coefficients(field, period, step)
+        inside = power(found.flatten(-field.dim) * unit[..., None]).sum((-2, -1))
+        inside = inside * math.prod(period)
+        left = (total - inside).clamp(min=0)
+        tail = float((left / torch.where(total > 0, total, 1.0)).amax().sqrt())
+        left = left / torch.where(inside > 0, inside, 1.0)
+        return Spectrum(found, self.origin, period, tail), left
+
+    def error(self, known: Sequence[tuple[Counts, tuple[Spectrum, Tensor]]]) -> float:
+        return known[-1][1][0].tail
+
+    def told(self, step: Counts, error: float) -> str:
+        modes = " × ".join(map(str, step))
+        return f"more than {modes} Fourier coefficients are needed, which leave a tail of {error:.1e} (relative, L2)"
 
 
 def _energy(field: Field, rtol: float) -> tuple[Tensor, Tensor] | None:
@@ -90,32 +114,13 @@ def _energy(field: Field, rtol: float) -> tuple[Tensor, Tensor] | None:
     return total.expand(field.batch), unit.expand(*field.batch, 1)
 
 
-def _coefficients(field: Field, period: PerAxis, highest: Sequence[int]) -> Tensor:
-    """C_k, |k_i| ≤ K_i, shape (*batch, c, 2K1+1, …, 2Kd+1)."""
+def _coefficients(field: Field, period: PerAxis, counts: Counts) -> Tensor:
+    """C_k, |k_i| ≤ K_i, shape (*batch, c, 2K1+1, …, 2Kd+1), the given numbers."""
     axes = [
-        torch.arange(-k, k + 1, dtype=torch.float64, device=field.device) / (p or 1.0)
-        for k, p in zip(highest, period, strict=True)
+        torch.arange(-(n // 2), n // 2 + 1, dtype=torch.float64, device=field.device) / p
+        for n, p in zip(counts, period, strict=True)
     ]
     frequencies = torch.cartesian_prod(*axes).reshape(-1, field.dim)
-    parts = []
-    for some in frequencies.split(AT_ONCE):
-        part = closed.transform(field, some)
-        assert part is not None  # it is known of one frequency
-        parts.append(part)
-    found = torch.cat(parts, -2).mT
-    return found.reshape(*found.shape[:-1], *(2 * k + 1 for k in highest))
-
-
-def _check_memory(
-    field: Field, highest: Sequence[int], tail: float, rtol: float, memory: int
-) -> None:
-    modes = [2 * k + 1 for k in highest]
-    needed = math.prod(modes) * field.batch_size * field.channels * 2 * field.itemsize * WORK
-    if needed > memory:
-        said = f": half as many per axis leave a tail of {tail:.1e} (relative, L2)"
-        raise NotResolved(
-            f"rtol = {rtol:g} can't be reached: this field needs more than {' × '.join(map(str, modes))} Fourier "
-            f"coefficients, {needed / 2**20:.0f} MiB{said if tail < math.inf else ''}; the bound is "
-            f"{memory / 2**20:.0f} MiB. What helps: a larger rtol, a smoother field, a larger memory=…",
-            tail if tail < math.inf else None,
-        )
+    parts = (closed.transform(field, some) for some in frequencies.split(AT_ONCE))
+    found = torch.cat([part for part in parts if part is not None], -2).mT  # it is known of one
+    return found.reshape(*found.shape[:-1], *counts)

@@ -70,12 +70,14 @@ class Settling(ABC, Generic[S, V]):
         How many values, the last ones, an estimate takes at least and at most.
     floor : float
         No estimate is less: eps.
+    points : str
+        What steps per axis are numbers of.
     cures : str
         What helps besides a larger rtol and more memory.
     """
 
     enough = most = 3
-    cures = ""
+    points, cures = "points", ""
 
     def __init__(self, rtol: float, dtype: torch.dtype) -> None:
         self.floor, self.rounding = torch.finfo(dtype).eps, attainable(0.0, dtype)
@@ -102,12 +104,17 @@ class Settling(ABC, Generic[S, V]):
         )
 
     def hidden(self, step: S, value: V) -> float:
-        """Relative error that no change may show, asked for once it counts."""
+        """Relative error that no change may show, asked for once it counts; raises LatticeTooLarge."""
         return 0.0
 
     def reached(self, error: float) -> float:
         """What to tell of a value that isn't good enough."""
         return error
+
+    def told(self, step: S, error: float) -> str:
+        """That in words."""
+        doubt = ", though not safely" * (error <= self.rtol)
+        return f"{self._place(step)} the error is estimated as {error:.1e} (relative){doubt}"
 
     def hopeless(self, step: S, error: float) -> str:
         """Why it is no use to go on, where it isn't."""
@@ -124,22 +131,22 @@ class Settling(ABC, Generic[S, V]):
             Where values are infinite, or no numbers.
         """
         known: list[tuple[S, V]] = []
-        steps, error, before = self.steps(), math.inf, ""
+        steps, error = self.steps(), math.inf
         while True:
             step = next(steps)
-            place = self._place(step)
             try:
                 value = self.value(step)
+                known = [*known, (step, value)][-self.most :]
+                if len(known) < self.enough:
+                    continue
+                error = self.error(known)
+                if error <= self.rtol:
+                    seen, error = error, math.inf  # nothing is known where what hides can't be
+                    error = max(self.hidden(step, value), seen)
             except NotResolved:
                 raise
             except LatticeTooLarge as why:
-                raise self._refusal(error, before, f"{place} {why}") from why
-            known, before = [*known, (step, value)][-self.most :], place
-            if len(known) < self.enough:
-                continue
-            error = self.error(known)
-            if error <= self.rtol:
-                error = max(self.hidden(step, value), error)
+                raise self._refusal(known, error, f"{self._place(step)} {why}") from why
             if math.isnan(error):
                 raise NotFinite(
                     "the field isn't finite on this grid of points: it has NaN or infinite values there"
@@ -149,26 +156,23 @@ class Settling(ABC, Generic[S, V]):
                 return Settled(value, error, step)
             why_not = self.hopeless(step, error)
             if why_not:
-                raise self._refusal(error, before, why_not)
+                raise self._refusal(known, error, why_not)
 
-    @staticmethod
-    def _place(step: S) -> str:
+    def _place(self, step: S) -> str:
         if isinstance(step, int):
             return f"at refinement {step}"
-        return f"with {'×'.join(map(str, step))} points"
+        return f"with {'×'.join(map(str, step))} {self.points}"
 
-    def _refusal(self, error: float, place: str, why: str) -> NotResolved:
+    def _refusal(self, known: Sequence[tuple[S, V]], error: float, why: str) -> NotResolved:
         """Advice that a person can follow."""
+        tail, said = None, "no error is known, since"
         reached = self.reached(error)
-        known = reached < math.inf
-        doubt = ", though not safely" * (reached <= self.rtol)
-        said = f"{place} the error is estimated as {reached:.1e} (relative){doubt}, and"
-        if not known:
-            said = "no error is known, since"
+        if reached < math.inf:
+            tail, said = reached, f"{self.told(known[-1][0], reached)}, and"
         return NotResolved(
             f"rtol = {self.rtol:g} can't be reached: {said} {why}. "
             f"What helps: a larger rtol, {self.cures}a larger memory=…",
-            reached if known else None,
+            tail,
         )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import families
 from discretize import Grid, NotResolved, sample
-from discretize.refinement import at_refinement, refined
+from discretize.refinement import at_refinement, fall, refined
 from fields import (
     Balls,
     Box,
@@ -129,6 +129,50 @@ def test_hidden_features_are_integrated() -> None:
     assert float(images.norm(1e-2)) == pytest.approx(math.sqrt(0.02), rel=1e-2)
     with pytest.raises(NotResolved):
         images.resolve(0.1, memory=1 << 26)
+
+
+NORMAL = math.sqrt(2) * 0.02
+
+
+def bell(kernel: GaussianKernel | BoxKernel, center: float) -> torch.Tensor:
+    """K * exp(−(x − c)²/2w²) at the points, w = .02: a wider bell, or a difference of error functions."""
+    if isinstance(kernel, GaussianKernel):
+        blurred = Gaussians([[center]], [[1.0]], [0.02]).convolve(kernel)
+        return blurred(POINTS[:, None])[:, 0]
+    low, high = (torch.erf((POINTS - center + s) / NORMAL) for s in (-1.0, 1.0))
+    return (high - low) * (NORMAL * math.sqrt(math.pi) / 4)
+
+
+@pytest.mark.parametrize("kernel", [GaussianKernel(0.3, [[1.0]]), BoxKernel(2.0, [[1.0]])])
+@pytest.mark.parametrize("center", [2.31, 3.37, 4.164, 4.6])
+def test_what_nodes_tell_to_rounding_is_not_said_to_err_by_more(
+    kernel: GaussianKernel | BoxKernel, center: float
+) -> None:
+    """The last refinement is far better than the one before, which it is compared with."""
+    field = Gaussians([[center]], [[1.0]], [0.02]).convolve(kernel, exact=False)
+    for rtol in (1e-1, 1e-2, 1e-3):
+        found, expected = sample(field, GRID, rtol), bell(kernel, center)
+        true = float((found.values[0] - expected).abs().max() / expected.max())
+        assert found.accuracy is not None
+        assert true <= 3 * found.accuracy + families.FLOOR
+        assert found.accuracy <= 30 * (true + families.FLOOR)
+
+
+def test_spectra_tell_how_errors_fall() -> None:
+    """exp(−2π²m²(wv/(w + v))²) of bells of widths w and v; what is left of the error is less."""
+    w, v = 0.1, 0.3
+    kernel, leaf = GaussianKernel(v, [[1.0]]), Gaussians([[3.37]], [[1.0]], [w])
+    field, expected = leaf.convolve(kernel, exact=False), leaf.convolve(kernel)(POINTS[:, None])
+    both = 2 * (math.pi * w * v / (w + v)) ** 2
+    for before, last in ((4, 6), (6, 8)):
+        told, power = fall(field, GRID.lattice, 1e-2, before, last)
+        assert power == pytest.approx(2)
+        assert told == pytest.approx(math.exp(-both * (last**2 - before**2)))
+        one, two = (
+            float((at_refinement(field, GRID.lattice, m)[0] - expected[:, 0]).abs().max())
+            for m in (before, last)
+        )
+        assert two <= told * one
 
 
 def test_only_closed_forms_are_exact() -> None:

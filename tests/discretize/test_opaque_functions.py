@@ -181,3 +181,26 @@ def test_a_function_that_vanishes_is_no_closed_form() -> None:
     assert not found.values.any()
     assert found.accuracy == torch.finfo(torch.float64).eps
     assert float(nothing.integrate(1e-3)) == 0
+
+
+def test_nodes_that_all_see_zero_are_believed_where_finer_ones_are_seen_or_spoken_for() -> None:
+    """A needle between all nodes is looked for 4 times as fine, or refused, unless there is said to be none."""
+
+    def needle(x: Tensor) -> Tensor:
+        return 1e3 * ((x - 3.37).abs().amax(-1, keepdim=True) < 1e-5).to(x)
+
+    def found(memory: int, finest: float | None = None) -> Samples:
+        field = Formula(needle, 2, 1, finest=finest).pool(Box(2.0))
+        return sample(field, Grid((8, 8), 1.0, 0.0, "none"), 1e-2, memory=memory)
+
+    said = (
+        r"rtol = 0.01 can't be reached: no error is known, since at refinement 3 all nodes see 0, and no finest=… of "
+        r"the functions says that nothing lies between them; at refinement 12, to look, this needs .* the bound is .* "
+        r"What helps: .*a larger memory=…"
+    )
+    with pytest.raises(NotResolved, match=said) as caught:
+        found(1 << 13)
+    assert caught.value.tail is None
+    for looked in (found(1 << 14), found(1 << 13, 0.5)):
+        assert looked.accuracy == torch.finfo(torch.float64).eps
+        assert not looked.values.any()
