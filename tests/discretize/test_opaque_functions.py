@@ -208,7 +208,7 @@ def test_nodes_that_all_see_zero_are_believed_where_finer_ones_are_seen_or_spoke
 
 @pytest.mark.parametrize("start", [6.084, 6.09, 6.1, 6.13])
 def test_maxima_ask_between_the_nodes_at_every_refinement(start: float) -> None:
-    """A piece .145 long lies between all nodes that are .5, .333 and .25 apart, and their first ones in between, too."""
+    """A piece .145 long lies between all nodes .5, .333 and .25 apart, and the first ones in between, too."""
     field = Formula(
         lambda x: (((x - 2.63).abs() < 1.43) | ((x - start - 0.0725).abs() < 0.0725)).to(x), 1, 1
     ).pool(Box(1.0), "max")
