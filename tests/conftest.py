@@ -1,8 +1,11 @@
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 import torch
+
+from tests import compare
 
 torch.set_num_threads(1)  # the tensors here are small, and threads wait for each other
 
@@ -23,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="where tests with the fixture `device` run: cpu unless given, and cuda; may be repeated",
     )
+    parser.addoption(
+        "--tolerances",
+        action="store_true",
+        help="say for every line that compares what it reached beside what it allows, the loosest first",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,3 +49,27 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     if asked.type == "cuda" and not torch.cuda.is_available():
         pytest.skip("torch sees no CUDA device here")
     return asked
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Weights that torch draws for its modules are the same whatever ran before; notes what comparisons reached."""
+    torch.manual_seed(0)
+    compare.REACHED.clear()
+    yield
+    if item.config.getoption("--tolerances"):
+        item.user_properties.append(("reached", list(map(list, compare.REACHED))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What `--tolerances` asks for: of each line the comparison that came closest to its bound."""
+    closest: dict[str, compare.Reached] = {}
+    for report in terminalreporter.getreports("passed"):
+        for reached in dict(report.user_properties).get("reached", ()):
+            here = compare.Reached(*reached)
+            if here.where not in closest or here.share > closest[here.where].share:
+                closest[here.where] = here
+    for here in sorted(closest.values(), key=lambda r: r.share):
+        terminalreporter.write_line(
+            f"{here.where}: {here.error:.1e} of {here.bound:.1e} ({here.share:.1e})"
+        )

@@ -331,6 +331,8 @@ def test_strides_of_many_types(kind) -> None:
 
     for s in (2, (2, 2), [2, 2], torch.tensor([2, 2]), np.int64(2), np.array([2, 2])):
         assert torch.equal(kind(s)(f).values, kind(2)(f).values)
+    single = (2, 2.0, np.int64(2), np.array(2), torch.tensor(2), torch.tensor(2.0))
+    assert [kind(s).s for s in single] == [2] * len(single)
 
 
 @every_kind

@@ -164,7 +164,7 @@ def test_border_and_aliasing_need_both_paddings() -> None:
 
 
 def test_metrics_need_one_tensor() -> None:
-    x = torch.rand(2, 1, 16)
+    x = torch.rand(2, 1, 16, generator=torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="must return one tensor here, got tuple: wrap it in one"):
         fractional_consistency(WithTable(), x)
 
@@ -174,6 +174,39 @@ def test_maps_that_cover_no_period_have_no_lie_derivative() -> None:
     model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.AdaptiveAvgPool1d(1))
     found = lie_derivative(model, NOISE, (16,), layers="all", **F64)
     assert list(found) == ["1", "output"]
+
+
+def test_layers_are_chosen_by_patterns() -> None:
+    """One, or several; the output is always there."""
+    layers = {"conv1": nn.Conv1d(1, 2, 3, padding=1), "act": nn.ReLU(), "conv2": nn.Conv1d(2, 1, 1)}
+    model = nn.Sequential()
+    for name, layer in layers.items():
+        model.add_module(name, layer)
+    for patterns, expected in (
+        ("conv*", {"conv1", "conv2", "output"}),
+        (["*1", "a?t"], {"conv1", "act", "output"}),
+    ):
+        data = measure(model, NOISE, [[1.0]], size=(16,), layers=patterns, **F64)
+        assert set(data.layer.values) == expected
+    with pytest.raises(ValueError, match=r"no layer fits 'pool\*'.*conv1"):
+        measure(model, NOISE, [[1.0]], size=(16,), layers="pool*", **F64)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_layers_are_probed_at_multiples_of_their_own_stride(dim: int) -> None:
+    """A layer of stride 1 behind one of stride 2; what lies between its multiples says nothing of it."""
+    pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d}[dim]
+    model = nn.Sequential(nn.ReLU(), pool(2), pool(2))
+    field = random_bandlimited(dim, 1, 0.4, 16.0, seed=0)
+    data = measure(model, field, [[1.0] * dim], size=(16,) * dim, layers="all", **F64)
+    assert data["bitwise"].all()
+
+
+def test_windows_are_not_probed() -> None:
+    """A window of a larger image isn't rolled: other pixels enter it."""
+    x = torch.rand(1, 1, 32, generator=torch.Generator().manual_seed(0))
+    data = measure(nn.ReLU(), x, [[1.0]], size=(16,), boundary="window")
+    assert not data["bitwise"].any()
 
 
 def test_layers_are_chosen_by_texts_and_precision_is_that_of_weights() -> None:

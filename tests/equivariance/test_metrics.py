@@ -48,7 +48,7 @@ class Attending(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Conv2d(2, 4, 4, stride=4)
-        self.places = nn.Parameter(torch.randn(64, 4))
+        self.places = nn.Parameter(torch.randn(64, 4, generator=torch.Generator().manual_seed(0)))
         self.block = nn.TransformerEncoderLayer(4, 2, 8, 0.0, "gelu", batch_first=True)
 
     def forward(self, x):
@@ -286,6 +286,19 @@ def test_the_sinc_of_six_taps_has_a_floor_that_ours_has_not(band, floor):
     x = x / x.abs().max()
     assert eq_t_frac(nn.Identity(), x, reference="sinc6") == pytest.approx(floor, abs=2)
     assert eq_t_frac(nn.Identity(), x) > 250
+
+
+@pytest.mark.parametrize("step", [[2.0, -1.0], [0.3, -2.6], [-1.5, 0.0]])
+def test_the_sinc_leaves_out_what_its_taps_do_not_reach(step):
+    """y(x) takes values at x − ⌊s⌋ + 2, …, x − ⌊s⌋ − 3 of each axis: the mask is 1 where all of them are samples."""
+    _, mask = sinc_translated(noise(1, 1, 12, 10), torch.tensor(step))
+    for i, j in np.ndindex(12, 10):
+        taps = [
+            (x - math.floor(s) - k, n)
+            for x, s, n in ((i, step[0], 12), (j, step[1], 10))
+            for k in range(-2, 4)
+        ]
+        assert bool(mask[i, j]) == all(0 <= at < n for at, n in taps)
 
 
 def test_the_sinc_is_the_identity_at_whole_steps_and_keeps_constants():

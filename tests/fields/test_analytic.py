@@ -97,7 +97,11 @@ def test_widths_of_a_batch_are_read_with_the_batch() -> None:
 def test_waves_on_a_line_are_summed_in_parts(batch, monkeypatch) -> None:
     """Waves × points at once would take m/c times the memory of the values."""
     F, asked = random_bandlimited(1, 2, 4.0, 2.0, seed=0), []
-    lattice = Lattice(torch.rand(*batch, 1, dtype=torch.float64), (0.01,), (1000,))
+    lattice = Lattice(
+        torch.rand(*batch, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
+        (0.01,),
+        (1000,),
+    )
     whole, waves = F._values(lattice), fields.waves._waves
     monkeypatch.setattr(fields.waves, "WORKSPACE", 1 << 16)
     monkeypatch.setattr(
@@ -272,3 +276,9 @@ def test_bad_points(x, kind: type[Exception], message: str) -> None:
 def test_no_points_have_no_values() -> None:
     assert Constant([1.0, 2.0], 3)(torch.zeros(0, 3)).shape == (0, 2)
     assert Constant(torch.zeros(4, 2), 3)(torch.zeros(5, 0, 3)).shape == (4, 5, 0, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_waves_have_single_or_double_precision(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match="must be in single or double precision"):
+        PlaneWaves([[0.25]], torch.ones(1, 1).to(dtype))

@@ -47,6 +47,16 @@ def test_periodized_gaussians_are_theta_functions(dim: int, width: float) -> Non
     assert field.period == period
 
 
+@pytest.mark.parametrize("tail", [1e-10, 1e-13, 1e-14])
+def test_tails_of_images_are_kept(tail: float) -> None:
+    """Half a period from the middle two images are as small as each other: neither is left out."""
+    width, leaf = 1 / math.sqrt(-2 * math.log(tail)), torch.ones(1, 1, dtype=torch.float64)
+    covariance = torch.full((1, 1, 1), width**2, dtype=torch.float64)
+    for size in (torch.tensor([width]).double(), covariance):
+        field = Gaussians(0 * leaf, leaf, size).periodize(2.0)
+        assert_close(field(leaf), 2 * tail * leaf, 4, 1.0)
+
+
 @every_dim
 def test_images_on_long_lattices_and_far_away(dim: int) -> None:
     """A lattice longer than the period, and origins many periods off, one per batch element."""

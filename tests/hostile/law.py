@@ -82,8 +82,6 @@ def check(call: Callable[..., Any], arguments: Mapping[str, Any], use: Callable[
 
 def theirs(error: BaseException) -> bool:
     """Whether a function or model that was an argument raised it: that is its own to explain."""
-    if isinstance(error, TypeError) and "positional argument" in str(error):
-        return True  # it doesn't take what it is called with
     frames = traceback.walk_tb(error.__traceback__)
     names = [frame.f_globals.get("__name__", "") for frame, _ in frames]
     below = []

@@ -32,6 +32,7 @@ from fields import (
     stack,
 )
 from layers import GlobalPool, OnGrid, TorchModel
+from tests.hostile.law import Broken, check
 
 GAUSSIAN = Gaussians([[0.0, 0.0]], [[1.0]], [1.0])
 SAMPLES = Samples(torch.ones(2, 4, 4).double(), Grid((4, 4), 1.0))
@@ -218,6 +219,15 @@ def test_offsets_beyond_what_a_lattice_counts() -> None:
 def test_half_precision_where_there_is_no_transform() -> None:
     with pytest.raises(TypeError, match=r"float32 or torch\.float64"):
         Interpolated(torch.ones(1, 4).half(), 1.0)
+
+
+def test_no_wrong_call_of_the_house_is_excused() -> None:
+    """As Python words them; what a model that was an argument is called with is its own."""
+    for call in (lambda value: sample(value), lambda value: sample(value, *[value] * 9)):
+        with pytest.raises(Broken, match=r"not raised by the house.*positional argument"):
+            check(call, {"value": WAVE}, lambda made: made)
+    model = nn.Bilinear(4, 4, 2)
+    assert check(lambda m: TorchModel(m)(SAMPLES), {"m": model}, lambda made: made) == "their own"
 
 
 def test_models_that_refuse_their_input_say_it_themselves() -> None:

@@ -200,6 +200,11 @@ BAD = {
         ValueError,
         r"shape \(\*batch, c, 8, 6\), got \(2, 3, 8\)",
     ),
+    "no channels": (
+        lambda: OnGrid(Stride(1), grid(2))(values(2)[0, 0]),
+        ValueError,
+        r"shape \(\*batch, c, 8, 6\), got \(8, 6\)",
+    ),
     "what comes out": (
         lambda: OnGrid(Pair(), grid(1))(values(1)),
         TypeError,

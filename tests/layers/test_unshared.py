@@ -402,6 +402,11 @@ BAD = {
     ),
     "window": (lambda: PoolField(Box(1.0)), TypeError, "one window for all points is AvgPool"),
     "window's value": (lambda: PoolField(lambda x: 1.0)(waves(1)), TypeError, "a pooling window"),
+    "shared, window's value": (
+        lambda: shared(PoolField(lambda x: 1.0, period=4.0)),
+        TypeError,
+        "a pooling window",
+    ),
     "even boxes": (
         lambda: PoolField(lambda x: Box(1.0 if x[0] < 1 else 1.5))(waves(1, "Samples")),
         ValueError,

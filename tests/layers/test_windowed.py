@@ -65,6 +65,8 @@ def test_it_repeats_where_windows_and_field_do() -> None:
     assert field.is_periodic(12.0)
     assert not field.is_periodic(3.0)
     assert_close(field(x + 6.0), field(x), 100, 1.0)
+    of_one = PoolField(window, period=1.0)(PlaneWaves([[1.0]], [[1.0]]))
+    assert [of_one.is_periodic(p) for p in (1.0, 2.0, 2.5)] == [True, True, False]
     unknown = PoolField(window)(wave)
     assert unknown.period is None
     assert not unknown.is_periodic(6.0)
