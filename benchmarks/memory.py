@@ -17,7 +17,7 @@ from benchmarks.harness import peak
 from discretize import Grid
 from discretize.refinement import at_refinement
 from fields import BumpKernel, Field, GaussianKernel, random_bandlimited
-from fields.evaluation import MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND
 from fields.plan import Plan
 
 CHANNELS, LAYERS, REFINEMENT = 3, 10, 4

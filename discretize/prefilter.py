@@ -29,9 +29,9 @@ from discretize.grid import Grid
 from discretize.spectrum import evaluator
 from fields import arguments, checks
 from fields.composed import Translated
-from fields.evaluation import MEMORY_BOUND
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.kernel import MatrixKernel
+from fields.lattice import MEMORY_BOUND, PerAxis
 from fields.profile_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
 from fields.resolved import spectrum
 from fields.waves import PlaneWaves

@@ -9,9 +9,8 @@ from discretize.refinement import at_refinement, refined
 from discretize.samples import Samples
 from discretize.spectrum import warn_of_aliasing
 from fields import arguments, checks
-from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
-from fields.lattice import LatticeTooLarge
+from fields.lattice import MEMORY_BOUND, LatticeTooLarge
 from fields.settling import NotResolved
 
 

@@ -30,8 +30,8 @@ from discretize.pair import check_pair
 from discretize.refinement import at_refinement, refined
 from fields import arguments
 from fields.composed import Translated
-from fields.evaluation import MEMORY_BOUND
 from fields.field import Field
+from fields.lattice import MEMORY_BOUND
 from fields.resolved import Evaluator, check_tolerance, spectrum
 from fields.series import known_series
 from fields.settling import NotResolved

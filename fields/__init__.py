@@ -1,5 +1,6 @@
 """Continuous feature maps F: R^d → R^c, evaluated anywhere, and the kernels and windows that act on them."""
 
+from fields import blurred, closed, composed, periodized, resolved, stenciled  # noqa: F401  (enter what the vocabulary makes)
 from fields.aggregation import Aggregate as Aggregate
 from fields.aggregation import power_mean as power_mean
 from fields.aggregation import soft_maximum as soft_maximum

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice
+from fields.lattice import Lattice, PerAxis
 from fields.separable import separable_sum
 
 #: Powers of coordinates go no higher.

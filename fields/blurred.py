@@ -11,9 +11,10 @@ from torch import Tensor
 
 from fields import bands, checks, closed
 from fields.evaluation import evaluate
-from fields.field import Field, PerAxis
+from fields.field import FORMS, Field
 from fields.kept import Kept, keeps
 from fields.kernel import MatrixKernel
+from fields.lattice import PerAxis
 from fields.plan import Task
 from fields.questions import Answer, held, question, walk
 from fields.window import Window
@@ -200,3 +201,6 @@ def _parts(thing: Any) -> list[Any]:
         return own
     fields = [node for part in own if isinstance(part, Field) for node in walk(part, held)]
     return [*own, *(part for node in fields for part in _parts(node))]
+
+
+FORMS["convolve"] = blurred

@@ -17,12 +17,12 @@ from torch import Tensor
 from fields import analytic, composed, dtypes
 from fields.checks import tracing
 from fields.evaluation import evaluate
-from fields.field import Field, PerAxis
+from fields.field import FORMS, Field
 from fields.fourier import turned
 from fields.integrals import TAIL, multiples
 from fields.integrals import integral as quadrature
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice, LatticeTooLarge
+from fields.lattice import Lattice, LatticeTooLarge, PerAxis, common_period
 from fields.linear import (
     Present,
     Term,
@@ -39,7 +39,6 @@ from fields.linear import (
     transposed,
 )
 from fields.moves import Moves
-from fields.periods import common_period
 
 #: Inner products of more pairs of terms have no closed form.
 MOST_PAIRS = 10_000
@@ -145,7 +144,8 @@ def convolution(field: Field, kernel: MatrixKernel, present: Present) -> Field |
 def _convolved(field: Field, kernel: MatrixKernel, present: Present) -> Field | None:
     """A sum of translates of what the kernel makes of the leaves."""
     if not is_linear(field):
-        return field._convolved(kernel.to(field.dtype))
+        whole: Field | None = field._convolved(kernel.to(field.dtype))
+        return whole
     moves, total = Moves(), None
     known: dict[Field, Field | None] = {}
     for leaf, weight, moved in terms(field, moves, present=present) or ():
@@ -276,3 +276,6 @@ def _pair(one: Field, other: Field, weight: Weight, apart: Tensor | None) -> Ten
             found = changed._inner(still) if found is None else found
             return None if found is None else applied(w if number else 1.0, found)
     return None
+
+
+FORMS |= {"integrate": integral, "inner": inner, "transform": transform}

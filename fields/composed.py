@@ -16,9 +16,10 @@ from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
 from fields.correlation import mix
 from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
-from fields.field import Field, PerAxis
+from fields.field import NODES_OF, Field
 from fields.fourier import tracked
-from fields.lattice import Box
+from fields.lattice import Box, PerAxis
+from fields.moves import Move
 from fields.plan import Frame, Need, Plan, Task
 from fields.questions import Answer, question
 
@@ -114,7 +115,7 @@ class Translated(Linear):
     `t` is copied, but for a leaf that asks for gradients, which an optimiser changes.
     """
 
-    def __init__(self, parent: Field, t: Any, like: Translated | None = None) -> None:
+    def __init__(self, parent: Field, t: Any, like: Move | None = None) -> None:
         learnt = isinstance(t, Tensor) and t.requires_grad and t.is_leaf
         vector = checks.translation(t, parent.dim)
         super().__init__(parent, channels=parent.channels, batch=vector.shape[:-1])
@@ -408,3 +409,14 @@ def grown(corners: Corners | None, reach: PerAxis) -> Corners | None:
     if corners is None:
         return None
     return _add(corners[0], [-r for r in reach]), _add(corners[1], reach)
+
+
+NODES_OF |= {
+    "translate": Translated,
+    "map": Mapped,
+    "mix": Mixed,
+    "to": Cast,
+    "add": Sum,
+    "multiply": Product,
+    "affine": Affine,
+}

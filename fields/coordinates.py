@@ -8,7 +8,7 @@ import numpy as np
 
 from fields import arguments
 from fields.checks import said
-from fields.evaluation import MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND
 
 #: Coordinates may deviate from even steps by this share of a step, or by rounding of their own dtype.
 EVEN = 1e-6

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from fields.broadcasting import broadcast
 from fields.dither import MARGIN, Dither
-from fields.lattice import Lattice, LatticeTooLarge, take
-from fields.plan import MEMORY_BOUND as MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND, Lattice, LatticeTooLarge, take
 from fields.plan import Plan
 
 if TYPE_CHECKING:
-    from fields.field import Field
+    from fields.node import Node
 
 #: Default bound for scattered points, of which there is no need to hold many at once.
 POINTS_BOUND = 1 << 28
@@ -30,7 +29,7 @@ EFFORT = 64
 
 
 def evaluate(
-    root: Field,
+    root: Node,
     lattice: Lattice,
     node_spacing: tuple[float, ...] | None = None,
     memory: int = MEMORY_BOUND,
@@ -85,7 +84,7 @@ def evaluate(
 
 
 def evaluate_nodes(
-    root: Field,
+    root: Node,
     lattice: Lattice,
     node_spacing: tuple[float, ...] | None,
     memory: int,
@@ -102,7 +101,7 @@ def evaluate_nodes(
     return take(values, (slice(MARGIN, MARGIN + n) for n in lattice.shape))
 
 
-def evaluate_points(root: Field, points: Tensor, memory: int = POINTS_BOUND) -> Tensor:
+def evaluate_points(root: Node, points: Tensor, memory: int = POINTS_BOUND) -> Tensor:
     """Values (*batch, P, c) at scattered points (P, *batch, d), the batch broadcast against the field's.
 
     Every point is the origin of a one-point lattice, so F(x) never depends on the other points. As many points are

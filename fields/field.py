@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes, integrals, magnitude
 from fields.aggregation import Aggregate
-from fields.evaluation import MEMORY_BOUND, evaluate_points
+from fields.evaluation import evaluate_points
 from fields.feature_map import NODES, FeatureMap
 from fields.kernel import MatrixKernel
-from fields.lattice import split
+from fields.lattice import MEMORY_BOUND
 from fields.node import Node
-from fields.node import PerAxis as PerAxis
-from fields.periods import common_period
-from fields.questions import Answer, graph, question
 from fields.torus import check_period
 from fields.window import Window
 
-if TYPE_CHECKING:
-    from fields.interpolated import Interpolated
-
-#: Fields whose spectra fall below this part of their maximum, at frequencies that are known, have no jumps.
-SMOOTH = 1e-3
+#: What the vocabulary makes of fields, by the word. The files that make it stand on this one, and enter it here.
+NODES_OF: dict[str, Callable[..., Field]] = {}
+#: Closed forms, likewise: what is None where none is known.
+FORMS: dict[str, Callable[..., Any]] = {}
 
 
 class Field(Node):
@@ -59,7 +55,9 @@ class Field(Node):
     True
     """
 
-    bandlimit: PerAxis | None = None
+    parents: tuple[Field, ...] = ()
+    source: Field | None = None
+    original: Field | None = None
 
     # --- evaluation -------------------------------------------------------------------------------------------
 
@@ -100,58 +98,6 @@ class Field(Node):
         ]
         return torch.stack(columns, dim=-1)
 
-    # --- what is known of the function ------------------------------------------------------------------------
-
-    @property
-    def has_quadrature(self) -> bool:
-        """Whether this node, or one that it is composed of, is a quadrature."""
-        return any(node.is_quadrature for node in graph(self))
-
-    @property
-    @question
-    def period(self) -> Answer[PerAxis | None]:
-        """A period per axis, 0 where the field is constant along it; None where none is known."""
-        periods = []
-        for parent in self.parents:
-            periods.append((yield parent, "period"))
-        return functools.reduce(common_period, periods) if periods else None
-
-    @question
-    def is_periodic(self, period: checks.VectorLike) -> Answer[bool]:
-        """Whether F(x + P_i e_i) = F(x) for every axis i is known to hold."""
-        wanted = checks.positive(period, self.dim, "period")
-        for parent in self.parents:
-            if not (yield parent, "is_periodic", wanted):
-                return False
-        own = None if self.parents else (yield self, "period")
-        return bool(self.parents) or (
-            own is not None
-            and all(p == 0 or split(w / p)[1] == 0 for w, p in zip(wanted, own, strict=True))
-        )
-
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        """Frequency per axis beyond which the spectrum is below `rtol` of its maximum; None where it isn't known."""
-        return self.bandlimit
-
-    def _finest(self, rtol: float) -> PerAxis | None:
-        """Frequency per axis that points have to tell before they say anything of this node's own function.
-
-        None where it isn't known: then it is asked between the points, too.
-        """
-        return self.bandwidth(rtol)
-
-    def _thinnest(self) -> PerAxis:
-        """Frequency per axis that tells what lies between shapes that overlap, and may hold a maximum."""
-        return (0.0,) * self.dim
-
-    def _jumps(self) -> bool | None:
-        """Whether this node's own function jumps, or bends; None where it isn't known: then steps are looked for."""
-        return None if self.bandwidth(SMOOTH) is None else False
-
-    def support(self, rtol: float) -> tuple[PerAxis, PerAxis] | None:
-        """Corners of a box outside of which |F| < rtol·max|F|; None where it isn't known to decay."""
-        return None
-
     # --- integrals --------------------------------------------------------------------------------------------
 
     def integrate(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
@@ -180,7 +126,7 @@ class Field(Node):
         quadrature fields with jumps converge to first order only, and what jumps may hide counts in full: in one
         dimension some 1/rtol points for each, and 1/rtol^d for faces along the axes.
         """
-        known = closed.integral(self)
+        known = FORMS["integrate"](self)
         return integrals.integral(self, rtol, memory) if known is None else known
 
     def inner(self, other: Field, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
@@ -194,7 +140,8 @@ class Field(Node):
         """
         if not isinstance(other, Field):
             raise TypeError(f"an inner product needs two fields, got {type(other).__name__}")
-        return closed.inner(self, other, rtol, memory)
+        product: Tensor = FORMS["inner"](self, other, rtol, memory)
+        return product
 
     def norm(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Tensor:
         """The L2 norm √⟨F, F⟩, shape (*batch,), over the same domain and with the same parameters as `inner`.
@@ -228,14 +175,14 @@ class Field(Node):
             raise ValueError(
                 f"frequencies must have shape (k, {self.dim}), k ≥ 1, got {tuple(f.shape)}"
             )
-        known = closed.transform(self, f)
+        known = FORMS["transform"](self, f)
         return integrals.transform(self, f, rtol, memory) if known is None else known
 
     # --- the vocabulary ---------------------------------------------------------------------------------------
 
     def translate(self, t: checks.VectorLike) -> Field:
         """(t▷F)(x) = F(x − t), t real, shape (d,) or (*batch, d), in length units."""
-        return composed.Translated(self, t)
+        return NODES_OF["translate"](self, t)
 
     def map(
         self,
@@ -247,7 +194,7 @@ class Field(Node):
 
         Estimates of errors use what is said of it, see `FeatureMap.map`, and find out what isn't.
         """
-        return composed.Mapped(self, fn, jumps, finest)
+        return NODES_OF["map"](self, fn, jumps, finest)
 
     def convolve(self, kernel: MatrixKernel, nodes: int = NODES, exact: bool = True) -> Field:
         """(K*F)(x) = ∫ K(y) F(x − y) dy with about `nodes` nodes per radius, or Σ_j w_j F(x − o_j).
@@ -258,7 +205,10 @@ class Field(Node):
         FieldKernel of Gaussians or Gabors; their translates, multiples, mixings and sums. A closed form ignores
         `nodes`, and the cut-off of a Gaussian kernel, beyond which lies 3e-12 of it.
         """
-        quadrature, exact = stenciled.Convolved(self, kernel, nodes), arguments.flag(exact, "exact")
+        quadrature, exact = (
+            NODES_OF["convolve"](self, kernel, nodes),
+            arguments.flag(exact, "exact"),
+        )
         if kernel.period is not None:
             check_period(
                 kernel, self.is_periodic(kernel.period), f"a field of period {self.period}"
@@ -268,21 +218,22 @@ class Field(Node):
 
     def _convolution(self, kernel: MatrixKernel) -> Field | None:
         """K*F in closed form, made of what both hold whenever it is asked; None where there is none."""
-        return blurred.blurred(self, kernel)
+        found: Field | None = FORMS["convolve"](self, kernel)
+        return found
 
     def pool(
         self, window: Window, kind: str | float | Aggregate = "mean", nodes: int = NODES
     ) -> Field:
         """Aggregate over x − y, y in a centred window, with about `nodes` nodes per half-width."""
-        return stenciled.Pooled(self, window, kind, nodes)
+        return NODES_OF["pool"](self, window, kind, nodes)
 
     def mix(self, matrix: Any) -> Field:
         """X ↦ M F(x), M of shape (c_out, c_in)."""
-        return composed.Mixed(self, matrix)
+        return NODES_OF["mix"](self, matrix)
 
     def to(self, dtype: torch.dtype) -> Field:
         """The same field in another precision; one that was given as numbers keeps it from then on."""
-        return composed.Cast(self, arguments.real_dtype(dtype))
+        return NODES_OF["to"](self, arguments.real_dtype(dtype))
 
     def stride(self, s: Any) -> Field:
         """The field itself: a stride belongs to the grid."""
@@ -291,9 +242,9 @@ class Field(Node):
 
     def periodize(self, period: checks.VectorLike) -> Field:
         """Σ_n F(x − nP), the sum of the images of a decaying field, to rounding error."""
-        return periodized.Periodized(self, checks.positive(period, self.dim, "period"))
+        return NODES_OF["periodize"](self, checks.positive(period, self.dim, "period"))
 
-    def resolve(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Interpolated:
+    def resolve(self, rtol: float = 1e-6, memory: int = MEMORY_BOUND) -> Any:
         """The coarsest band-limited field within a tolerance of a periodic one.
 
         Parameters
@@ -325,34 +276,25 @@ class Field(Node):
         >>> wave.map(torch.square).resolve(1e-9).bandlimit, wave.map(torch.tanh).resolve(1e-3).shape
         ((0.5,), (11,))
         """
-        from fields.resolved import resolve  # it makes a leaf, and leaves are made of this class
-
-        return resolve(self, rtol, memory)
+        return NODES_OF["resolve"](self, rtol, memory)
 
     def _plus(self, other: Any, sign: float) -> Any:
         if isinstance(other, Field):
-            return composed.Sum(self, other if sign > 0 else other._times(sign))
+            return NODES_OF["add"](self, other if sign > 0 else other._times(sign))
         if isinstance(other, FeatureMap):
             return NotImplemented  # Samples ⊕ Field is theirs to define
         shift = checks.channel_vector(other, self.channels, self._like)
         added = shift if sign > 0 else functools.partial(torch.neg, shift)
-        return composed.Affine(self, 1.0, added, dtypes.strong(other))
+        return NODES_OF["affine"](self, 1.0, added, dtypes.strong(other))
 
     def _times(self, other: Any) -> Any:
         if isinstance(other, Field):
-            return composed.Product(self, other)
+            return NODES_OF["multiply"](self, other)
         if isinstance(other, FeatureMap):
             return NotImplemented
         vector = checks.channel_vector(other, self.channels, self._like)
-        return composed.Affine(self, vector, 0.0, dtypes.strong(other))
+        return NODES_OF["affine"](self, vector, 0.0, dtypes.strong(other))
 
     def _divided(self, divisor: Tensor, others: Sequence[dtypes.Typed]) -> Any:
         vector = checks.channel_vector(divisor, self.channels, self._like)
-        return composed.Affine(self, functools.partial(torch.reciprocal, vector), 0.0, others)
-
-    @property
-    def _like(self) -> Tensor:
-        return torch.empty((), dtype=self.dtype, device=self.device)
-
-
-from fields import blurred, closed, composed, periodized, stenciled  # noqa: E402  (made of Fields: one subject, split by length)
+        return NODES_OF["affine"](self, functools.partial(torch.reciprocal, vector), 0.0, others)

@@ -11,9 +11,9 @@ from torch import Tensor
 from fields import arguments, closed, profiles
 from fields.bands import jumps
 from fields.evaluation import evaluate
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.kernel import ScalarKernel, dyadic_nodes
-from fields.lattice import Lattice
+from fields.lattice import Lattice, PerAxis
 from fields.stencil import Stencil, nodes_between, on_nodes
 from fields.window import Box
 

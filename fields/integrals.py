@@ -26,7 +26,7 @@ from fields.roughness import Roughness
 from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 if TYPE_CHECKING:
-    from fields.field import Field
+    from fields.node import Node
 
 #: Points per axis to begin with, in one to three dimensions, for functions of which nobody says how fine they are.
 UNSAID = {1: 1024, 2: 64, 3: 16}
@@ -44,7 +44,7 @@ OFF = 1e-9
 Corner = tuple[float, ...]
 
 
-def domain(field: Field) -> Region | None:
+def domain(field: Node) -> Region | None:
     """Corner and extent of one period (1 along axes where the field is constant), or of the support; or None."""
     period = field.period
     if period is not None:
@@ -56,7 +56,7 @@ def domain(field: Field) -> Region | None:
     return low, tuple(b - a for a, b in zip(low, high, strict=True))
 
 
-def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
+def points_needed(field: Node, extent: Corner, rtol: float) -> tuple[int, ...]:
     """Points per axis that tell all waves of a field, or those of its leaves, where they are known."""
     band = field.bandwidth(rtol) or finest(field, rtol)
     lengths = zip(band, extent, strict=True)
@@ -64,7 +64,7 @@ def points_needed(field: Field, extent: Corner, rtol: float) -> tuple[int, ...]:
     return tuple(max(least, 2 * math.ceil(k * length) + 1) for k, length in lengths)
 
 
-def least_points(field: Field, rtol: float) -> int:
+def least_points(field: Node, rtol: float) -> int:
     """Points per axis that meet what counts at a tolerance of a function of which nobody says how fine it is.
 
     As far as they can be afforded: features in so small a part of the domain may be all that there is.
@@ -73,7 +73,7 @@ def least_points(field: Field, rtol: float) -> int:
 
 
 def lattice_count(
-    field: Field, extent: Corner, needed: tuple[int, ...], unit: int = 1
+    field: Node, extent: Corner, needed: tuple[int, ...], unit: int = 1
 ) -> tuple[int, ...]:
     """So many points per axis or more, a multiple of `unit`, on a lattice that holds the atoms' spacings."""
     counts = []
@@ -89,7 +89,7 @@ def lattice_count(
     return tuple(counts)
 
 
-def integral(field: Field, rtol: float, memory: int) -> Tensor:
+def integral(field: Node, rtol: float, memory: int) -> Tensor:
     """∫F over its domain, shape (*batch, c), to `rtol` of ∫|F|."""
 
     def total(values: Tensor, lattice: Lattice) -> Tensor:
@@ -98,7 +98,7 @@ def integral(field: Field, rtol: float, memory: int) -> Tensor:
     return _settled(field, total, rtol, memory)
 
 
-def transform(field: Field, frequencies: Tensor, rtol: float, memory: int) -> Tensor:
+def transform(field: Node, frequencies: Tensor, rtol: float, memory: int) -> Tensor:
     """∫F(x) exp(−2πi f·x) dx, shape (*batch, k, c), to `rtol` of ∫|F|; divided by the period's volume, if any."""
     period = field.period
     volume = 1.0
@@ -144,7 +144,7 @@ def _waves_sum(values: Tensor, lattice: Lattice, frequencies: Tensor) -> Tensor:
 
 
 def _settled(
-    field: Field,
+    field: Node,
     reduce: Callable[[Tensor, Lattice], Tensor],
     rtol: float,
     memory: int,
@@ -192,7 +192,7 @@ class _Summing(OverRegion):
 
     def __init__(
         self,
-        field: Field,
+        field: Node,
         reduce: Callable[[Tensor, Lattice], Tensor],
         rtol: float,
         memory: int,
@@ -221,7 +221,7 @@ class _Summing(OverRegion):
         return found
 
 
-def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:
+def _beyond(field: Node, lattice: Lattice, memory: int) -> Tensor:
     """∫|F| outside a lattice's box, shape (*batch,): what lies just off its faces times a quarter of its extent."""
     total = torch.zeros(field.batch, dtype=field.dtype, device=field.device)
     for axis, (n, h) in enumerate(zip(lattice.shape, lattice.spacing, strict=True)):
@@ -239,7 +239,7 @@ def _beyond(field: Field, lattice: Lattice, memory: int) -> Tensor:
 
 
 def _by_tiles(
-    field: Field,
+    field: Node,
     lattice: Lattice,
     reduce: Callable[[Tensor, Lattice], Tensor],
     memory: int,
@@ -271,7 +271,7 @@ def _by_tiles(
     return total, size.amax(-1) * math.prod(lattice.spacing)
 
 
-def _tile(field: Field, lattice: Lattice, memory: int) -> tuple[int, ...]:
+def _tile(field: Node, lattice: Lattice, memory: int) -> tuple[int, ...]:
     """Sides of tiles whose evaluation needs at most `memory` bytes, or of single points."""
     side = list(lattice.shape)
     while Plan(field, lattice.spacing, tuple(side), lattice.spacing).peak() > memory:

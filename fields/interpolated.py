@@ -13,14 +13,13 @@ from torch import Tensor
 from fields import arguments, checks, coordinates, dtypes, gram, image, nonuniform, parseval
 from fields.broadcasting import broadcast
 from fields.correlation import mix
-from fields.evaluation import MEMORY_BOUND
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.fourier import commensurate, picked, sinc_series, summed, translated, turned
 from fields.gathering import Maps, by_element, by_points
 from fields.integrals import check_multiples
 from fields.kept import Kept
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice
+from fields.lattice import MEMORY_BOUND, Lattice, PerAxis
 from fields.piecewise import PIECEWISE
 from fields.profile_kernels import ProfileKernel
 from fields.splines import Table, pays

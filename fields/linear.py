@@ -163,7 +163,7 @@ def mixed(leaf: Field, weight: Weight) -> Field | None:
     if _rank(weight) < 2:
         weight = torch.eye(leaf.channels, dtype=leaf.dtype, device=leaf.device) * weight
     assert isinstance(weight, Tensor)
-    found = leaf._mixed(weight)
+    found: Field | None = leaf._mixed(weight)
     if found is not None:
         found.weak = leaf.weak
     return found

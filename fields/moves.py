@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-    from fields.composed import Translated
+class Move(Protocol):
+    """A node that moves its parent by t; `move` is the same for all that move by the same."""
+
+    move: Hashable
+    _given: Any
+
+    @property
+    def t(self) -> Tensor:
+        """The translation, (*batch, d)."""
+
 
 #: Bits for how often one translation is there.
 BITS = 32
@@ -23,10 +31,10 @@ class Moves:
     """
 
     def __init__(self) -> None:
-        self._known: list[Translated] = []
+        self._known: list[Move] = []
         self._number: dict[Any, int] = {}
 
-    def of(self, node: Translated) -> int:
+    def of(self, node: Move) -> int:
         """The translation of a node."""
         number = self._number.setdefault(node.move, len(self._known))
         if number == len(self._known):
@@ -37,7 +45,7 @@ class Moves:
         """A sum of translations, shape (d,) or (*batch, d)."""
         return sum(times * node.t for times, node in self.parts(moves))  # type: ignore[return-value]
 
-    def parts(self, moves: int) -> Iterator[tuple[int, Translated]]:
+    def parts(self, moves: int) -> Iterator[tuple[int, Move]]:
         """How often each translation is in a sum, and a node that has it."""
         size = moves.bit_length() // BITS + 1
         digits = np.frombuffer(moves.to_bytes(4 * size, "little"), dtype="<u4")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from fields import dtypes
+from fields import checks, dtypes
 from fields.feature_map import FeatureMap
-from fields.lattice import Box, Lattice
-from fields.lattice import PerAxis as PerAxis
+from fields.lattice import Box, Lattice, PerAxis, common_period, split
 from fields.plan import Frame, Need, Plan
-from fields.questions import reduced
+from fields.questions import Answer, graph, question, reduced
 
 if TYPE_CHECKING:
-    from fields.field import Field
     from fields.kernel import MatrixKernel
     from fields.plan import Task
+
+
+#: Fields whose spectra fall below this part of their maximum, at frequencies that are known, have no jumps.
+SMOOTH = 1e-3
 
 
 class Node(FeatureMap):
@@ -29,14 +32,15 @@ class Node(FeatureMap):
     Leaves implement `_values`; nodes with parents say what they need of them and compute their own values from it.
     """
 
-    parents: tuple[Field, ...] = ()
+    parents: tuple[Any, ...] = ()
     #: The field whose images a leaf sums, where it does.
-    source: Field | None = None
+    source: Any = None
     #: The field that it is a convolution of, where a leaf is that in closed form.
-    original: Field | None = None
+    original: Any = None
     batch: tuple[int, ...] = ()
     #: Whether the field was given as numbers, which take the dtype of what they meet.
     weak: bool = False
+    bandlimit: PerAxis | None = None
 
     def __repr__(self) -> str:
         kind, batch = type(self).__name__, self.batch
@@ -46,7 +50,7 @@ class Node(FeatureMap):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """How deep graphs are copied and pickled, which share what they share."""
-        return reduced(cast("Field", self), super().__reduce_ex__(max(2, int(protocol))))
+        return reduced(self, super().__reduce_ex__(max(2, int(protocol))))
 
     def _values(self, lattice: Lattice) -> Tensor:
         """Values (*batch, c, X1, …, Xd) on a lattice whose origin broadcasts against `batch`."""
@@ -86,13 +90,65 @@ class Node(FeatureMap):
         """Half-widths of the region that this field's quadrature nodes fill, where it has any."""
         return self._width() if self.is_quadrature else None
 
+    # --- what is known of the function ------------------------------------------------------------------------
+
+    @property
+    def has_quadrature(self) -> bool:
+        """Whether this node, or one that it is composed of, is a quadrature."""
+        return any(node.is_quadrature for node in graph(self))
+
+    @property
+    @question
+    def period(self) -> Answer[PerAxis | None]:
+        """A period per axis, 0 where the field is constant along it; None where none is known."""
+        periods = []
+        for parent in self.parents:
+            periods.append((yield parent, "period"))
+        return functools.reduce(common_period, periods) if periods else None
+
+    @question
+    def is_periodic(self, period: checks.VectorLike) -> Answer[bool]:
+        """Whether F(x + P_i e_i) = F(x) for every axis i is known to hold."""
+        wanted = checks.positive(period, self.dim, "period")
+        for parent in self.parents:
+            if not (yield parent, "is_periodic", wanted):
+                return False
+        own = None if self.parents else (yield self, "period")
+        return bool(self.parents) or (
+            own is not None
+            and all(p == 0 or split(w / p)[1] == 0 for w, p in zip(wanted, own, strict=True))
+        )
+
+    def bandwidth(self, rtol: float) -> PerAxis | None:
+        """Frequency per axis beyond which the spectrum is below `rtol` of its maximum; None where it isn't known."""
+        return self.bandlimit
+
+    def _finest(self, rtol: float) -> PerAxis | None:
+        """Frequency per axis that points have to tell before they say anything of this node's own function.
+
+        None where it isn't known: then it is asked between the points, too.
+        """
+        return self.bandwidth(rtol)
+
+    def _thinnest(self) -> PerAxis:
+        """Frequency per axis that tells what lies between shapes that overlap, and may hold a maximum."""
+        return (0.0,) * self.dim
+
+    def _jumps(self) -> bool | None:
+        """Whether this node's own function jumps, or bends; None where it isn't known: then steps are looked for."""
+        return None if self.bandwidth(SMOOTH) is None else False
+
+    def support(self, rtol: float) -> tuple[PerAxis, PerAxis] | None:
+        """Corners of a box outside of which |F| < rtol·max|F|; None where it isn't known to decay."""
+        return None
+
     # --- closed forms of leaves, which `fields.closed` makes those of their sums of --------------------------------
 
     def _integral(self) -> Tensor | None:
         """`integrate` in closed form, if there is one."""
         return None
 
-    def _inner(self, other: Field) -> Tensor | None:
+    def _inner(self, other: Any) -> Tensor | None:
         """`inner` in closed form, if there is one, with a field of as many channels."""
         return None
 
@@ -104,24 +160,24 @@ class Node(FeatureMap):
         """Means (*batch, c, X1, …, Xd) over the cells around the points of a lattice, if there is a closed form."""
         return None
 
-    def _moved(self, t: Tensor) -> Field | None:
+    def _moved(self, t: Tensor) -> Any:
         """The translate as another leaf of this kind, if it can be one."""
         return None
 
-    def _mixed(self, matrix: Tensor) -> Field | None:
+    def _mixed(self, matrix: Tensor) -> Any:
         """M F, for a matrix (c_out, c) in the field's dtype, as another leaf of this kind, if it can be one."""
         return None
 
-    def _in(self, dtype: torch.dtype) -> Field:
+    def _in(self, dtype: torch.dtype) -> Any:
         """The same leaf in a wider dtype."""
         new = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, Tensor) and value.dtype.to_real() == self.dtype:
                 setattr(new, name, dtypes.alike(value, dtype))
         new.dtype = dtype
-        return cast("Field", new)
+        return new
 
-    def _convolved(self, kernel: MatrixKernel) -> Field | None:
+    def _convolved(self, kernel: MatrixKernel) -> Any:
         """K*F in closed form, if there is one, with a kernel that fits."""
         return None
 
@@ -145,3 +201,7 @@ class Node(FeatureMap):
     def batch_size(self) -> int:
         """Number of maps in the batch."""
         return math.prod(self.batch)
+
+    @property
+    def _like(self) -> Tensor:
+        return torch.empty((), dtype=self.dtype, device=self.device)

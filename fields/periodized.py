@@ -13,10 +13,10 @@ from torch import Tensor
 from fields import closed, composed
 from fields.broadcasting import broadcast
 from fields.evaluation import evaluate
-from fields.field import Field, PerAxis
+from fields.field import NODES_OF, Field
 from fields.integrals import TAIL, check_multiples
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice
+from fields.lattice import Lattice, PerAxis
 from fields.plan import Task
 from fields.questions import Answer, graph, question
 
@@ -196,3 +196,6 @@ def _widest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
 
 def _narrowest(left: PerAxis | None, right: PerAxis | None) -> PerAxis | None:
     return tuple(map(min, left, right)) if left and right else left or right
+
+
+NODES_OF["periodize"] = Periodized

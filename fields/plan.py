@@ -21,18 +21,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from fields.lattice import Box, Lattice, LatticeTooLarge, common_spacing, split, take
-from fields.moves import Moves
+from fields.lattice import (
+    MEMORY_BOUND,
+    Box,
+    Lattice,
+    LatticeTooLarge,
+    common_spacing,
+    split,
+    take,
+)
+from fields.moves import Move, Moves
 from fields.questions import graph as graph
 
 if TYPE_CHECKING:
-    from fields.composed import Translated
     from fields.dither import Dither
-    from fields.field import Field
+    from fields.node import Node
     from fields.stencil import Stencil
 
-#: Default bound, in bytes, on the values alive at once.
-MEMORY_BOUND = 1 << 30
 #: More frames than this mean that incommensurable spacings multiply each other.
 MAX_FRAMES = 20_000
 
@@ -54,7 +59,7 @@ class Frame:
 class Need:
     """What a node asks of one parent."""
 
-    parent: Field
+    parent: Node
     frame: Frame
     box: Box
 
@@ -81,7 +86,7 @@ class Plan:
 
     Parameters
     ----------
-    root : Field
+    root : Node
     spacing, shape : tuple
         The query's lattice; its origin is only needed to run.
     node_spacing : tuple of float, optional
@@ -94,7 +99,7 @@ class Plan:
 
     def __init__(
         self,
-        root: Field,
+        root: Node,
         spacing: tuple[float, ...],
         shape: tuple[int, ...],
         node_spacing: tuple[float, ...] | None = None,
@@ -104,16 +109,16 @@ class Plan:
         self.root, self.shape, self.node_spacing, self.memory = root, shape, node_spacing, memory
         self.dither, self.moves = dither, Moves()
         self._fractions: dict[float, float] = {}
-        self._stencils: dict[Field, list[Stencil]] = {}
+        self._stencils: dict[Node, list[Stencil]] = {}
         self.order = graph(root)
         self.pitch = self._pitch(spacing)
         steps = (round(h / p) for h, p in zip(spacing, self.pitch, strict=True))
         step = tuple(s if n > 1 else 1 for s, n in zip(steps, shape, strict=True))
         self.frame = Frame((0.0,) * len(shape))
-        self.boxes: dict[Field, dict[Frame, Box]] = {
+        self.boxes: dict[Node, dict[Frame, Box]] = {
             root: {self.frame: Box((0,) * len(shape), step, shape)}
         }
-        self.needs: dict[tuple[Field, Frame], list[Need]] = {}
+        self.needs: dict[tuple[Node, Frame], list[Need]] = {}
         self._collect()
 
     def _pitch(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
@@ -152,13 +157,13 @@ class Plan:
                     "give atoms offsets that are simple fractions of each other, or sample on a grid"
                 )
 
-    def stencils(self, node: Field, made: Callable[[Plan], list[Stencil]]) -> list[Stencil]:
+    def stencils(self, node: Node, made: Callable[[Plan], list[Stencil]]) -> list[Stencil]:
         """The node's stencils on this plan's lattice, made once."""
         if node not in self._stencils:
             self._stencils[node] = made(self)
         return self._stencils[node]
 
-    def moved(self, frame: Frame, by: Translated) -> Frame:
+    def moved(self, frame: Frame, by: Move) -> Frame:
         """The frame of x − t."""
         return Frame(frame.offset, frame.moves + self.moves.of(by))
 
@@ -192,7 +197,7 @@ class Plan:
         uses = self._uses()
         alive = high = 0
 
-        def elements(node: Field) -> int:
+        def elements(node: Node) -> int:
             return batch if partial and node.parents else max(batch, node.batch_size)
 
         for node in self.order:
@@ -218,7 +223,7 @@ class Plan:
             for box in self.boxes[node].values()
         )
 
-    def _uses(self) -> dict[tuple[Field, Frame], int]:
+    def _uses(self) -> dict[tuple[Node, Frame], int]:
         uses = {(self.root, self.frame): 1}
         for needs in self.needs.values():
             for need in needs:
@@ -230,7 +235,7 @@ class Plan:
 
         `part` takes some elements of the batch, a slice per axis. A leaf evaluates its own batch as a whole.
         """
-        values: dict[tuple[Field, Frame], Tensor] = {}
+        values: dict[tuple[Node, Frame], Tensor] = {}
         uses = self._uses()
         for node in self.order:
             for frame, box in self.boxes[node].items():
@@ -260,7 +265,7 @@ def cut_batch(values: Tensor, part: Sequence[slice], trailing: int) -> Tensor:
     return values[place] if index else values
 
 
-def _by_leaf(node: Field, part: Sequence[slice]) -> tuple[list[slice], list[slice]]:
+def _by_leaf(node: Node, part: Sequence[slice]) -> tuple[list[slice], list[slice]]:
     """What is cut before a node is evaluated, and what after it: the batch axes that a leaf brings itself."""
     sizes = (*(1,) * (len(part) - len(node.batch)), *node.batch)
     own = [not node.parents and n > 1 for n in sizes[len(sizes) - len(part) :]]

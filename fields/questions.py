@@ -14,11 +14,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
-    from fields.field import Field
+    from fields.node import Node
 
 Asked = ParamSpec("Asked")
 T = TypeVar("T")
 Of = TypeVar("Of")
+N = TypeVar("N", bound="Node")
 #: What a node yields, is sent, and answers in the end.
 Answer = Generator[Any, Any, T]
 
@@ -100,7 +101,7 @@ def _steps(node: Any, name: str) -> Callable[..., Answer[Any]] | None:
 # --- the graph itself -----------------------------------------------------------------------------------------
 
 
-def walk(root: Field, below: Callable[[Field], Iterable[Field]]) -> Iterator[Field]:
+def walk(root: N, below: Callable[[N], Iterable[N]]) -> Iterator[N]:
     """All nodes that the root depends on, those that `below` says of each before it."""
     seen: set[int] = set()
     stack = [(root, False)]
@@ -114,22 +115,22 @@ def walk(root: Field, below: Callable[[Field], Iterable[Field]]) -> Iterator[Fie
             stack.extend((parent, False) for parent in below(node))
 
 
-def graph(root: Field, sources: bool = False) -> list[Field]:
+def graph(root: N, sources: bool = False) -> list[N]:
     """All nodes that the root depends on, parents before children; of `sources`, too, whose images leaves sum."""
 
-    def below(node: Field) -> Iterable[Field]:
+    def below(node: N) -> Iterable[N]:
         return (*node.parents, node.source) if sources and node.source is not None else node.parents
 
     return list(walk(root, below))
 
 
-def held(node: Field) -> list[Field]:
+def held(node: Node) -> list[Any]:
     """The fields that a node holds, whatever for."""
     others = (node.source, node.original)
     return [*node.parents, *(other for other in others if other is not None)]
 
 
-def _level(node: Field) -> int:
+def _level(node: Node) -> int:
     """Levels of the graph below a node, which keeps it."""
     for each in _unlevelled(node):
         below = (b.__dict__["_levels"] for b in held(each))
@@ -137,7 +138,7 @@ def _level(node: Field) -> int:
     return int(node.__dict__["_levels"])
 
 
-def _unlevelled(root: Field) -> Iterator[Field]:
+def _unlevelled(root: Node) -> Iterator[Node]:
     """Nodes whose level isn't known, those that others depend on first."""
     stack = [(root, False)]
     while stack:
@@ -151,7 +152,7 @@ def _unlevelled(root: Field) -> Iterator[Field]:
         stack.extend((b, False) for b in held(node))
 
 
-def reduced(node: Field, plain: Any) -> Any:
+def reduced(node: Node, plain: Any) -> Any:
     """What `__reduce_ex__` says, preceded on every 32nd level by the nodes on such levels below.
 
     Copies and pickles of these are then there when they are met again, so that recursion never goes further down.
@@ -163,6 +164,6 @@ def reduced(node: Field, plain: Any) -> Any:
     return _after, (first, *plain[:2]), *plain[2:]
 
 
-def _after(first: list[Field], make: Callable[..., Field], args: tuple[Any, ...]) -> Field:
+def _after(first: list[Node], make: Callable[..., Node], args: tuple[Any, ...]) -> Node:
     """Make a node once others are made."""
     return make(*args)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.field import PerAxis
+from fields.lattice import PerAxis
 from fields.waves import PlaneWaves
 
 

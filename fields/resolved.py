@@ -17,10 +17,10 @@ from torch import Tensor
 from fields import arguments, checks, magnitude
 from fields.bands import finest
 from fields.broadcasting import broadcast
-from fields.evaluation import MEMORY_BOUND, evaluate
-from fields.field import Field, PerAxis
+from fields.evaluation import evaluate
+from fields.field import NODES_OF, Field
 from fields.interpolated import Interpolated
-from fields.lattice import BETWEEN, Lattice, check_memory
+from fields.lattice import BETWEEN, MEMORY_BOUND, Lattice, PerAxis, check_memory
 from fields.settling import Counts, Settling, attainable
 from fields.settling import NotResolved as NotResolved
 from fields.spectral import Spectrum, beyond, coarsest, highest_modes, power
@@ -240,3 +240,6 @@ def _unseen(last: float, before: float, floor: float) -> float:
         return last
     rate = max(last / before, 1 / 16) if before > 0 else math.inf
     return last * rate / (1 - rate) if rate < 0.5 else math.inf
+
+
+NODES_OF["resolve"] = resolve

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from fields import closed
-from fields.field import Field, PerAxis
-from fields.lattice import check_memory
+from fields.field import Field
+from fields.lattice import PerAxis, check_memory
 from fields.magnitude import of_square
 from fields.settling import Counts, Settling
 from fields.spectral import Spectrum, power

@@ -19,7 +19,7 @@ from fields.lattice import Lattice, LatticeTooLarge
 from fields.magnitude import NotFinite
 
 if TYPE_CHECKING:
-    from fields.field import Field
+    from fields.node import Node
 
 #: Rounding errors of a sum of values, in eps of the sum of their moduli; and of a tolerance, in eps.
 ROUNDING = 64
@@ -217,9 +217,7 @@ class OverRegion(Settling[Counts, Taken]):
     compared, and the points between the last ones.
     """
 
-    def __init__(
-        self, field: Field, region: Region, rtol: float, memory: int, smooth: bool
-    ) -> None:
+    def __init__(self, field: Node, region: Region, rtol: float, memory: int, smooth: bool) -> None:
         super().__init__(rtol, field.dtype)
         self.field, self.memory, self.smooth = field, memory, smooth
         self.corner, self.extent = region

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fields.field import PerAxis
 from fields.interpolated import Interpolated
+from fields.lattice import PerAxis
 from fields.magnitude import unit
 
 

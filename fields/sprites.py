@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.field import PerAxis
 from fields.integrals import TAIL
-from fields.lattice import Lattice
+from fields.lattice import Lattice, PerAxis
 from fields.terms import Terms
 
 #: Half axes of the ellipse.

@@ -14,9 +14,9 @@ from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.bands import opaque
 from fields.composed import Composed, Corners, grown
 from fields.dither import MARGIN, TEMPORARIES, Dither
-from fields.field import Field, PerAxis
+from fields.field import NODES_OF, Field
 from fields.kernel import MatrixKernel
-from fields.lattice import BETWEEN, Box, take
+from fields.lattice import BETWEEN, Box, PerAxis, take
 from fields.overlap import fft_bytes, fft_pays
 from fields.plan import Frame, Need, Plan, Task
 from fields.questions import Answer, question
@@ -232,3 +232,6 @@ def check_window(window: Any) -> None:
             f"expected a pooling window (Ball, Box, Mask), got {type(window).__name__}: "
             "a number of samples k on spacing h is Box(k*h)"
         )
+
+
+NODES_OF |= {"convolve": Convolved, "pool": Pooled}

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from fields import arguments, checks, dtypes
 from fields.broadcasting import broadcast
-from fields.field import Field, PerAxis
-from fields.lattice import Lattice
+from fields.field import Field
+from fields.lattice import Lattice, PerAxis
 from fields.profiles import Profile, Radial, Separable
 from fields.separable import separable_sum
 

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from fields import checks, dtypes
-from fields.field import Field, PerAxis
+from fields.field import Field
 from fields.integrals import multiples
 from fields.kept import Kept
 from fields.kernel import MatrixKernel
-from fields.lattice import Lattice, common_spacing
-from fields.periods import common_period
+from fields.lattice import Lattice, PerAxis, common_period, common_spacing
 from fields.separable import WORKSPACE, contract, separable_sum
 
 #: Frequencies closer than this part of the highest are the same.

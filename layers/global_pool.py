@@ -14,9 +14,8 @@ from discretize.refinement import at_refinement, is_smooth, node_rate
 from fields import FeatureMap, Field, closed
 from fields.arguments import fraction, size
 from fields.checks import said
-from fields.evaluation import MEMORY_BOUND
 from fields.integrals import domain, lattice_count, least_points
-from fields.lattice import Lattice, take
+from fields.lattice import MEMORY_BOUND, Lattice, take
 from fields.settling import Counts, OverRegion, Region, Taken, relative
 
 

@@ -23,9 +23,7 @@ from fields import FeatureMap, Field, Window
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths, positive
 from fields.commuting import Commutes, promised
-from fields.field import PerAxis
-from fields.lattice import split
-from fields.periods import common_period
+from fields.lattice import PerAxis, common_period, split
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise

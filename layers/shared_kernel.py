@@ -17,8 +17,7 @@ from torch import Tensor
 
 from discretize import AliasingWarning
 from fields.arguments import affordable
-from fields.field import PerAxis
-from fields.lattice import BETWEEN, Lattice
+from fields.lattice import BETWEEN, Lattice, PerAxis
 from fields.periodic_kernel import PeriodicKernel
 from layers.unshared_fields import PAIRS, as_parameters, wrapped
 

@@ -27,8 +27,7 @@ from fields.arguments import MOST_NODES, sequence
 from fields.checks import VectorLike, integers, lengths, per_axis, positive
 from fields.composed import map_channels
 from fields.feature_map import NODES
-from fields.field import PerAxis
-from fields.lattice import split
+from fields.lattice import PerAxis, split
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (
     Integrated,

@@ -18,9 +18,7 @@ from fields.broadcasting import broadcast
 from fields.checks import positive
 from fields.composed import map_channels
 from fields.evaluation import evaluate_nodes
-from fields.field import PerAxis
-from fields.lattice import Lattice, split
-from fields.periods import common_period
+from fields.lattice import Lattice, PerAxis, common_period, split
 from fields.questions import Answer, question
 
 #: Pairs of a point and a node for which a kernel is evaluated at once.

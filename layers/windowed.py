@@ -16,9 +16,7 @@ from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths
 from fields.evaluation import evaluate
 from fields.feature_map import NODES
-from fields.field import PerAxis
-from fields.lattice import Lattice
-from fields.periods import common_period
+from fields.lattice import Lattice, PerAxis, common_period
 from fields.plan import Plan
 from fields.questions import Answer, question
 from fields.stenciled import check_window

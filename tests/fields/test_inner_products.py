@@ -9,7 +9,7 @@ import scipy.integrate
 import torch
 
 from fields import Balls, Boxes, Bumps, Constant, Gaussians, Interpolated, PlaneWaves, integrals
-from fields.evaluation import MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,

@@ -21,8 +21,8 @@ from fields import (
     integrals,
     random_bandlimited,
 )
-from fields.evaluation import MEMORY_BOUND, evaluate
-from fields.lattice import Lattice
+from fields.evaluation import evaluate
+from fields.lattice import MEMORY_BOUND, Lattice
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,

@@ -18,7 +18,7 @@ from fields import (
     Polynomial,
     integrals,
 )
-from fields.evaluation import MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 
 BELL = Gaussians([[0.0]], [[1.0]], [1.0])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fields import Field, closed, integrals
-from fields.evaluation import MEMORY_BOUND
+from fields.lattice import MEMORY_BOUND
 from tests.laws.registry import (
     BATCH,
     LEAVES,
