@@ -19,7 +19,7 @@ from discretize.subsampling import is_field
 from discretize.trigonometric import below, filtered, in_chunks, upsampled
 from fields import FeatureMap, checks
 from fields.commuting import Commutes
-from fields.composed import map_values
+from fields.pointwise import map_values
 from fields.weak import Weak
 
 Map = TypeVar("Map", bound=FeatureMap)

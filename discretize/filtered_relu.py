@@ -19,8 +19,8 @@ from discretize.subsampling import Subsampling
 from discretize.upsampling import Upsampling, between_zeros
 from fields import Field, arguments, checks
 from fields.commuting import Commutes
-from fields.composed import map_values
 from fields.correlation import along
+from fields.pointwise import map_values
 
 
 class FilteredLeakyReLU(Subsampling):

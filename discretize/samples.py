@@ -14,13 +14,14 @@ from discretize.neighbours import looked_up, seen_by
 from fields import arguments, checks, dtypes
 from fields.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.broadcasting import broadcast
-from fields.composed import affine_values, map_values
+from fields.composed import affine_values
 from fields.correlation import mix
 from fields.feature_map import NODES, FeatureMap
 from fields.field import Field
 from fields.interpolated import METHODS, Interpolated
 from fields.kernel import MatrixKernel
 from fields.lattice import take
+from fields.pointwise import map_values
 from fields.stencil import Stencil
 from fields.stenciled import check_kernel, check_window
 from fields.torus import check_period, is_extent

@@ -1,15 +1,15 @@
 """Continuous feature maps F: R^d → R^c, evaluated anywhere, and the kernels and windows that act on them."""
 
-from fields import blurred, closed, composed, periodized, resolved, stenciled  # noqa: F401  (enter what the vocabulary makes)
+from fields import blurred, closed, composed, periodized, pointwise, resolved, stenciled  # noqa: F401  (enter what the vocabulary makes)
 from fields.aggregation import Aggregate as Aggregate
 from fields.aggregation import power_mean as power_mean
 from fields.aggregation import soft_maximum as soft_maximum
-from fields.analytic import Constant as Constant
 from fields.analytic import Formula as Formula
 from fields.analytic import Polynomial as Polynomial
 from fields.atoms import Atoms as Atoms
 from fields.basis_kernel import BasisKernel as BasisKernel
 from fields.bumps import Bumps as Bumps
+from fields.constant import Constant as Constant
 from fields.feature_map import FeatureMap as FeatureMap
 from fields.feature_map import stack as stack
 from fields.field import Field as Field

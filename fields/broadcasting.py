@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 
 def broadcast(*shapes: Sequence[int]) -> torch.Size:
@@ -25,3 +27,12 @@ def broadcast(*shapes: Sequence[int]) -> torch.Size:
                 )
             sizes[axis] = n if n != 1 else sizes[axis]
     return torch.Size(sizes)
+
+
+def tracked(*tensors: Tensor) -> bool:
+    """Whether derivatives are taken through any of the tensors, or torch.func transforms them."""
+    if any(is_functorch_wrapped_tensor(t) for t in tensors):
+        return True
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return True
+    return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in tensors)

@@ -19,7 +19,6 @@ from torch import Tensor
 #: Nodes of a Gauss rule between two corners: cells come out to 1e-13 of a whole one.
 NODES = 24
 #: Cells that are integrated at once.
-PART = 1 << 12
 
 
 def ball_in_cells(radius: float, axes: Sequence[Tensor], spacing: Sequence[float]) -> Tensor:

@@ -14,8 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fields import analytic, composed, dtypes
+from fields import composed, dtypes
 from fields.checks import tracing
+from fields.constant import Constant
 from fields.evaluation import evaluate
 from fields.field import FORMS, Field
 from fields.fourier import turned
@@ -39,6 +40,7 @@ from fields.linear import (
     transposed,
 )
 from fields.moves import Moves
+from fields.pointwise import Product
 
 #: Inner products of more pairs of terms have no closed form.
 MOST_PAIRS = 10_000
@@ -96,7 +98,7 @@ def _one_domain(field: Field, found: list[Term] | None) -> list[Term]:
 
 def _vanishes(leaf: Field) -> bool:
     """Whether it is a constant 0, which has integrals wherever it stands."""
-    return isinstance(leaf, analytic.Constant) and not tracing() and not bool(leaf.value.any())
+    return isinstance(leaf, Constant) and not tracing() and not bool(leaf.value.any())
 
 
 def _times(own: PerAxis | None, period: PerAxis | None) -> float:
@@ -172,7 +174,7 @@ def _convolved(field: Field, kernel: MatrixKernel, present: Present) -> Field | 
 
 def inner(left: Field, right: Field, rtol: float, memory: int) -> Tensor:
     """⟨F, G⟩, shape (*batch,); see `Field.inner`."""
-    product = composed.Product(left, right)  # checks that they fit
+    product = Product(left, right)  # checks that they fit
     found = paired(left, right)
     if found is None:
         return quadrature(product, rtol, memory).sum(-1)

@@ -1,23 +1,21 @@
-"""The nodes of the graph that act point by point: what the vocabulary makes of fields.
+"""Nodes of the graph, and those that are linear: translates, multiples, mixings, sums, and other dtypes.
 
-Convolutions and poolings, which look around, are in `fields.stenciled`, sums of images in `fields.periodized`.
+Functions and products of values are in `fields.pointwise`, convolutions and poolings, which look around, in
+`fields.stenciled`, sums of images in `fields.periodized`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fields import arguments, checks, dtypes
-from fields.broadcasting import broadcast
+from fields import checks, dtypes
+from fields.broadcasting import broadcast, tracked
 from fields.correlation import mix
-from fields.decay import NOTHING, SAME, Tails, fainter, rung, tails
 from fields.field import NODES_OF, Field
-from fields.fourier import tracked
 from fields.lattice import Box, PerAxis
 from fields.moves import Move
 from fields.plan import Frame, Need, Plan, Task
@@ -100,7 +98,7 @@ class Linear(Composed):
     def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
         band: PerAxis | None = (0.0,) * self.dim
         for parent in self.parents:
-            band = _each(max, band, (yield parent, "bandwidth", rtol))
+            band = combined(max, band, (yield parent, "bandwidth", rtol))
         return band
 
     @question
@@ -178,80 +176,6 @@ def _move(given: Any, t: Tensor) -> Hashable:
     return id(given), None if given.is_inference() else given._version, values
 
 
-class Mapped(Composed):
-    """x ↦ fn(F(x)), fn a function of the channel vector."""
-
-    def __init__(
-        self,
-        parent: Field,
-        fn: Callable[[Tensor], Tensor],
-        jumps: bool | None = None,
-        finest: checks.VectorLike | None = None,
-    ) -> None:
-        self.fn = arguments.function(fn, "fn", "values (…, c)")
-        self.jumps, self.finest = arguments.known_of_function(jumps, finest, parent.dim)
-        zero = self._at_zero(parent)
-        super().__init__(parent, channels=map_channels(zero, (1,)))
-        self.dtype = zero.dtype
-
-    def _at_zero(self, parent: Field) -> Tensor:
-        """What the function makes of 0, as it is now: a module may have learnt in the meantime."""
-        zero = torch.zeros(1, parent.channels, dtype=parent.dtype, device=parent.device)
-        with torch.no_grad():
-            return self.fn(zero)  # type: ignore[no-any-return]
-
-    def _finest(self, rtol: float) -> PerAxis | None:
-        return self.finest
-
-    def _jumps(self) -> bool | None:
-        return self.jumps
-
-    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
-        return None
-
-    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        return map_values(self.fn, inputs[0], self.dim)
-
-    def bandwidth(self, rtol: float) -> PerAxis | None:
-        return None
-
-    @question
-    def support(self, rtol: float) -> Answer[Corners | None]:
-        if bool(self._at_zero(self.parent).any()):
-            return None
-        own = yield self, "_tails"
-        part = fainter(own, rtol)
-        part = rung(part) if part < rtol * (1 - SAME) else rtol
-        corners: Corners | None = yield self.parent, "support", part
-        return corners
-
-    def _tails(self) -> Tails:
-        like = torch.empty(self.parent.channels, dtype=self.parent.dtype, device=self.device)
-        return tails(self.fn, like)
-
-
-def map_channels(values: Tensor, points: Sequence[int]) -> int:
-    """Number of channels that a mapped function returned, shape checked."""
-    if not isinstance(values, Tensor) or tuple(values.shape[:-1]) != tuple(points):
-        got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(
-            f"a mapped function takes (*points, c) to (*points, c'): expected {(*points, 'c')}, got {got}"
-        )
-    if not values.is_floating_point():
-        raise TypeError(
-            f"a mapped function must return floating point numbers, got {values.dtype}: end it with .to(x)"
-        )
-    return values.shape[-1]
-
-
-def map_values(fn: Callable[[Tensor], Tensor], values: Tensor, dim: int) -> Tensor:
-    """Apply a function of channels-last values to values (*batch, c, X1, …, Xd)."""
-    last = values.movedim(-dim - 1, -1)
-    out: Tensor = arguments.function(fn, "fn", "values (…, c)")(last)
-    map_channels(out, last.shape[:-1])
-    return out.movedim(-1, -dim - 1)
-
-
 class Affine(Linear):
     """x ↦ a·F(x) + b, per channel; a or b may be given by a function that makes it of a tensor as it is then."""
 
@@ -320,7 +244,7 @@ class Sum(Linear):
         super().__init__(left, right, channels=checks.same_channels(left.channels, right.channels))
 
     def _band(self, *bands: PerAxis | None) -> PerAxis | None:
-        return _each(max, *bands)
+        return combined(max, *bands)
 
     def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
         return inputs[0] + inputs[1]
@@ -339,55 +263,13 @@ class Sum(Linear):
         return low, tuple(map(max, left[1], right[1]))
 
 
-class Product(Composed):
-    """x ↦ F(x)·G(x), channel by channel; its band is the sum of the bands."""
-
-    def __init__(self, left: Field, right: Field) -> None:
-        super().__init__(left, right, channels=checks.same_channels(left.channels, right.channels))
-
-    def _band(self, *bands: PerAxis | None) -> PerAxis | None:
-        return _each(_plus, *bands)
-
-    def _compute(self, task: Task, inputs: list[Tensor]) -> Tensor:
-        return inputs[0] * inputs[1]
-
-    @question
-    def bandwidth(self, rtol: float) -> Answer[PerAxis | None]:
-        left, right = self.parents
-        return _each(_plus, (yield left, "bandwidth", rtol), (yield right, "bandwidth", rtol))
-
-    @question
-    def support(self, rtol: float) -> Answer[Corners | None]:
-        left, right = self.parents
-        one = yield left, "support", rtol
-        other = yield right, "support", rtol
-        if one is None or other is None:
-            corners: Corners | None = one or other
-            return corners
-        both = common(one, other)
-        if both is not None and _half(both, one, other):
-            return both
-        # They meet far from where they are large: what there is of the product may reach as far as both together.
-        level = rung(math.sqrt(rtol))
-        while level > NOTHING:
-            if common((yield left, "support", level), (yield right, "support", level)) is not None:
-                level = rung(level**2)
-                return common((yield left, "support", level), (yield right, "support", level))
-            level = rung(level**2)
-        return one[0], one[0]
-
-
-def _each(fn: Callable[[float, float], float], *bands: PerAxis | None) -> PerAxis | None:
+def combined(fn: Callable[[float, float], float], *bands: PerAxis | None) -> PerAxis | None:
     left, right = bands
     return None if left is None or right is None else tuple(map(fn, left, right))
 
 
-def _plus(a: float, b: float) -> float:
-    return a + b
-
-
 def _add(a: Sequence[float], b: Sequence[float]) -> PerAxis:
-    return tuple(map(_plus, a, b))
+    return tuple(map(operator.add, a, b))
 
 
 def common(left: Corners | None, right: Corners | None) -> Corners | None:
@@ -396,12 +278,6 @@ def common(left: Corners | None, right: Corners | None) -> Corners | None:
         return None
     low, high = tuple(map(max, left[0], right[0])), tuple(map(min, left[1], right[1]))
     return (low, high) if all(a < b for a, b in zip(low, high, strict=True)) else None
-
-
-def _half(part: Corners, *boxes: Corners) -> bool:
-    """Whether a box is at least half as long, on every axis, as the shortest of others."""
-    lengths = [[b - a for a, b in zip(*box, strict=True)] for box in (part, *boxes)]
-    return all(2 * own >= min(others) for own, *others in zip(*lengths, strict=True))
 
 
 def grown(corners: Corners | None, reach: PerAxis) -> Corners | None:
@@ -413,10 +289,8 @@ def grown(corners: Corners | None, reach: PerAxis) -> Corners | None:
 
 NODES_OF |= {
     "translate": Translated,
-    "map": Mapped,
     "mix": Mixed,
     "to": Cast,
     "add": Sum,
-    "multiply": Product,
     "affine": Affine,
 }

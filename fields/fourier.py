@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fields.allocation import empty
-from fields.broadcasting import broadcast
+from fields.broadcasting import broadcast, tracked
 from fields.lattice import Lattice, split
 from fields.separable import contract
 
@@ -138,15 +137,6 @@ def turned(coefficients: Tensor, t: Tensor, frequencies: Tensor) -> Tensor:
     cycles = t.to(frequencies) @ frequencies.mT
     turns = torch.exp(-2j * torch.pi * (cycles - cycles.detach().round()))
     return coefficients * turns[..., None].to(coefficients)
-
-
-def tracked(*tensors: Tensor) -> bool:
-    """Whether derivatives are taken through any of the tensors, or torch.func transforms them."""
-    if any(is_functorch_wrapped_tensor(t) for t in tensors):
-        return True
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return True
-    return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in tensors)
 
 
 def padded(spectrum: Tensor, axis: int, n: int, longer: int, half: bool) -> Tensor:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fields import analytic
 from fields.composed import Linear, Translated
+from fields.constant import Constant
 from fields.field import Field
 from fields.moves import Moves
 from fields.node import Node
@@ -70,7 +70,7 @@ def terms(
                 there, moved, made = arrived[parent], m + further, after(w, v)
                 there[moved] = plus(there[moved], made) if moved in there else made
     if isinstance(constant, Tensor):
-        everywhere = analytic.Constant(constant.to(field.dtype), field.dim)
+        everywhere = Constant(constant.to(field.dtype), field.dim)
         everywhere.weak = field.weak
         found.append(Term(everywhere, 1.0, 0))
     return found

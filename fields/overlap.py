@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fields.allocation import empty
-from fields.fourier import tracked
+from fields.broadcasting import tracked
 from fields.lattice import take
 
 #: Time of a direct convolution per tap and output, and per multiplication, and of one sample's share of the FFTs that

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fields.allocation import empty
-from fields.fourier import tracked
+from fields.broadcasting import tracked
 from fields.piecewise import Method
 
 #: Samples gathered at once: they stay in cache, and torch doesn't split sums this short over threads, whose start

@@ -8,8 +8,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from fields import dtypes
-
 
 def parameter(value: Tensor) -> nn.Parameter:
     """A parameter as it is, shared; a copy of any other tensor."""
@@ -29,7 +27,7 @@ class Weak(nn.Module):
     def _learn(self, name: str, value: Tensor, given: Any) -> None:
         """Make a parameter of a tensor, which gives way where it was given as numbers."""
         setattr(self, name, parameter(value))
-        if dtypes.is_weak(given):
+        if is_weak(given):
             self._give_way(name)
 
     def _give_way(self, *names: str) -> None:
@@ -45,10 +43,10 @@ class Weak(nn.Module):
         own: Tensor = getattr(self, name)
         return dtype if name in self._weak else torch.promote_types(dtype, own.dtype)
 
-    def _yielding(self, name: str) -> Tensor | dtypes.Number:
+    def _yielding(self, name: str) -> Tensor | Number:
         """A parameter, as what meets a feature map."""
         value: Tensor = getattr(self, name)
-        return dtypes.Number(value) if name in self._weak else value
+        return Number(value) if name in self._weak else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor | nn.Module) and name in self.__dict__.get("_weak", ()):

@@ -25,9 +25,9 @@ from discretize import Samples
 from fields import FeatureMap, Field
 from fields.arguments import MOST_NODES, sequence
 from fields.checks import VectorLike, integers, lengths, per_axis, positive
-from fields.composed import map_channels
 from fields.feature_map import NODES
 from fields.lattice import PerAxis, split
+from fields.pointwise import map_channels
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (
     Integrated,

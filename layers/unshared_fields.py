@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from fields import Field
 from fields.broadcasting import broadcast
 from fields.checks import positive
-from fields.composed import map_channels
 from fields.evaluation import evaluate_nodes
 from fields.lattice import Lattice, PerAxis, common_period, split
+from fields.pointwise import map_channels
 from fields.questions import Answer, question
 
 #: Pairs of a point and a node for which a kernel is evaluated at once.
