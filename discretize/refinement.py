@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, jumps, known_within, thinnest, unsaid
-from fields.broadcasting import broadcast
-from fields.dither import Dither
-from fields.evaluation import EFFORT, evaluate
+from fields.arrays import broadcast
+from fields.evaluation.dither import Dither
+from fields.evaluation.evaluation import EFFORT, evaluate
+from fields.evaluation.node import Node
+from fields.evaluation.plan import Plan, graph
+from fields.evaluation.questions import finest, jumps, known_within, thinnest, unsaid
+from fields.evaluation.settling import Settling
 from fields.lattice import MAX_RATIO, MEMORY_BOUND, Lattice, LatticeTooLarge, common_spacing
-from fields.node import Node
-from fields.plan import Plan, graph
-from fields.settling import Settling
 
 #: An error that is more than this part of the last one hasn't fallen: a rule of first order leaves 2/3 or 3/4 of it.
 FALLS = 0.8
@@ -132,8 +132,9 @@ def refined(field: Node, lattice: Lattice, rtol: float, memory: int = MEMORY_BOU
     Raises
     ------
     NotResolved
-        Where three refinements, or the last one needed, don't fit into `memory`, see `fields.evaluation.evaluate`; and
-        as soon as convergence at fourth order from here would ask for one that doesn't.
+        Where three refinements, or the last one needed, don't fit into `memory`, see
+        `fields.evaluation.evaluation.evaluate`; and as soon as convergence at fourth order from here would ask for one
+        that doesn't.
     """
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)

@@ -45,7 +45,6 @@ from layers import (
     Pointwise,
     PointwiseField,
     PoolField,
-    shared,
 )
 
 torch.set_grad_enabled(False)

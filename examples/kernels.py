@@ -26,7 +26,6 @@ from fields import (
     Kernel,
     MatrixKernel,
     PeriodicKernel,
-    mlp_kernel,
     random_bandlimited,
 )
 from layers import Conv

@@ -16,8 +16,8 @@ from fields import (
     Interpolated,
     PlaneWaves,
     Polynomial,
-    integrals,
 )
+from fields.evaluation import integrals
 from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 

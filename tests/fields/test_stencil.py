@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fields import correlation, overlap
-from fields import stencil as stencils
-from fields.correlation import convolve, maximum
-from fields.stencil import Stencil, cosets, on_nodes
+from fields.stencils import correlation
+from fields.stencils import stencil as stencils
+from fields.stencils.correlation import convolve, maximum
+from fields.stencils.stencil import Stencil, cosets, on_nodes
 from tests.compare import assert_close
 from tests.laws.registry import DIMS
 

@@ -26,7 +26,6 @@ from fields import (
     PlaneWaves,
     Polynomial,
     Sprites,
-    mlp_kernel,
     random_bandlimited,
     soft_maximum,
     stack,

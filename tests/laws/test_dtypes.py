@@ -36,7 +36,6 @@ from fields import (
     Polynomial,
     Sprites,
     local_translation,
-    mlp_kernel,
     random_bandlimited,
     stack,
 )

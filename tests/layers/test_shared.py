@@ -16,9 +16,8 @@ from layers import (
     Pointwise,
     PointwiseField,
     PoolField,
-    shared,
 )
-from layers.shared import TranslationAverage
+from layers.sharing import TranslationAverage
 from tests.compare import assert_close
 
 
