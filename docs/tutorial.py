@@ -45,6 +45,7 @@ from layers import (
     Pointwise,
     PointwiseField,
     PoolField,
+    shared,
 )
 
 torch.set_grad_enabled(False)

@@ -26,6 +26,7 @@ from fields import (
     Kernel,
     MatrixKernel,
     PeriodicKernel,
+    mlp_kernel,
     random_bandlimited,
 )
 from layers import Conv

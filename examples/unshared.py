@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from equivariance import equivariance_error
 from fields import Box, PlaneWaves, random_bandlimited
-from layers import Bias, BiasField, Conv, IntegralOperator, PointwiseField, PoolField
+from layers import Bias, BiasField, Conv, IntegralOperator, PointwiseField, PoolField, shared
 
 PERIOD = 4.0
 F = random_bandlimited(dim=1, channels=1, bandlimit=3 / PERIOD, period=PERIOD, seed=0)

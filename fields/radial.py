@@ -1,4 +1,10 @@
-"""Radial shapes: the Fourier transforms of the ball and of the smooth bump, and what balls share with cells of a lattice."""
+"""Radial shapes: the Fourier transforms of balls and smooth bumps, and what balls share with the cells of a lattice.
+
+In the plane the area that a ball shares with a cell is closed: the integral of the circle's ordinate, cut to the cell,
+between where the circle enters and leaves it. In space it is integrated over the third coordinate, between the heights
+at which the circle of the section meets a corner: there its derivatives jump. Both are taken in one octant and
+mirrored, so that the shares have the symmetries of the ball and of the lattice.
+"""
 
 from __future__ import annotations
 

@@ -76,8 +76,7 @@ def shared(
     Examples
     --------
     >>> from fields import PlaneWaves
-    >>> from layers import BiasField
-    >>> from layers import sharing
+    >>> from layers import BiasField, shared
     >>> shared(BiasField(2.0 + PlaneWaves([[0.25]], [[1.0]]))).bias.tolist()
     [2.0]
     """

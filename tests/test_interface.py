@@ -10,7 +10,7 @@ import discretize
 import equivariance
 import fields
 import layers
-from discretize import Grid, Samples, sample
+from discretize import Grid, Samples, origins, sample
 from fields import Atoms, Ball, Box, GaussianKernel, Interpolated, Kernel, Mask, PlaneWaves
 from layers import Bias, Conv, Pointwise
 

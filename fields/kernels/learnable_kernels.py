@@ -196,8 +196,7 @@ def mlp_kernel(
 
     Examples
     --------
-    >>> from fields import PlaneWaves
-    >>> from fields.kernels import learnable_kernels
+    >>> from fields import PlaneWaves, mlp_kernel
     >>> kernel = mlp_kernel(2, out_channels=4, in_channels=1, radius=0.5, seed=1)
     >>> PlaneWaves([[1.0, 0.0]], [[1.0]]).convolve(kernel)([0.2, 0.3]).shape
     torch.Size([4])

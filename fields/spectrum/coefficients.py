@@ -1,6 +1,8 @@
-"""The Fourier coefficients of a periodic field: from samples, and in closed form as far as Parseval's equation asks.
+"""The Fourier coefficients of a periodic field: from samples, or in closed form.
 
-A field of period L is F(x) = Σ_k C_k exp(2πi Σ_i k_i (x_i − o_i)/L_i), C_{−k} the conjugate of C_k.
+A field of period L is F(x) = Σ_k C_k exp(2πi Σ_i k_i (x_i − o_i)/L_i), C_{−k} the conjugate of C_k. Samples of a field
+with jumps tell its energy to first order only, and a small shape between them not at all; where norm and transform are
+known in closed form, the norm is what all coefficients together come to, so that it says how much any leave out.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from equivariance import (
     shared_window,
 )
 from fields import Box, PlaneWaves
-from layers import BiasField, IntegralOperator, PointwiseField, PoolField
+from layers import BiasField, IntegralOperator, PointwiseField, PoolField, shared
 
 EPS = np.finfo(float).eps
 PERIOD = 3.5

@@ -19,6 +19,7 @@ from fields import (
     Kernel,
     PeriodicKernel,
     PlaneWaves,
+    mlp_kernel,
 )
 from fields.algebra.local import Convolved
 from layers import Conv

@@ -26,6 +26,7 @@ from fields import (
     PlaneWaves,
     Polynomial,
     Sprites,
+    mlp_kernel,
     random_bandlimited,
     soft_maximum,
     stack,

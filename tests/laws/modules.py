@@ -49,6 +49,7 @@ from fields import (
     MatrixKernel,
     PeriodicKernel,
     PlaneWaves,
+    mlp_kernel,
 )
 from fields.commuting import Commutes, promised
 from layers import (

@@ -9,6 +9,7 @@ import torch
 
 from fields import Field
 from fields.algebra import closed_forms
+from fields.algebra import closed_forms as closed
 from fields.evaluation import integrals
 from fields.lattice import MEMORY_BOUND
 from tests.laws.registry import (

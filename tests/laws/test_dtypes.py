@@ -36,6 +36,7 @@ from fields import (
     Polynomial,
     Sprites,
     local_translation,
+    mlp_kernel,
     random_bandlimited,
     stack,
 )

@@ -31,6 +31,7 @@ from fields import (
     checks,
 )
 from fields.algebra import closed_forms
+from fields.algebra import closed_forms as closed
 from fields.algebra.field import Field
 from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice

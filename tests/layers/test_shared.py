@@ -16,6 +16,7 @@ from layers import (
     Pointwise,
     PointwiseField,
     PoolField,
+    shared,
 )
 from layers.sharing import TranslationAverage
 from tests.compare import assert_close

@@ -18,6 +18,7 @@ from layers import (
     MaxPool,
     PointwiseField,
     PoolField,
+    shared,
 )
 from layers.sharing import TranslationAverage
 from tests.compare import assert_close, relative_error
