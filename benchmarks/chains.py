@@ -13,7 +13,7 @@ import torch
 from benchmarks.harness import alternate, show
 from discretize import Grid, sample
 from fields import Atoms, Field, GaussianKernel, Gaussians, Kernel
-from fields.kernel import MatrixKernel
+from fields.kernels.kernel import MatrixKernel
 
 GRID = Grid((256, 256), 1.0, boundary="none")
 

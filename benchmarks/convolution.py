@@ -1,9 +1,9 @@
 """Convolutions: through Samples, through OnGrid, and as torch computes them; a continuous one against its FFTs.
 
 All on periodic grids, against torch's conv2d behind circular padding. Direct sums and FFTs are chosen between from the
-sizes alone: `fields.correlation` states the costs it assumes. The continuous one, of blobs with a Gaussian, is sampled
-to 1e-8 and held against the FFTs that convolving its samples cannot avoid: one real one forward and one back, on the
-grid widened by the kernel's radius.
+sizes alone: `fields.stencils.correlation` states the costs it assumes. The continuous one, of blobs with a Gaussian, is
+sampled to 1e-8 and held against the FFTs that convolving its samples cannot avoid: one real one forward and one back,
+on the grid widened by the kernel's radius.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.harness import alternate, peak, show
 from discretize import Grid, sample
 from fields import Field, Gaussians
-from fields.periodized import Periodized
+from fields.algebra.periodized import Periodized
 
 SIDE = 512
 GRID = Grid((SIDE, SIDE), 1.0, boundary="none")

@@ -33,7 +33,7 @@ from fields import (
     Kernel,
     random_bandlimited,
 )
-from fields.kernel import MatrixKernel
+from fields.kernels.kernel import MatrixKernel
 
 CASES = 200
 #: First case: the estimators were chosen on others, below 10100, from 30000 to 30300 and from 70000 to 80300.

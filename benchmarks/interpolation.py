@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from benchmarks.harness import alternate, show
 from fields import Interpolated, random_bandlimited
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 
 SIZE, POINTS, MOVES = 512, 262_144, 16

@@ -1,16 +1,19 @@
-"""Two feature maps on one grid, so that they can be added or multiplied."""
+"""Whether a field and a grid fit together, and two feature maps on one grid, to be added or multiplied."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from discretize.pair import check_pair
 from discretize.refinement import refined
-from fields import checks, composed, dtypes
-from fields.field import Field
+from fields import checks, dtypes
+from fields.algebra import linear
+from fields.algebra.field import Field
 
 if TYPE_CHECKING:
     from discretize.samples import Samples
+import torch
+
+from discretize.grid import Grid
 
 #: Tolerance with which a field is sampled to be combined with samples: that of `sample`, unless it is told another.
 FIELD_RTOL = 1e-4
@@ -34,7 +37,7 @@ def aligned(left: Samples, right: Samples | Field) -> tuple[Samples, Samples]:
     dtype = dtypes.met(left, right)
     left = left.to(dtype)
     if isinstance(right, Field):
-        right = composed.cast(right, dtype)
+        right = linear.cast(right, dtype)
         check_pair(right, left.grid)
         return left, left._with(refined(right, left.grid.lattice, FIELD_RTOL).values)
     right = right.to(dtype)
@@ -65,3 +68,22 @@ def _intersection(left: Samples, right: Samples, steps: list[int]) -> tuple[Samp
         raise ValueError(f"grids {left.grid} and {right.grid} have no point in common")
     there = [a - k for a, k in zip(first, steps, strict=True)]
     return left.crop(first, count), right.crop(there, count)
+
+
+def check_pair(field: Field, grid: Grid) -> None:
+    """Raise where a field can't be sampled on a grid."""
+    if not isinstance(field, Field):
+        raise TypeError(f"only a Field can be sampled, got {type(field).__name__}")
+    if not isinstance(grid, Grid):
+        raise TypeError(f"grid must be a Grid, got {type(grid).__name__}")
+    if field.dim != grid.dim:
+        raise ValueError(
+            f"a field on R^{field.dim} can't be sampled on a grid with {grid.dim} axes"
+        )
+    if torch.compiler.is_compiling():  # whose frequencies, say, can't be read
+        return
+    if grid.boundary == "periodic" and not field.is_periodic(grid.extent):
+        raise ValueError(
+            f"the grid is periodic with period {grid.extent}, the field isn't, as far as is known: sum its images by "
+            f"field.periodize({grid.extent}), or take a grid with boundary 'none' (or 'zero', 'reflect', 'nearest')"
+        )

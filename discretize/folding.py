@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from discretize.grid import Grid
-from fields.spectral import Spectrum
+from fields.spectrum.coefficients import Spectrum
 
 #: Rounding allowed for when a frequency is compared with Nyquist.
 SLACK = 1e-9

@@ -16,7 +16,7 @@ import torch
 from discretize.grid import Grid
 from discretize.samples import Samples
 from fields import arguments, checks
-from fields.coordinates import real_values
+from fields.reading.coordinates import real_values
 
 if TYPE_CHECKING:
     import xarray as xr

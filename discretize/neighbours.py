@@ -9,9 +9,9 @@ from torch import Tensor
 
 from discretize.boundary import extend, outside
 from discretize.grid import Grid
-from fields.aggregation import View
-from fields.gathering import flat_index, gather
-from fields.stencil import Stencil
+from fields.interpolation.lookup import flat_index, gather
+from fields.kernels.aggregation import View
+from fields.stencils.stencil import Stencil
 
 
 def seen_by(stencils: Sequence[Stencil], values: Tensor, grid: Grid) -> tuple[list[View], Grid]:

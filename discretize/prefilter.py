@@ -28,13 +28,13 @@ from discretize.folding import SLACK
 from discretize.grid import Grid
 from discretize.spectrum import evaluator
 from fields import arguments, checks
-from fields.composed import Translated
-from fields.evaluation import MEMORY_BOUND
-from fields.field import Field, PerAxis
-from fields.kernel import MatrixKernel
-from fields.profile_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
-from fields.resolved import spectrum
-from fields.waves import PlaneWaves
+from fields.algebra.field import Field
+from fields.algebra.linear import Translated
+from fields.kernels.kernel import MatrixKernel
+from fields.kernels.profile_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
+from fields.lattice import MEMORY_BOUND, PerAxis
+from fields.leaves.plane_waves import PlaneWaves
+from fields.spectrum.resolving import spectrum
 
 #: The kinds of prefilter.
 KINDS = ("ideal", "gaussian", "bspline", "box", "none")

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
-from fields.bands import finest, jumps, known_within, thinnest, unsaid
-from fields.broadcasting import broadcast
-from fields.dither import Dither
-from fields.evaluation import EFFORT, MEMORY_BOUND, evaluate
-from fields.field import Field
-from fields.lattice import MAX_RATIO, Lattice, LatticeTooLarge, common_spacing
-from fields.plan import Plan, graph
-from fields.settling import Settling
+from fields.arrays import broadcast
+from fields.evaluation.dither import Dither
+from fields.evaluation.evaluation import EFFORT, evaluate
+from fields.evaluation.node import Node
+from fields.evaluation.plan import Plan, graph
+from fields.evaluation.questions import finest, jumps, known_within, thinnest, unsaid
+from fields.evaluation.settling import Settling
+from fields.lattice import MAX_RATIO, MEMORY_BOUND, Lattice, LatticeTooLarge, common_spacing
 
 #: An error that is more than this part of the last one hasn't fallen: a rule of first order leaves 2/3 or 3/4 of it.
 FALLS = 0.8
@@ -69,7 +69,7 @@ def relative_change(new: Tensor, old: Tensor, dim: int, rounding: Tensor | None 
     return worst
 
 
-def node_rate(field: Field, rtol: float, maximum: bool = False) -> tuple[float, ...]:
+def node_rate(field: Node, rtol: float, maximum: bool = False) -> tuple[float, ...]:
     """Nodes per unit length, per axis, from which on a change under refinement can be trusted.
 
     They must tell all waves that the leaves are made of, 1/h ≥ 2f; where a kernel's transform is known, they must not
@@ -90,13 +90,13 @@ def node_rate(field: Field, rtol: float, maximum: bool = False) -> tuple[float, 
     )
 
 
-def first_refinement(field: Field, lattice: Lattice, rtol: float) -> int:
+def first_refinement(field: Node, lattice: Lattice, rtol: float) -> int:
     """The least m for which nodes h/m apart are as many as `node_rate` asks for."""
     rates = zip(lattice.spacing, node_rate(field, rtol), strict=True)
     return max(1, *(math.ceil(h * rate * (1 - 1e-12)) for h, rate in rates))
 
 
-def refinements(field: Field, lattice: Lattice, least: int) -> Iterator[int]:
+def refinements(field: Node, lattice: Lattice, least: int) -> Iterator[int]:
     """1, 2, 3, 4, 6, 8, 12, … times what puts the nodes on the lattice of the atoms, from `least` on.
 
     Doubling alone may keep the nodes' places at a rim, and with them an error that no change shows.
@@ -116,7 +116,7 @@ def refinements(field: Field, lattice: Lattice, least: int) -> Iterator[int]:
 
 
 def at_refinement(
-    field: Field,
+    field: Node,
     lattice: Lattice,
     m: int,
     memory: int = MEMORY_BOUND,
@@ -126,14 +126,15 @@ def at_refinement(
     return evaluate(field, lattice, tuple(h / m for h in lattice.spacing), memory, dither)
 
 
-def refined(field: Field, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND) -> Refined:
+def refined(field: Node, lattice: Lattice, rtol: float, memory: int = MEMORY_BOUND) -> Refined:
     """Values whose relative error is estimated to be at most `rtol`.
 
     Raises
     ------
     NotResolved
-        Where three refinements, or the last one needed, don't fit into `memory`, see `fields.evaluation.evaluate`; and
-        as soon as convergence at fourth order from here would ask for one that doesn't.
+        Where three refinements, or the last one needed, don't fit into `memory`, see
+        `fields.evaluation.evaluation.evaluate`; and as soon as convergence at fourth order from here would ask for one
+        that doesn't.
     """
     if not field.has_quadrature:
         return Refined(at_refinement(field, lattice, 1, memory), 0.0, 1)
@@ -147,7 +148,7 @@ class _Refining(Settling[int, Tensor]):
         "a finer or smaller grid, smoother kernels or windows, refinement=m without any promise, "
     )
 
-    def __init__(self, field: Field, lattice: Lattice, rtol: float, memory: int) -> None:
+    def __init__(self, field: Node, lattice: Lattice, rtol: float, memory: int) -> None:
         super().__init__(rtol, field.dtype)
         self.field, self.lattice, self.memory = field, lattice, memory
         self.smooth, self.jumps = is_smooth(field, rtol), jumps(field)
@@ -233,7 +234,7 @@ class _Refining(Settling[int, Tensor]):
         return _far(needed, work, self.memory) if work > EFFORT * self.memory else ""
 
 
-def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tensor) -> Tensor:
+def _rounding(field: Node, lattice: Lattice, memory: int, m: int, values: Tensor) -> Tensor:
     """What rounding of all that quadratures take may make of each element's values, (*batch, 1)."""
     with torch.no_grad():
         other = at_refinement(field, lattice, m, memory, Dither(rounding=True))
@@ -243,7 +244,7 @@ def _rounding(field: Field, lattice: Lattice, memory: int, m: int, values: Tenso
     return change
 
 
-def is_smooth(field: Field, rtol: float) -> bool:
+def is_smooth(field: Node, rtol: float) -> bool:
     """Whether all that is summed over nodes has a known band: convolutions of waves, with no nonlinearity between.
 
     Their errors fall off as fast as the spectra from the first refinement on: a change can't be small by chance.
@@ -252,9 +253,7 @@ def is_smooth(field: Field, rtol: float) -> bool:
     return field.bandwidth(rtol) is not None and all(n._kernel_bandwidth(rtol) for n in nodes)
 
 
-def fall(
-    field: Field, lattice: Lattice, rtol: float, before: int, last: int
-) -> tuple[float, float]:
+def fall(field: Node, lattice: Lattice, rtol: float, before: int, last: int) -> tuple[float, float]:
     """What a refinement leaves of the error at one before, where all is smooth, and the power a of its logarithm.
 
     That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
@@ -274,7 +273,7 @@ def fall(
     return math.pow(rtol, depths[1] - depths[0]), power
 
 
-def _work(field: Field, lattice: Lattice, m: int) -> int:
+def _work(field: Node, lattice: Lattice, m: int) -> int:
     elements = math.prod(broadcast(lattice.origin.shape[:-1], field.batch))
     nodes = tuple(h / m for h in lattice.spacing)
     return Plan(field, lattice.spacing, lattice.shape, nodes).work(elements)

@@ -12,20 +12,21 @@ from discretize.alignment import aligned
 from discretize.grid import Grid
 from discretize.neighbours import looked_up, seen_by
 from fields import arguments, checks, dtypes
-from fields.aggregation import Aggregate, View, aggregate, weighted_sum
-from fields.broadcasting import broadcast
-from fields.composed import affine_values, map_values
-from fields.correlation import mix
+from fields.algebra.field import Field
+from fields.algebra.linear import affine_values
+from fields.algebra.local import check_kernel, check_window
+from fields.algebra.pointwise import map_values
+from fields.arrays import broadcast
 from fields.feature_map import NODES, FeatureMap
-from fields.field import Field
-from fields.interpolated import METHODS, Interpolated
-from fields.kernel import MatrixKernel
+from fields.kernels.aggregation import Aggregate, View, aggregate, weighted_sum
+from fields.kernels.kernel import MatrixKernel
+from fields.kernels.multipliers import check_period, is_extent
+from fields.kernels.multipliers import convolved as spectrally_convolved
+from fields.kernels.window import Window
 from fields.lattice import take
-from fields.stencil import Stencil
-from fields.stenciled import check_kernel, check_window
-from fields.torus import check_period, is_extent
-from fields.torus import convolved as spectrally_convolved
-from fields.window import Window
+from fields.leaves.interpolated import METHODS, Interpolated
+from fields.stencils.correlation import mix
+from fields.stencils.stencil import Stencil
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from discretize.alignment import check_pair
 from discretize.grid import Grid
-from discretize.pair import check_pair
 from discretize.prefilter import Prefilter, as_prefilter, filtered
 from discretize.refinement import at_refinement, refined
 from discretize.samples import Samples
 from discretize.spectrum import warn_of_aliasing
 from fields import arguments, checks
-from fields.evaluation import MEMORY_BOUND
-from fields.field import Field
-from fields.lattice import LatticeTooLarge
-from fields.settling import NotResolved
+from fields.algebra.field import Field
+from fields.evaluation.settling import NotResolved
+from fields.lattice import MEMORY_BOUND, LatticeTooLarge
 
 
 def sample(

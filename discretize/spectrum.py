@@ -24,18 +24,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from discretize.alignment import check_pair
 from discretize.folding import SLACK, below_nyquist, binned, power, targets, unmoved
 from discretize.grid import Grid
-from discretize.pair import check_pair
 from discretize.refinement import at_refinement, refined
 from fields import arguments
-from fields.composed import Translated
-from fields.evaluation import MEMORY_BOUND
-from fields.field import Field
-from fields.resolved import Evaluator, check_tolerance, spectrum
-from fields.series import known_series
-from fields.settling import NotResolved
-from fields.spectral import Spectrum, highest_modes
+from fields.algebra.field import Field
+from fields.algebra.linear import Translated
+from fields.evaluation.settling import NotResolved
+from fields.lattice import MEMORY_BOUND
+from fields.spectrum.coefficients import Spectrum, highest_modes, known_series
+from fields.spectrum.resolving import Evaluator, check_tolerance, spectrum
 
 
 class AliasingWarning(UserWarning):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fields.fourier import phase
+from fields.interpolation.fourier import phase
 
 #: Samples per axis, and kept one in how many, up to which a filter is a dense matrix.
 DENSE = 96

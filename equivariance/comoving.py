@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from discretize import Grid, Samples
-from discretize.comoving import comoved
 from discretize.origins import Phase, Predictor
 from discretize.promises import LowConfidence as LowConfidence
 from discretize.promises import (
@@ -16,9 +15,10 @@ from discretize.promises import (
     warn_of_confidence,
     warn_of_nyquist,
 )
+from discretize.subsampling.comoving import comoved
 from discretize.trigonometric import below, resampled
 from fields import arguments, checks
-from fields.fourier import phase
+from fields.interpolation.fourier import phase
 
 
 class Comoving(nn.Module):

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from discretize import Grid, Samples, sample
 from fields import Field, arguments, checks, magnitude
-from fields.broadcasting import broadcast
-from fields.evaluation import evaluate_points
+from fields.arrays import broadcast
+from fields.evaluation.evaluation import evaluate_points
 
 #: A layer: a FeatureMap goes in; a FeatureMap, or a tensor of invariants, comes out.
 Layer = Callable[[Any], Any]

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.aggregation import Aggregate
 from fields.checks import VectorLike
 from fields.dtypes import Number, Typed, strong
-from fields.kernel import MatrixKernel
-from fields.window import Window
+from fields.kernels.aggregation import Aggregate
+from fields.kernels.kernel import MatrixKernel
+from fields.kernels.window import Window
 
 #: Quadrature nodes per radius of a density, unless a layer says otherwise.
 NODES = 16

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._C._functorch import maybe_current_level
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-from fields.fourier import tracked
+from fields.arrays import tracked
 
 #: Things that are kept at once.
 MOST = 8

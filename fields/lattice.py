@@ -14,6 +14,8 @@ from torch import Tensor
 #: Frequencies or lengths, one per axis.
 PerAxis = tuple[float, ...]
 Each = Sequence[float]
+#: Default bound, in bytes, on the values alive at once.
+MEMORY_BOUND = 1 << 30
 #: Two positions closer than this many lattice spacings are the same point.
 SNAP = 1e-11
 #: Spacings a/b = p/q share a pitch up to this q; beyond it one coset of taps is evaluated at a time.
@@ -156,3 +158,19 @@ def common_spacing(a: float, b: float) -> float | None:
         if abs(over / under - ratio) <= SNAP * (over / under):
             return under / ratio.denominator
     return None
+
+
+def common_period(a: PerAxis | None, b: PerAxis | None) -> PerAxis | None:
+    """The least common multiple of two periods per axis, 0 standing for any."""
+    if a is None or b is None:
+        return None
+    common = []
+    for p, q in zip(a, b, strict=True):
+        if p and q:
+            divisor = common_spacing(p, q)
+            if divisor is None:
+                return None
+            common.append(p * q / divisor)
+        else:
+            common.append(p or q)
+    return tuple(common)

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from fields.checks import tracing
 
-if TYPE_CHECKING:
-    from fields.field import Field
+
+class Scaled(Protocol):
+    """What can be multiplied by a number."""
+
+    dtype: torch.dtype
+
+    def __mul__(self, factor: float, /) -> Any:
+        """The multiple, of the same kind."""
+
 
 Result = TypeVar("Result")
+F = TypeVar("F", bound=Scaled)
 
 #: Powers of two that bring sums of squares which over- or underflow back, as a part of the exponents that there are.
 PART = 0.6
@@ -91,7 +99,7 @@ def factors(dtype: torch.dtype) -> tuple[float, float, float]:
     return 1.0, power, 1 / power
 
 
-def of_square(form: Callable[[Field], Tensor], field: Field) -> tuple[Tensor, Tensor]:
+def of_square(form: Callable[[F], Tensor], field: F) -> tuple[Tensor, Tensor]:
     """A quadratic form of u·F, and for each element u, a power of two with which it neither over- nor underflows.
 
     Parameters

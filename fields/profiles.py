@@ -22,10 +22,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fields.cells import ball_in_cells
 from fields.lattice import Each
-from fields.radial import ball_wave, bump, bump_bandwidth, bump_size, bump_wave
-from fields.stencil import cell_overlap
+from fields.radial import ball_in_cells, ball_wave, bump, bump_bandwidth, bump_size, bump_wave
+from fields.stencils.stencil import cell_overlap
 
 #: A Gaussian is cut off at this many widths; beyond lies less than 3e-12 of its integral per axis.
 GAUSSIAN_REACH = 7.0

@@ -9,7 +9,7 @@ from layers.pooling import AvgPool as AvgPool
 from layers.pooling import LpPool as LpPool
 from layers.pooling import MaxPool as MaxPool
 from layers.pooling import SoftMaxPool as SoftMaxPool
-from layers.shared import shared as shared
+from layers.sharing import shared as shared
 from layers.torch_model import TorchModel as TorchModel
 from layers.unshared import BiasField as BiasField
 from layers.unshared import IntegralOperator as IntegralOperator

@@ -11,9 +11,9 @@ from fields import Atoms, FeatureMap
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
 from fields.commuting import Commutes
+from fields.dtypes import Weak, parameter
 from fields.feature_map import NODES
-from fields.kernel import MatrixKernel
-from fields.weak import Weak, parameter
+from fields.kernels.kernel import MatrixKernel
 from layers.inputs import check_feature_map
 from layers.torch_weights import TorchConv, check_module, dense_taps, flipped, torch_convolution
 
@@ -42,7 +42,7 @@ class Conv(Weak):
     Commutes with every real translation of a Field to rounding error, however few the nodes, since these are fixed in
     the kernel's frame; on Samples with translations by multiples of the spacing.
 
-    How the sum over taps is done is chosen from the sizes alone (`fields.correlation`): few taps go to torch's
+    How the sum over taps is done is chosen from the sizes alone (`fields.stencils.correlation`): few taps go to torch's
     convolution, in float64 to one matrix product per tap; many taps to an FFT on overlapping tiles, from where its
     cost falls below that of the direct sum on; products of profiles per axis to one pass per axis; a PeriodicKernel
     to one FFT of the whole grid. Groups are never filled up with zeros.

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from discretize import Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
-from fields import FeatureMap, Field, closed
+from fields import FeatureMap, Field
+from fields.algebra import closed_forms
 from fields.arguments import fraction, size
 from fields.checks import said
-from fields.evaluation import MEMORY_BOUND
-from fields.integrals import domain, lattice_count, least_points
-from fields.lattice import Lattice, take
-from fields.settling import Counts, OverRegion, Region, Taken, relative
+from fields.evaluation.integrals import domain, lattice_count, least_points
+from fields.evaluation.settling import Counts, OverRegion, Region, Taken, relative
+from fields.lattice import MEMORY_BOUND, Lattice, take
 
 
 class GlobalPool(nn.Module):
@@ -78,7 +78,7 @@ class GlobalPool(nn.Module):
         if not isinstance(f, Field):
             raise TypeError(f"expected a Field or Samples, got {type(f).__name__}")
         region = self._domain(f)
-        known = closed.integral(f) if self.kind in ("mean", "integral") else None
+        known = closed_forms.integral(f) if self.kind in ("mean", "integral") else None
         if known is not None:
             return (known / math.prod(region[1]) if self.kind == "mean" else known), 0.0
         found, error, _ = _Pooling(self, f, region).settle()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fields import FeatureMap
 from fields.checks import as_tensor
 from fields.commuting import Commutes
-from fields.weak import Weak
+from fields.dtypes import Weak
 from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)

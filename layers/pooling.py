@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from fields import Aggregate, FeatureMap, Window, power_mean
-from fields.aggregation import MAX, MEAN, at_temperature, checked_temperature
+from fields.algebra.local import check_window
 from fields.arguments import MOST_NODES
 from fields.checks import integers
 from fields.commuting import Commutes
+from fields.dtypes import Weak
 from fields.feature_map import NODES
-from fields.stenciled import check_window
-from fields.weak import Weak
+from fields.kernels.aggregation import MAX, MEAN, at_temperature, checked_temperature
 from layers.inputs import check_feature_map
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -104,7 +104,7 @@ class MaxPool(_Pool):
     and with it the slope times h.
 
     On a Field: the largest of the nodes in the closed window and of the values, interpolated linearly between two
-    nodes, where the lines of their lattice cross its rim (`fields.maxima`). Second order in the spacing of the nodes
+    nodes, where the lines of their lattice cross its rim (`stencils.maxima`). Second order in the spacing of the nodes
     for a smooth field; for one with kinks or after another maximum, first. On a mask: exact.
 
     Examples

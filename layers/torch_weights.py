@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fields import Atoms
-from fields.kernel import MatrixKernel
-from fields.stencil import Stencil, outer
+from fields.kernels.kernel import MatrixKernel
+from fields.stencils.stencil import Stencil, outer
 
 TorchConv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d

@@ -7,7 +7,7 @@
     AvgPool …  mean over x − W                    PoolField          mean over x − W(x), in windowed.py
 
 Each acts on Field and on Samples; translating samples moves their grid, and with it what these layers see. Their parts
-that do commute with translations are what `layers.shared.shared` projects them on.
+that do commute with translations are what `layers.sharing.shared` projects them on.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from torch import Tensor, nn
 
 from discretize import Samples
 from fields import FeatureMap, Field
+from fields.algebra.pointwise import map_channels
 from fields.arguments import MOST_NODES, sequence
 from fields.checks import VectorLike, integers, lengths, per_axis, positive
-from fields.composed import map_channels
 from fields.feature_map import NODES
-from fields.field import PerAxis
-from fields.lattice import split
+from fields.lattice import PerAxis, split
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (
     Integrated,

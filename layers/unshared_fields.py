@@ -14,14 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from fields import Field
-from fields.broadcasting import broadcast
+from fields.algebra.pointwise import map_channels
+from fields.arrays import broadcast
 from fields.checks import positive
-from fields.composed import map_channels
-from fields.evaluation import evaluate_nodes
-from fields.field import PerAxis
-from fields.lattice import Lattice, split
-from fields.periods import common_period
-from fields.questions import Answer, question
+from fields.evaluation.evaluation import evaluate_nodes
+from fields.evaluation.questions import Answer, question
+from fields.lattice import Lattice, PerAxis, common_period, split
 
 #: Pairs of a point and a node for which a kernel is evaluated at once.
 PAIRS = 1 << 18

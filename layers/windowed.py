@@ -12,16 +12,14 @@ from torch import Tensor
 
 from discretize import Samples
 from fields import Aggregate, Field, Mask, Window
+from fields.algebra.local import check_window
 from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
+from fields.evaluation.plan import Plan
+from fields.evaluation.questions import Answer, question
 from fields.feature_map import NODES
-from fields.field import PerAxis
-from fields.lattice import Lattice
-from fields.periods import common_period
-from fields.plan import Plan
-from fields.questions import Answer, question
-from fields.stenciled import check_window
+from fields.lattice import Lattice, PerAxis, common_period
 from layers.inputs import check_feature_map
 from layers.unshared import Unshared
 from layers.unshared_fields import lead_first, split_batch, wrapped

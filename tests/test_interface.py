@@ -10,7 +10,7 @@ import discretize
 import equivariance
 import fields
 import layers
-from discretize import Grid, Samples, sample
+from discretize import Grid, Samples, origins, sample
 from fields import Atoms, Ball, Box, GaussianKernel, Interpolated, Kernel, Mask, PlaneWaves
 from layers import Bias, Conv, Pointwise
 
@@ -40,7 +40,6 @@ def test_every_name_is_there_and_says_what_it_is(package, name: str) -> None:
 @pytest.mark.parametrize("predictor", ["Argmax", "Phase", "RefinedArgmax", "Centroid"])
 def test_origins_predict_and_say_how_sure_they_are(predictor: str) -> None:
     """predictor(feature_map, modulus) -> origin (*batch, d), confidence (*batch, d)."""
-    from discretize import origins
 
     f = sample(FIELD, GRID)
     origin, confidence = getattr(origins, predictor)()(f, 2.0)

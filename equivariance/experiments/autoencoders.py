@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import EquivariantChain, EquivariantSubsampling, Grid, Samples, Stride
-from discretize.xu import Peak
+from discretize.subsampling.xu import Peak
 from layers import Bias, Conv, Pointwise
 
 #: Strides of the encoder's stages; their product is the image's size.

@@ -30,7 +30,7 @@ from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round
 from equivariance.text import number
 from equivariance.verdict import tolerance
 from fields import Balls, Box, Constant, Field, PeriodicKernel, random_bandlimited
-from fields.parts import Part, local_translation
+from fields.algebra.independent_parts import Part, local_translation
 from layers import Bias, Conv, MaxPool, Pointwise
 
 #: Value of the background, and band limit of the textures, in cycles per grid spacing.

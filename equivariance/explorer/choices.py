@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from discretize.registry import SUBSAMPLINGS, subsampling
+from discretize.subsampling.registry import SUBSAMPLINGS, subsampling
 from fields.commuting import Commutes
 
 FIELDS = {
@@ -57,7 +57,7 @@ class Method:
     ----------
     label : str
     name : str
-        Of `discretize.registry.SUBSAMPLINGS`.
+        Of `discretize.subsampling.registry.SUBSAMPLINGS`.
     adds : str
         What belongs to its promise besides.
     place : str

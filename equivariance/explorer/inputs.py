@@ -1,6 +1,6 @@
 """The fields of the explorer: periodic over the window of N × N pixels, of mean near 0 and size near 1.
 
-Uploaded images are bounded in size, of three formats only, and decoded by `fields.image` without touching a disk.
+Uploaded images are bounded in size, of three formats only, and decoded by `fields.reading.images` without any disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor
 from discretize import Grid, sample
 from equivariance.bad_input import BadInput
 from equivariance.explorer.state import PICTURE, State
-from fields import Field, Gaussians, Interpolated, Sprites, image, random_bandlimited
+from fields import Field, Gaussians, Interpolated, Sprites, random_bandlimited
+from fields.reading import images
 
 #: Highest frequency of the noise, in cycles per pixel: above Nyquist behind a stride of 2, below it before.
 BAND = 0.35
@@ -137,7 +138,7 @@ def decoded(data: bytes) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that palettes and alpha are converted is meant
         try:
-            values = image.read(io.BytesIO(data), DECODED_BOUND)
+            values = images.read(io.BytesIO(data), DECODED_BOUND)
         except ValueError as error:
             raise BadInput(str(error)) from error
     if min(values.shape[1:]) < 2:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from discretize.trigonometric import DENSE, circulant, filtered
 from fields import checks
-from fields.fourier import phase
+from fields.interpolation.fourier import phase
 
 #: Parts of a pixel: a half, and numbers that no small stride divides. "Half" alone flatters what is oversampled twice.
 PARTS = (0.5, 619 / 1024, 161 / 1024, 431 / 1024, 873 / 1024)

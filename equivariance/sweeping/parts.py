@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from discretize import Grid
-from discretize.registry import SUBSAMPLINGS, subsampling
+from discretize.subsampling.registry import SUBSAMPLINGS, subsampling
 from equivariance.bad_input import BadInput
 from equivariance.error import Layer, equivariance_error
 from equivariance.provenance import threads

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from discretize import Grid, Samples
 from discretize.grid import divides
-from discretize.polyphase import kept
+from discretize.subsampling.polyphase import kept
 from equivariance.theorems.responses import Layer, applied, as_numpy, impulse_responses, worked_in
 from fields import checks
 

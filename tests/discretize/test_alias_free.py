@@ -83,7 +83,7 @@ def test_alias_free_coefficients_are_learnt_per_channel() -> None:
 def test_windowed_sines_are_those_of_scipy(taps: int, cutoff: float, width: float) -> None:
     from scipy.signal import firwin
 
-    from discretize.filtered_relu import windowed_sine
+    from discretize.activations.filtered_relu import windowed_sine
 
     assert_close(
         windowed_sine(taps, cutoff, width), torch.tensor(firwin(taps, cutoff, width=width)), 200
@@ -193,7 +193,7 @@ def test_cno_activation_is_that_of_torch(n: int, s: int) -> None:
 @pytest.mark.parametrize("taps", [12, 13])
 def test_radial_filters_keep_a_disk(taps: int) -> None:
     """Their transfer function is nearly 1 inside, 0 outside, and the same in all directions but for the window."""
-    from discretize.filtered_relu import radial_sine
+    from discretize.activations.filtered_relu import radial_sine
 
     weights = radial_sine(taps, 0.5, 0.4)
     transfer = torch.fft.fft2(weights, s=(128, 128)).abs()

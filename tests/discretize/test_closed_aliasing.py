@@ -7,7 +7,7 @@ import torch
 
 from discretize import Grid, NotResolved, aliasing, required_grid
 from fields import Balls, Boxes, Constant, Gaussians
-from fields.series import known_series
+from fields.spectrum.coefficients import known_series
 from tests.compare import assert_close
 
 SMALL = Balls([[3.37]], [[1.0]], [0.01]).periodize(8.0)

@@ -13,9 +13,9 @@ from discretize import (
     Grid,
     Samples,
     comoving_grid,
-    origins,
     sample,
 )
+from discretize.origins import predictors
 from equivariance.error import compare
 from fields import Field, Formula, Gaussians, PlaneWaves, random_bandlimited
 from tests.compare import assert_close
@@ -130,7 +130,7 @@ def test_values_are_those_of_the_field_there() -> None:
     field = white(30, seed=3)
     result, confidence = ComovingSubsampling(2).with_confidence(sample(field, GRID))
     exact = sample(field, result.grid, prefilter="none").values
-    share = (origins.EPSILON / float(confidence.min())) ** 2
+    share = (predictors.EPSILON / float(confidence.min())) ** 2
     assert share < 1e-6
     assert float((result.values - exact).abs().max()) <= 4 * share * float(exact.abs().max())
 
@@ -229,7 +229,12 @@ def test_gradients_are_cut_off_where_there_is_no_origin() -> None:
 
 @pytest.mark.parametrize(
     "predictor",
-    [origins.Phase("strongest"), origins.Phase(4), origins.Centroid(), origins.RefinedArgmax()],
+    [
+        predictors.Phase("strongest"),
+        predictors.Phase(4),
+        predictors.Centroid(),
+        predictors.RefinedArgmax(),
+    ],
     ids=repr,
 )
 def test_other_predictors(predictor) -> None:
@@ -284,7 +289,7 @@ def test_grid_of_a_decaying_field(dim: int) -> None:
     """On R^d the origin is the centre of a Gaussian, modulo the stride; the grid covers where the field is."""
     centre = [0.37, -5.9][:dim]
     field = Gaussians([centre], [[2.0]], [0.4])
-    for predictor in (origins.Phase(), origins.Centroid()):
+    for predictor in (predictors.Phase(), predictors.Centroid()):
         grid, confidence = comoving_grid(field, 0.8, predictor)
         steps = (grid.origin - torch.tensor(centre, dtype=torch.float64)) / 0.8
         assert float((steps - steps.round()).abs().max()) <= 1e-7
@@ -292,7 +297,7 @@ def test_grid_of_a_decaying_field(dim: int) -> None:
         values = sample(field, grid, prefilter="none").values
         assert_close(values.amax(), torch.tensor(2.0).double(), 1e9)
         # the transform of exp(−x²/w²) at 1/0.8
-        if isinstance(predictor, origins.Phase):
+        if isinstance(predictor, predictors.Phase):
             expected = math.exp(-((math.pi * 0.4 / 0.8) ** 2))
             assert float((confidence - expected).abs().max()) <= 1e-7
 

@@ -21,7 +21,7 @@ from fields import (
     PlaneWaves,
     random_bandlimited,
 )
-from fields.dither import MARGIN, Dither
+from fields.evaluation.dither import MARGIN, Dither
 from layers import GlobalPool
 from tests.compare import eps
 

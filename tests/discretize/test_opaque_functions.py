@@ -11,8 +11,8 @@ from torch import Tensor
 from discretize import Grid, NotResolved, Samples, sample
 from discretize import refinement as refining
 from fields import Box, Constant, Field, Formula, GaussianKernel, Polynomial, random_bandlimited
-from fields.bands import finest, jumps, opaque
-from fields.dither import Dither
+from fields.evaluation.dither import Dither
+from fields.evaluation.questions import finest, jumps, opaque
 from layers import PointwiseField
 
 GRID = Grid(8, 1.0, 0.0, "none")

@@ -19,7 +19,7 @@ from fields import (
     Mask,
     random_bandlimited,
 )
-from fields.settling import estimated_error
+from fields.evaluation.settling import estimated_error
 from tests.compare import relative_error
 
 # --- the estimate -------------------------------------------------------------------------------

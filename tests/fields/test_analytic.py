@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import fields.waves
+import fields.leaves.plane_waves
 from fields import Constant, Formula, Gaussians, PlaneWaves, random_bandlimited
 from fields.lattice import Lattice
 from tests.compare import assert_close
@@ -102,10 +102,12 @@ def test_waves_on_a_line_are_summed_in_parts(batch, monkeypatch) -> None:
         (0.01,),
         (1000,),
     )
-    whole, waves = F._values(lattice), fields.waves._waves
-    monkeypatch.setattr(fields.waves, "WORKSPACE", 1 << 16)
+    whole, waves = F._values(lattice), fields.leaves.plane_waves._waves
+    monkeypatch.setattr(fields.leaves.plane_waves, "WORKSPACE", 1 << 16)
     monkeypatch.setattr(
-        fields.waves, "_waves", lambda x, f: (asked.append(x.numel() * f.numel()), waves(x, f))[1]
+        fields.leaves.plane_waves,
+        "_waves",
+        lambda x, f: (asked.append(x.numel() * f.numel()), waves(x, f))[1],
     )
     assert_close(F._values(lattice), whole, 10)
     assert whole.shape == (*batch, 2, 1000)

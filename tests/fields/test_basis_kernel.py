@@ -21,7 +21,7 @@ from fields import (
     PlaneWaves,
     mlp_kernel,
 )
-from fields.stenciled import Convolved
+from fields.algebra.local import Convolved
 from layers import Conv
 from tests.compare import assert_close, order, relative_error
 from tests.laws.registry import DIMS, points

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from fields.broadcasting import broadcast
+from fields.arrays import broadcast
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])

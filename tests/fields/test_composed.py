@@ -17,7 +17,7 @@ from fields import (
     PlaneWaves,
     random_bandlimited,
 )
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points

@@ -13,10 +13,10 @@ from fields import (
     Kernel,
     PlaneWaves,
 )
-from fields.evaluation import evaluate
-from fields.kernel import MatrixKernel
+from fields.algebra.local import Convolved
+from fields.evaluation.evaluation import evaluate
+from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice
-from fields.stenciled import Convolved
 from tests.compare import assert_close, error
 from tests.laws.registry import (
     Draw,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fields import Bumps, Constant, Field, Gaussians
-from fields.decay import faint
+from fields.algebra.decay import faint
 from tests.compare import assert_close
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -11,19 +11,11 @@ import torch
 
 from discretize import Grid, sample
 from equivariance import equivariance_error
-from fields import (
-    Atoms,
-    Box,
-    Field,
-    GaussianKernel,
-    Gaussians,
-    PlaneWaves,
-    closed,
-    integrals,
-    random_bandlimited,
-)
-from fields.decay import NOTHING, rung
-from fields.questions import graph
+from fields import Atoms, Box, Field, GaussianKernel, Gaussians, PlaneWaves, random_bandlimited
+from fields.algebra import closed_forms
+from fields.algebra.decay import NOTHING, rung
+from fields.evaluation import integrals
+from fields.evaluation.questions import graph
 from layers import PointwiseField, PoolField
 from tests.compare import assert_close
 
@@ -280,5 +272,5 @@ def test_terms_that_merge_and_terms_that_are_many(monkeypatch: pytest.MonkeyPatc
     )
     found = float((0.5 * one + 0.5 * one).norm()) ** 2
     assert found == pytest.approx(math.sqrt(math.pi) * gram, rel=1e-12)
-    assert closed.transform(many, f) is None
-    assert closed.paired(many, many) is None
+    assert closed_forms.transform(many, f) is None
+    assert closed_forms.paired(many, many) is None

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fields import Atoms, Ball, BoxKernel, Field, Formula, Gaussians, Kernel, LatticeTooLarge
-from fields.evaluation import evaluate, evaluate_points
+from fields.evaluation.evaluation import evaluate, evaluate_points
+from fields.evaluation.plan import Plan
 from fields.lattice import Lattice
-from fields.plan import Plan
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
 

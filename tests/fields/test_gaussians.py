@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fields import Gabors, Gaussians
-from fields.gaussians import PeriodicGaussians
-from fields.periodized import Periodized
+from fields.algebra.periodized import Periodized
+from fields.leaves.gaussians import PeriodicGaussians
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, Draw, gabors, gaussians_covariance, gaussians_per_axis, points
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fields import Interpolated, image
+from fields import Interpolated
+from fields.reading import images
 from tests.compare import assert_close
 
 #: Rows and columns: those of three and four rows or columns could be taken for channels.
@@ -148,7 +149,7 @@ def test_bytes_are_read_as_their_file(name: str, tmp_path: Path) -> None:
     else:
         written, _, expected = picture("I;16" if name == "wide.png" else "RGB", 4, 5)
         written.save(path)
-    found = image.read(io.BytesIO(path.read_bytes()))
+    found = images.read(io.BytesIO(path.read_bytes()))
     np.testing.assert_array_equal(found.movedim(0, -1), expected)
     np.testing.assert_array_equal(read(path)[0], expected)
     np.testing.assert_array_equal(read(path.rename(tmp_path / "download"))[0], expected)

@@ -18,11 +18,11 @@ from fields import (
     PlaneWaves,
     Polynomial,
     Sprites,
-    integrals,
     random_bandlimited,
 )
-from fields.evaluation import MEMORY_BOUND, evaluate
-from fields.lattice import Lattice
+from fields.evaluation import integrals
+from fields.evaluation.evaluation import evaluate
+from fields.lattice import MEMORY_BOUND, Lattice
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,
@@ -111,7 +111,7 @@ def test_overlaps_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum over pairs of terms is the same a few at a time."""
     f, g = gabors(Draw(2)), gaussians_covariance(Draw(2))
     whole = f.inner(g)
-    monkeypatch.setattr("fields.envelopes.PAIRS", 3)
+    monkeypatch.setattr("fields.leaves.gaussian_envelopes.PAIRS", 3)
     assert_close(f.inner(g), whole, 100)
 
 

@@ -8,9 +8,10 @@ import scipy.interpolate
 import scipy.signal
 import torch
 
-from fields import Field, Interpolated, PlaneWaves, nonuniform, random_bandlimited
-from fields.evaluation import evaluate
-from fields.fourier import commensurate
+from fields import Field, Interpolated, PlaneWaves, random_bandlimited
+from fields.evaluation.evaluation import evaluate
+from fields.interpolation import nonuniform
+from fields.interpolation.fourier import commensurate
 from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
@@ -276,7 +277,7 @@ def test_scattered_points_move_no_spectra(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(*_: object) -> None:
         raise AssertionError("a spectrum was moved for a single point")
 
-    monkeypatch.setattr("fields.interpolated.translated", refuse)
+    monkeypatch.setattr("fields.leaves.interpolated.translated", refuse)
     field = Interpolated(torch.ones(1, 32, 32).double(), 1 / 32, [0.0, 0.0])
     assert_close(field([[0.3, 0.4]]), torch.ones(1, 1).double(), 100)
 
@@ -292,7 +293,7 @@ def test_large_maps_are_moved_a_few_at_a_time(
     lattice = Lattice(origin, (0.5, 0.5 / refine), (6, 5 * refine))
     assert commensurate(lattice, (0.5, 0.5), (6, 5)) == ([1, refine], [1, 1])
     whole = evaluate(Interpolated(values, (0.5, 0.5)), lattice)
-    monkeypatch.setattr("fields.fourier.CHUNK", 1)
+    monkeypatch.setattr("fields.interpolation.fourier.CHUNK", 1)
     assert_close(evaluate(Interpolated(values, (0.5, 0.5)), lattice), whole, 10)
 
 

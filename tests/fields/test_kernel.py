@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fields import Atoms, BoxKernel, Constant, Field, GaussianKernel, Gaussians, Kernel, PlaneWaves
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close, error, order, relative_error
 from tests.laws.registry import DIMS, points

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fields import Atoms, BoxKernel, Field, Formula, Gaussians, Kernel
-from fields.evaluation import evaluate, evaluate_points
+from fields.evaluation.evaluation import evaluate, evaluate_points
+from fields.evaluation.plan import LatticeTooLarge, Plan, graph
 from fields.lattice import Box, Lattice, common_spacing, split
-from fields.plan import LatticeTooLarge, Plan, graph
 from tests.compare import assert_close
 from tests.laws.registry import DIMS, points
 

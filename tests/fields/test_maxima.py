@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from fields import Ball, Box, Field, Formula, Window, random_bandlimited, soft_maximum
-from fields.correlation import maximum
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
-from fields.maxima import highest
-from fields.stencil import Stencil, chord
+from fields.stencils.correlation import maximum
+from fields.stencils.maxima import highest
+from fields.stencils.stencil import Stencil, chord
 from tests.compare import assert_close
 from tests.laws.registry import DIMS
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from fields import Ball, Field, Gaussians, Kernel, LatticeTooLarge, Mask, Window
-from fields.evaluation import evaluate, evaluate_points
+from fields.evaluation.evaluation import evaluate, evaluate_points
+from fields.evaluation.plan import Plan
 from fields.lattice import Lattice
-from fields.plan import Plan
 from layers import IntegralOperator, PoolField
 from tests.compare import assert_close
 

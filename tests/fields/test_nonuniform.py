@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from fields import Interpolated, PlaneWaves, nonuniform
-from fields.evaluation import evaluate
+from fields import Interpolated, PlaneWaves
+from fields.evaluation.evaluation import evaluate
+from fields.interpolation import nonuniform
+from fields.interpolation.nonuniform import type1, type2
 from fields.lattice import Lattice
-from fields.nonuniform import type1, type2
 from tests.compare import assert_close
 from tests.laws.registry import DIMS
 

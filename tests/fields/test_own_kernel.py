@@ -16,9 +16,9 @@ from fields import (
     MatrixKernel,
     PlaneWaves,
 )
-from fields.kernel import dyadic_nodes
-from fields.stencil import Stencil
-from fields.stenciled import Convolved
+from fields.algebra.local import Convolved
+from fields.kernels.kernel import dyadic_nodes
+from fields.stencils.stencil import Stencil
 from layers import Conv
 from tests.compare import assert_close, relative_error
 from tests.laws.registry import DIMS, points
@@ -117,7 +117,7 @@ def test_what_transforms_are_too_dear_goes_by_nodes(
     exact = image.convolve(kernel)
     assert isinstance(exact, Interpolated)
     values = exact(x)
-    monkeypatch.setattr("fields.torus.LARGEST", 12)
+    monkeypatch.setattr("fields.kernels.multipliers.LARGEST", 12)
     few = Moved([0.15, -0.3][:dim], most=2)
     for found, expected in (
         (image.convolve(few), image.convolve(Moved([0.15, -0.3][:dim]), exact=False)(x)),

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from fields import Atoms, Interpolated, Mask, PlaneWaves, Polynomial
-from fields.composed import Translated
-from fields.evaluation import evaluate
+from fields.algebra.linear import Translated
+from fields.evaluation.evaluation import evaluate
+from fields.evaluation.plan import Plan
 from fields.lattice import Lattice
-from fields.plan import Plan
 
 LINE = Polynomial([[1]], [[1.0]])
 

@@ -16,9 +16,9 @@ from fields import (
     Interpolated,
     PlaneWaves,
     Polynomial,
-    integrals,
 )
-from fields.evaluation import MEMORY_BOUND
+from fields.evaluation import integrals
+from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 
 BELL = Gaussians([[0.0]], [[1.0]], [1.0])

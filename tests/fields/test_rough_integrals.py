@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from fields import Balls, Boxes, Field, Interpolated, LatticeTooLarge, PlaneWaves, stack
-from fields.interpolated import METHODS
+from fields.evaluation.roughness import Roughness
 from fields.lattice import Lattice
-from fields.roughness import Roughness
+from fields.leaves.interpolated import METHODS
 from tests.compare import assert_close, eps
 
 #: Relative errors are sharp but for rounding.

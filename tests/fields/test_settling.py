@@ -10,8 +10,8 @@ import torch
 
 from discretize import Grid, sample
 from fields import Balls, BoxKernel, Field, LatticeTooLarge, PlaneWaves
+from fields.evaluation.settling import NotResolved, Settled, Settling, attainable, estimated_error
 from fields.magnitude import NotFinite
-from fields.settling import NotResolved, Settled, Settling, attainable, estimated_error
 from layers import GlobalPool
 from tests.compare import eps
 

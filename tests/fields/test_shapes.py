@@ -8,10 +8,10 @@ import scipy.integrate
 import torch
 
 from fields import Balls, Boxes, Bumps, Polynomial, Sprites
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
-from fields.shapes import _lens
-from fields.sprites import SHAPES
+from fields.leaves.shapes import _lens
+from fields.leaves.sprites import SHAPES
 from tests.compare import assert_close, error
 from tests.laws.registry import DIMS, points
 

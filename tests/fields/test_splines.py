@@ -9,11 +9,11 @@ import scipy.ndimage
 import torch
 
 from fields import Interpolated
-from fields.evaluation import evaluate
-from fields.interpolated import METHODS
+from fields.evaluation.evaluation import evaluate
+from fields.interpolation.piecewise import PIECEWISE
+from fields.interpolation.splines import FEW, Table
 from fields.lattice import Lattice
-from fields.piecewise import PIECEWISE
-from fields.splines import FEW, Table
+from fields.leaves.interpolated import METHODS
 from tests.compare import assert_close, eps
 from tests.laws.registry import DIMS, points
 

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fields import correlation, overlap
-from fields import stencil as stencils
-from fields.correlation import convolve, maximum
-from fields.stencil import Stencil, cosets, on_nodes
+from fields.stencils import correlation, overlap_save
+from fields.stencils import stencil as stencils
+from fields.stencils.correlation import convolve, maximum
+from fields.stencils.stencil import Stencil, cosets, on_nodes
 from tests.compare import assert_close
 from tests.laws.registry import DIMS
 
@@ -119,7 +119,7 @@ def test_large_stencils_go_by_fft(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("maps", [1, 1 << 19])
 def test_gradients_go_through_the_fft(dim: int, maps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """First and second derivatives in values and taps are the direct sum's, over tiles and over maps in turns."""
-    monkeypatch.setattr(overlap, "FFT_ELEMENTS", maps)
+    monkeypatch.setattr(overlap_save, "FFT_ELEMENTS", maps)
     values, taps = noise(2, 3, *(140, 9, 8)[:dim]), noise(*(3, 4, 2)[:dim], 4, 3)
     results = []
     for pays in (True, False):

@@ -9,7 +9,7 @@ import scipy.special
 import torch
 
 from fields import Ball, Box, Constant, Field, Formula, Mask, PlaneWaves, Window
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close, error, order, relative_error
 from tests.laws.registry import DIMS, points

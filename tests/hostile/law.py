@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from discretize import AliasingWarning, Grid, Samples
 from equivariance import LowConfidence
 from fields import Field
-from fields.kernel import MatrixKernel
-from fields.window import Window
+from fields.kernels.kernel import MatrixKernel
+from fields.kernels.window import Window
 
 #: Address space that a call may take, besides what is taken already, and time.
 MEMORY, SECONDS = 3 << 30, 8

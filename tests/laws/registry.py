@@ -38,7 +38,7 @@ from fields import (
     random_gaussian,
     stack,
 )
-from fields.interpolated import METHODS
+from fields.leaves.interpolated import METHODS
 
 DIMS = (1, 2, 3)
 BATCH = 2

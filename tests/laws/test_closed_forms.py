@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from fields import Field, closed, integrals
-from fields.evaluation import MEMORY_BOUND
+from fields import Field
+from fields.algebra import closed_forms
+from fields.algebra import closed_forms as closed
+from fields.evaluation import integrals
+from fields.lattice import MEMORY_BOUND
 from tests.laws.registry import (
     BATCH,
     LEAVES,
@@ -121,7 +124,7 @@ def test_integrals(kind: Kind, dim: int, node) -> None:
     if not known(leaf, "integral"):
         pytest.skip("no closed form")
     field = node(leaf)
-    found = closed.integral(field)
+    found = closed_forms.integral(field)
     assert found is not None
     agree(kind, field, found, lambda f, rtol: integrals.integral(f, rtol, MEMORY_BOUND))
 
@@ -132,10 +135,10 @@ def test_transforms(kind: Kind, dim: int, node) -> None:
     """∫(ΣW(t▷F) + b) exp(−2πi f·x) dx, or the mean over a period."""
     leaf = kind.build(Draw(dim, element=None))
     f = frequencies(leaf)
-    if closed.transform(leaf, f) is None or not (kind.periodic or kind.decays):
+    if closed_forms.transform(leaf, f) is None or not (kind.periodic or kind.decays):
         pytest.skip("no closed form, or no integral")
     field = node(leaf)
-    found = closed.transform(field, f)
+    found = closed_forms.transform(field, f)
     assert found is not None
     agree(kind, field, found, lambda g, rtol: integrals.transform(g, f, rtol, MEMORY_BOUND))
 
@@ -150,7 +153,7 @@ def test_inner_products(kind: Kind, dim: int, node) -> None:
         pytest.skip("no closed form")
     field, single = node(leaf), node(other) if node is not each_moved else moved(other)
     for product, pair in ((field * single, (field, single)), (field * field, (field, field))):
-        found = closed.paired(*pair)
+        found = closed_forms.paired(*pair)
         assert found is not None
 
         def compute(f: Field, rtol: float) -> torch.Tensor:

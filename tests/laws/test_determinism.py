@@ -7,7 +7,7 @@ from torch import Tensor
 from discretize import Grid, Samples, sample
 from equivariance.provenance import threads
 from fields import random_bandlimited
-from fields.evaluation import evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.modules import LAYERS, SPACING, Weights

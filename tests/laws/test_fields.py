@@ -11,8 +11,8 @@ import math
 import pytest
 import torch
 
-from fields.evaluation import evaluate
-from fields.field import Field
+from fields.algebra.field import Field
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close, error
 from tests.laws.registry import BATCH, DIMS, FIELDS, PERIOD, Draw, Kind, points

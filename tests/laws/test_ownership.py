@@ -29,12 +29,13 @@ from fields import (
     PlaneWaves,
     Polynomial,
     checks,
-    closed,
 )
-from fields.evaluation import evaluate
-from fields.field import Field
-from fields.interpolated import METHODS
+from fields.algebra import closed_forms
+from fields.algebra import closed_forms as closed
+from fields.algebra.field import Field
+from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
+from fields.leaves.interpolated import METHODS
 from tests.compare import assert_close
 from tests.laws import modules
 from tests.laws.registry import (
@@ -70,7 +71,7 @@ def met(see: Callable[[Tensor], Tensor]) -> Iterator[None]:
         own = number and name not in COPIED and not inside
         return plain(see(value) if own else value, name, *args, **named)
 
-    convolution, inside = closed.convolution, []
+    convolution, inside = closed_forms.convolution, []
 
     def convolved(*args: Any) -> Field | None:
         """A closed form is made of tensors that nobody gave."""
@@ -124,16 +125,16 @@ def answers(field: Field) -> dict[str, Any]:
         "points": field(x),
         "lattice": evaluate(field, on),
         "fine lattice": evaluate(field, grid),
-        "integral": known(closed.integral, field),
-        "norm": known(closed.paired, field, field),
-        "inner": known(closed.paired, field, beside(field)),
+        "integral": known(closed_forms.integral, field),
+        "norm": known(closed_forms.paired, field, field),
+        "inner": known(closed_forms.paired, field, beside(field)),
         "bandlimit": field.bandlimit,
         "bandwidth": field.bandwidth(1e-6),
         "period": field.period,
         "support": field.support(1e-6),
     }
     waves = torch.eye(field.dim, dtype=torch.float64) / torch.tensor([p or 1.0 for p in own])
-    found["transform"] = known(closed.transform, field, waves)
+    found["transform"] = known(closed_forms.transform, field, waves)
     return found
 
 

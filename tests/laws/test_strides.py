@@ -20,7 +20,7 @@ from discretize import (
     Subsampling,
     Upsampling,
 )
-from discretize.registry import SUBSAMPLINGS, subsampling
+from discretize.subsampling.registry import SUBSAMPLINGS, subsampling
 from equivariance import equivariance_error
 from fields import random_bandlimited
 from fields.commuting import Commutes, promised

@@ -23,8 +23,8 @@ from fields import (
     Mask,
     MatrixKernel,
 )
-from fields.cells import ball_in_cells
-from fields.stencil import Stencil, nodes, outer
+from fields.radial import ball_in_cells
+from fields.stencils.stencil import Stencil, nodes, outer
 
 ONE = [[1.0]]
 

@@ -32,7 +32,7 @@ from tests.laws.test_choices import CHOOSERS
 #: u ↦ a field in that unit.
 Make = Callable[[float], Field]
 UNITS = {torch.float32: 100, torch.float64: 664}
-#: Kinds whose norms are closed, of which `fields.closed.paired` multiplies one factor after the other.
+#: Kinds whose norms are closed, of which `fields.algebra.closed_forms.paired` multiplies one factor after the other.
 CLOSED = (
     *("Constant", "Gaussians", "Gaussians, widths per axis", "Gaussians, covariances", "Gabors"),
     *("Gabors, covariances", "Bumps", "Balls", "Boxes", "random_gaussian"),

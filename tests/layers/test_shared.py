@@ -18,7 +18,7 @@ from layers import (
     PoolField,
     shared,
 )
-from layers.shared import TranslationAverage
+from layers.sharing import TranslationAverage
 from tests.compare import assert_close
 
 

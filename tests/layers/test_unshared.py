@@ -20,7 +20,7 @@ from layers import (
     PoolField,
     shared,
 )
-from layers.shared import TranslationAverage
+from layers.sharing import TranslationAverage
 from tests.compare import assert_close, relative_error
 from tests.laws.registry import Draw, waves_on_a_grid
 

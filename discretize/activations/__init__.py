@@ -1,0 +1,1 @@
+"""Pointwise non-linearities between filters, which alias less."""

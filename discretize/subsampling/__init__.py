@@ -1,0 +1,1 @@
+"""Subsamplings: which samples are kept, and where they lie."""

@@ -1,0 +1,1 @@
+"""Functions through samples: piecewise polynomials, splines, trigonometric polynomials."""

@@ -1,0 +1,1 @@
+"""Kernels, atoms and windows: what acts on feature maps of both kinds."""

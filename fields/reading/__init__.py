@@ -1,0 +1,1 @@
+"""Images and labelled arrays, read as values on a regular grid."""

@@ -1,0 +1,1 @@
+"""Sums and maxima over taps, each by the fastest of several ways."""
