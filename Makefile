@@ -10,11 +10,11 @@ STAMP := $(VENV)/.installed
 LOG := $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage mutants matrix docs lint format clean
+.PHONY: help install demo quick test test-all coverage mutants matrix docs lint format clean
 
 help: ## say what can be made
 	@echo "Targets (each installs into $(VENV) first, where that is out of date):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo "Options: PYTHON=python3.12 chooses the Python of a new $(VENV);"
 	@echo "         PYTEST_ARGS='-k grid' goes to pytest, DEMO_ARGS='--quick' to the demo,"
 	@echo "         MATRIX_ARGS='-- tests/fields' to make matrix."
@@ -24,8 +24,14 @@ install: $(STAMP) ## make the environment in .venv (a few minutes, once)
 demo: $(STAMP) ## measure what a stride does to equivariance; results in equivariance-out/
 	$(BIN)/equivariance run stride $(DEMO_ARGS)
 
-test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+quick: $(STAMP) ## run one case of every test (a minute or two)
+	$(BIN)/python -m pytest --cases one $(PYTEST_ARGS)
+
+test: $(STAMP) ## run the tests, every value of every parameter in one case at least
+	$(BIN)/python -m pytest --cases each $(PYTEST_ARGS)
+
+test-all: $(STAMP) ## run all cases of all tests
+	$(BIN)/python -m pytest --cases all $(PYTEST_ARGS)
 
 coverage: $(STAMP) ## run the tests, and say which lines and branches they miss
 	$(BIN)/coverage erase

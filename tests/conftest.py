@@ -5,7 +5,7 @@ import hypothesis
 import pytest
 import torch
 
-from tests import compare
+from tests import cases, compare
 
 torch.set_num_threads(1)  # the tensors here are small, and threads wait for each other
 
@@ -27,10 +27,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where tests with the fixture `device` run: cpu unless given, and cuda; may be repeated",
     )
     parser.addoption(
+        "--cases",
+        choices=cases.CHOICES,
+        default="all",
+        help="of each test: all cases, so many that each value of each parameter is tried, or one; see tests/cases.py",
+    )
+    parser.addoption(
         "--tolerances",
         action="store_true",
         help="say for every line that compares what it reached beside what it allows, the loosest first",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of what -k and names select, those that `--cases` keeps."""
+    chosen = cases.kept(items, config.getoption("--cases"))
+    among = {item.nodeid for item in chosen}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in among])
+    items[:] = chosen
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

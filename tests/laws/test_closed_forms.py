@@ -79,16 +79,6 @@ FORMS = [
     Kind("images of Balls", images(balls), periodic=True),
     Kind("images of Boxes", images(boxes), periodic=True),
 ]
-forms = pytest.mark.parametrize(
-    ("kind", "dim"),
-    [
-        pytest.param(kind, dim, id=f"{dim}-{kind}")
-        for dim in (1, 2)
-        for kind in FORMS
-        if dim in kind.dims
-    ],
-)
-every_node = pytest.mark.parametrize("node", NODES.values(), ids=NODES.keys())
 
 
 def known(leaf: Field, form: str) -> bool:
@@ -105,6 +95,34 @@ def frequencies(field: Field) -> torch.Tensor:
     return steps.reshape(-1, field.dim) / torch.tensor(period, dtype=torch.float64)
 
 
+def transformed(kind: Kind, leaf: Field) -> bool:
+    """Whether it has a transform, closed and by quadrature."""
+    has_integral = kind.periodic or kind.decays
+    return has_integral and closed.transform(leaf, frequencies(leaf)) is not None
+
+
+def one_lattice(kind: Kind, node: str) -> bool:
+    """Products of linear interpolants are closed on one lattice at a time."""
+    return kind.name != "Interpolated, linear" or NODES[node] is not each_moved
+
+
+def forms(
+    speaks: Callable[[Kind, Field], bool], fits: Callable[[Kind, str], bool] = lambda *_: True
+) -> pytest.MarkDecorator:
+    """The leaves that have a form, with each node that keeps it."""
+    built = [
+        (k, dim, k.build(Draw(dim, element=None))) for k in FORMS for dim in (1, 2) if dim in k.dims
+    ]
+    cases = [
+        pytest.param(kind, dim, NODES[node], id=f"{node}-{dim}-{kind}")
+        for kind, dim, leaf in built
+        if speaks(kind, leaf)
+        for node in NODES
+        if fits(kind, node)
+    ]
+    return pytest.mark.parametrize(("kind", "dim", "node"), cases)
+
+
 def agree(kind: Kind, field: Field, found: torch.Tensor, compute: Callable) -> None:
     """By quadrature of the graph as it is, to its tolerance of ∫|F|."""
     rtol = ROUGH if kind.name.startswith(JUMPS) else SMOOTH
@@ -116,21 +134,16 @@ def agree(kind: Kind, field: Field, found: torch.Tensor, compute: Callable) -> N
     assert float((found - expected).abs().max()) <= 2 * rtol * size
 
 
-@forms
-@every_node
+@forms(lambda _, leaf: known(leaf, "integral"))
 def test_integrals(kind: Kind, dim: int, node) -> None:
     """∫ΣW(t▷F) + b."""
-    leaf = kind.build(Draw(dim, element=None))
-    if not known(leaf, "integral"):
-        pytest.skip("no closed form")
-    field = node(leaf)
+    field = node(kind.build(Draw(dim, element=None)))
     found = closed_forms.integral(field)
     assert found is not None
     agree(kind, field, found, lambda f, rtol: integrals.integral(f, rtol, MEMORY_BOUND))
 
 
-@forms
-@every_node
+@forms(transformed)
 def test_transforms(kind: Kind, dim: int, node) -> None:
     """∫(ΣW(t▷F) + b) exp(−2πi f·x) dx, or the mean over a period."""
     leaf = kind.build(Draw(dim, element=None))
@@ -143,14 +156,10 @@ def test_transforms(kind: Kind, dim: int, node) -> None:
     agree(kind, field, found, lambda g, rtol: integrals.transform(g, f, rtol, MEMORY_BOUND))
 
 
-@forms
-@every_node
+@forms(lambda _, leaf: known(leaf, "paired"), one_lattice)
 def test_inner_products(kind: Kind, dim: int, node) -> None:
     """⟨F, G⟩ and ‖F‖² of a field and of what linear nodes make of it, or of two others of its kind."""
     leaf, other = kind.build(Draw(dim, element=None)), kind.build(Draw(dim, element=1))
-    several = kind.name == "Interpolated, linear" and node is each_moved  # one lattice at a time
-    if several or not known(leaf, "paired"):
-        pytest.skip("no closed form")
     field, single = node(leaf), node(other) if node is not each_moved else moved(other)
     for product, pair in ((field * single, (field, single)), (field * field, (field, field))):
         found = closed_forms.paired(*pair)

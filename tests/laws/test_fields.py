@@ -7,6 +7,7 @@ LAW is the constant for equations between two evaluations at positions computed 
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import pytest
 import torch
@@ -15,19 +16,19 @@ from fields.algebra.field import Field
 from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice
 from tests.compare import assert_close, error
-from tests.laws.registry import BATCH, DIMS, FIELDS, PERIOD, Draw, Kind, points
+from tests.laws.registry import BATCH, FIELDS, PERIOD, Draw, Kind, points
 
 LAW = 2000
 
-pytestmark = pytest.mark.parametrize(
-    ("kind", "dim"),
-    [
-        pytest.param(kind, dim, id=f"{dim}-{kind}")
-        for dim in DIMS
-        for kind in FIELDS
-        if dim in kind.dims
-    ],
-)
+
+def every(kinds: Iterable[Kind]) -> pytest.MarkDecorator:
+    """Those of which a law speaks, in all their dimensions."""
+    cases = [(kind, dim) for kind in kinds for dim in kind.dims]
+    each = [pytest.param(kind, dim, id=f"{dim}-{kind}") for kind, dim in cases]
+    return pytest.mark.parametrize(("kind", "dim"), each)
+
+
+every_field = every(FIELDS)
 
 
 def line(field: Field, axis: int, first: float, spacing: float, count: int) -> torch.Tensor:
@@ -40,6 +41,7 @@ def line(field: Field, axis: int, first: float, spacing: float, count: int) -> t
     return values.flatten(1)
 
 
+@every_field
 def test_translation_group(kind: Kind, dim: int) -> None:
     """0▷F = F, (t▷F)(x) = F(x − t), t▷(s▷F) = (s + t)▷F."""
     field, x = kind.build(Draw(dim)), points(dim)
@@ -51,6 +53,7 @@ def test_translation_group(kind: Kind, dim: int) -> None:
     assert_close(field.translate(s).translate(t)(x), field(x - t - s), LAW, scale)
 
 
+@every_field
 def test_values_do_not_depend_on_other_points(kind: Kind, dim: int) -> None:
     """F((x, y))₀ = F(x)."""
     field, x = kind.build(Draw(dim)), points(dim, 6)
@@ -60,6 +63,7 @@ def test_values_do_not_depend_on_other_points(kind: Kind, dim: int) -> None:
     assert_close(field(x.reshape(2, 3, dim)).reshape(6, -1), alone, 100, scale)
 
 
+@every_field
 def test_lattice_evaluation_equals_scattered_evaluation(kind: Kind, dim: int) -> None:
     """F(origin + h·i) by the lattice = F(x) at x = origin + h·i."""
     field = kind.build(Draw(dim))
@@ -71,6 +75,7 @@ def test_lattice_evaluation_equals_scattered_evaluation(kind: Kind, dim: int) ->
         assert_close(values, expected, LAW, float(expected.abs().max()))
 
 
+@every_field
 def test_batch_is_a_loop(kind: Kind, dim: int) -> None:
     """A batch of fields has the values of its elements, at points and on a batch of lattices."""
     batch = kind.build(Draw(dim, element=None))
@@ -88,6 +93,7 @@ def test_batch_is_a_loop(kind: Kind, dim: int) -> None:
     assert_close(single[0].translate(origins)(x), looped, 100)
 
 
+@every_field
 def test_single_precision_agrees_with_double(kind: Kind, dim: int) -> None:
     """F₃₂(x) = F₆₄(x) up to 500 eps₃₂ of the largest value."""
     x = points(dim)
@@ -98,6 +104,7 @@ def test_single_precision_agrees_with_double(kind: Kind, dim: int) -> None:
     assert_close(values, double(x).float(), 500, scale)
 
 
+@every_field
 def test_gradients_in_points(kind: Kind, dim: int) -> None:
     """∂F/∂x by autograd, and by `gradient`, is the limit of differences."""
     field, x = kind.build(Draw(dim)), points(dim, 2).requires_grad_()
@@ -106,6 +113,7 @@ def test_gradients_in_points(kind: Kind, dim: int) -> None:
     assert_close(field.gradient(x.detach()), backward.movedim(1, 0), LAW, 10.0)
 
 
+@every_field
 def test_gradients_in_numbers(kind: Kind, dim: int) -> None:
     """∂F/∂(centers, amplitudes, values, …, translations) is the limit of differences."""
     x, draw = points(dim, 2), Draw(dim)
@@ -119,13 +127,21 @@ def test_gradients_in_numbers(kind: Kind, dim: int) -> None:
     torch.autograd.gradcheck(value, (shift, *drawn), fast_mode=True)
 
 
+@every_field
+def test_it_knows_of_itself_what_is_true_of_its_kind(kind: Kind, dim: int) -> None:
+    """A period, a band limit, a support: said where there is one, and of no other field."""
+    field = kind.build(Draw(dim))
+    assert (field.period is not None) == kind.periodic
+    assert field.is_periodic(PERIOD[:dim]) == kind.periodic
+    assert (field.bandlimit is not None) == kind.bandlimited
+    assert (field.support(1e-6) is not None) == kind.decays
+
+
+@every(k for k in FIELDS if k.periodic)
 def test_period_is_honest(kind: Kind, dim: int) -> None:
     """F(x + P e_i) = F(x)."""
     field, x = kind.build(Draw(dim)), points(dim)
-    assert (field.period is not None) == kind.periodic
-    assert field.is_periodic(PERIOD[:dim]) == kind.periodic
-    if not kind.periodic:
-        return
+    assert field.is_periodic(PERIOD[:dim])
     scale = float(field(x).abs().max())
     for axis, length in enumerate(field.period):
         moved = x.clone()
@@ -135,15 +151,13 @@ def test_period_is_honest(kind: Kind, dim: int) -> None:
     assert field.is_periodic([p / 2 for p in PERIOD[:dim]]) == (kind.name == "Constant")
 
 
+@every(k for k in FIELDS if k.bandlimited)
 def test_bandlimit_is_honest(kind: Kind, dim: int) -> None:
     """A line through F, seen through a Gaussian window, has round-off only beyond the band limit.
 
     The window's transform is 1e-17 of its peak at a distance of 1.4/width.
     """
     field = kind.build(Draw(dim))
-    assert (field.bandlimit is not None) == kind.bandlimited
-    if not kind.bandlimited:
-        return
     width, spacing = 4.0, 0.25
     s = spacing * torch.arange(-144, 145, dtype=torch.float64)
     window = torch.exp(-0.5 * (s / width) ** 2)
@@ -157,12 +171,10 @@ def test_bandlimit_is_honest(kind: Kind, dim: int) -> None:
         )
 
 
+@every(k for k in FIELDS if k.decays)
 def test_support_is_honest(kind: Kind, dim: int) -> None:
     """|F| < rtol·max|F| outside the box of `support(rtol)`."""
     field = kind.build(Draw(dim))
-    assert (field.support(1e-6) is not None) == kind.decays
-    if not kind.decays:
-        return
     low, high = field.support(1e-6)
     peak = float(field(points(dim, 50)).abs().max())
     for axis in range(dim):
@@ -173,6 +185,7 @@ def test_support_is_honest(kind: Kind, dim: int) -> None:
         assert float(above.abs().max()) <= 1e-4 * peak
 
 
+@every_field
 def test_pointwise_vocabulary(kind: Kind, dim: int) -> None:
     """(aF + bG)(x) = aF(x) + bG(x), (FG)(x) = F(x)G(x), (M F)(x) = M F(x), map likewise."""
     field, x = kind.build(Draw(dim)), points(dim)
