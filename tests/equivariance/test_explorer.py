@@ -91,6 +91,7 @@ def test_unshared() -> None:
     assert at((4.0, 2.0), network="unshared").error > 1e-3
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("kind", [k for k in FIELDS if k != "upload"])
 @pytest.mark.parametrize("t", [(2.0, 1.0), (0.3, 1.7)])
 def test_same_as_the_measure(kind: str, t: tuple[float, float]) -> None:

@@ -84,6 +84,7 @@ def twins(dim: int) -> dict[str, tuple[MatrixKernel, FieldKernel]]:
     }
 
 
+@pytest.mark.every_case
 @every_dim
 @pytest.mark.parametrize("kind", twins(1))
 def test_a_kernel_of_the_table_is_its_field_times_the_matrix(kind: str, dim: int) -> None:

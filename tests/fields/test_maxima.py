@@ -131,6 +131,7 @@ def test_nodes_outside_a_ball_are_left_out_off_the_lattice(kind) -> None:
         assert_close(found, expected, 1000, 1.0)
 
 
+@pytest.mark.every_case
 @every_dim
 @pytest.mark.parametrize("window", [Box(0.83), Box(0.5), Ball(0.55)], ids=str)
 def test_off_the_lattice_of_the_nodes_maxima_are_as_good(dim: int, window: Window) -> None:
