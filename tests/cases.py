@@ -1,6 +1,6 @@
 """Which cases of a test run: all of them, enough that every value of every parameter is tried, or one.
 
-The choice is a rule, not a list: a new test runs whatever is chosen, a new value of a parameter unless only one case does.
+The choice is a rule, not a list: a new test runs in any case, and a new value of a parameter unless one case must do.
 Where cases are fewer than all, different tests pair the same values differently: a field that one law tries in one
 dimension is tried by the next in two.
 """
