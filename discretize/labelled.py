@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from discretize.accuracy import UNEVEN
 from discretize.grid import Grid
 from discretize.samples import Samples
 from fields import arguments, checks
@@ -21,8 +22,6 @@ from fields.reading.coordinates import real_values
 if TYPE_CHECKING:
     import xarray as xr
 
-#: How far coordinates may be from even ones, in spacings: rounding of coordinates in single precision.
-UNEVEN = 1e-3
 #: The letters that CF gives to axes of space.
 CF_AXES = ("X", "Y", "Z")
 

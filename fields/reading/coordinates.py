@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 
 from fields import arguments
+from fields.accuracy import EVEN, MEMORY_BOUND
 from fields.checks import said
-from fields.lattice import MEMORY_BOUND
-
-#: Coordinates may deviate from even steps by this share of a step, or by rounding of their own dtype.
-EVEN = 1e-6
 
 
 def read(

@@ -9,8 +9,8 @@ import scipy.integrate
 import torch
 
 from fields import Balls, Boxes, Bumps, Constant, Gaussians, Interpolated, PlaneWaves
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation import integrals
-from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,

@@ -20,9 +20,10 @@ from fields import (
     Sprites,
     random_bandlimited,
 )
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation import integrals
 from fields.evaluation.evaluation import evaluate
-from fields.lattice import MEMORY_BOUND, Lattice
+from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,
