@@ -1,5 +1,7 @@
 """Every tolerance and size of the package, each with its reason, by the file that uses it."""
 
+import math
+
 # --- algebra.closed_forms ---
 
 #: Inner products of more pairs of terms have no closed form.
@@ -109,6 +111,8 @@ MAX_FRAMES = 20_000
 
 # --- evaluation.questions ---
 
+#: Levels of a graph that are pickled and copied by recursion.
+LEVELS = 32
 #: A tolerance, where it doesn't matter which.
 ROUGHLY = 1e-3
 
@@ -185,6 +189,8 @@ MEMORY_BOUND = 1 << 30
 SNAP = 1e-11
 #: Spacings a/b = p/q share a pitch up to this q; beyond it one coset of taps is evaluated at a time.
 MAX_RATIO = 64
+#: Where between the points of a lattice an outcome is checked, in spacings.
+BETWEEN = (3 - math.sqrt(5)) / 2
 
 # --- leaves.formulas ---
 

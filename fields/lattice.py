@@ -11,13 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.accuracy import MAX_RATIO, SNAP
+from fields.accuracy import BETWEEN, MAX_RATIO, SNAP
 
 #: Frequencies or lengths, one per axis.
 PerAxis = tuple[float, ...]
 Each = Sequence[float]
-#: Where between the points of a lattice an outcome is checked, in spacings.
-BETWEEN = (3 - math.sqrt(5)) / 2
 
 
 class LatticeTooLarge(ValueError):

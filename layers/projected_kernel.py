@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from discretize import AliasingWarning
+from fields.accuracy import BETWEEN
 from fields.arguments import affordable
 from fields.kernels.periodic_kernel import PeriodicKernel
-from fields.lattice import BETWEEN, Lattice, PerAxis
+from fields.lattice import Lattice, PerAxis
 from layers.accuracy import (
     FINEST_SAMPLES,
     LOOKS,

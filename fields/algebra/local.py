@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.accuracy import BETWEEN, MARGIN, MOST_NODES
 from fields.accuracy import DITHER_TEMPORARIES as TEMPORARIES
-from fields.accuracy import MARGIN, MOST_NODES
 from fields.algebra.field import NODES_OF, Field
 from fields.algebra.linear import Composed, Corners, grown
 from fields.evaluation.dither import Dither
@@ -20,7 +20,7 @@ from fields.evaluation.questions import Answer, opaque, question
 from fields.kernels.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.window import Window
-from fields.lattice import BETWEEN, Box, PerAxis, take
+from fields.lattice import Box, PerAxis, take
 from fields.stencils.overlap_save import fft_bytes, fft_pays
 from fields.stencils.stencil import Stencil
 

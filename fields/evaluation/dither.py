@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from fields.accuracy import (
+    BETWEEN,
     CREST,
     DITHER_PAIRS,
     DITHER_PART,
@@ -33,7 +34,7 @@ from fields.accuracy import (
     ROUNDING,
     STANDS_OUT,
 )
-from fields.lattice import BETWEEN, take
+from fields.lattice import take
 
 
 class Dither:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from fields.accuracy import ROUGHLY
+from fields.accuracy import LEVELS, ROUGHLY
 
 if TYPE_CHECKING:
     from fields.evaluation.node import Node
@@ -29,9 +29,6 @@ Of = TypeVar("Of")
 N = TypeVar("N", bound="Node")
 #: What a node yields, is sent, and answers in the end.
 Answer = Generator[Any, Any, T]
-
-#: Levels of a graph that are pickled and copied by recursion.
-LEVELS = 32
 
 
 class _Walk(threading.local):

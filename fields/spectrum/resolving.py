@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, magnitude
-from fields.accuracy import FIRST_SAMPLES, MEMORY_BOUND, SPECTRUM_WORK
+from fields.accuracy import BETWEEN, FIRST_SAMPLES, MEMORY_BOUND, SPECTRUM_WORK
 from fields.algebra.field import NODES_OF, Field
 from fields.arrays import broadcast
 from fields.evaluation.evaluation import evaluate
 from fields.evaluation.questions import finest
 from fields.evaluation.settling import Counts, Settling, attainable
 from fields.evaluation.settling import NotResolved as NotResolved
-from fields.lattice import BETWEEN, Lattice, PerAxis, check_memory
+from fields.lattice import Lattice, PerAxis, check_memory
 from fields.leaves.interpolated import Interpolated
 from fields.spectrum.coefficients import Spectrum, beyond, coarsest, highest_modes, power
 from fields.spectrum.coefficients import enough as enough_samples
