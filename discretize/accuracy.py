@@ -15,11 +15,6 @@ MOST_CONTINUED = 1 << 34
 #: Rounding allowed for when a frequency is compared with Nyquist.
 SLACK = 1e-9
 
-# --- labelled ---
-
-#: How far coordinates may be from even ones, in spacings: rounding of coordinates in single precision.
-UNEVEN = 1e-3
-
 # --- origins.peaks ---
 
 #: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
