@@ -112,7 +112,7 @@ def test_overlaps_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum over pairs of terms is the same a few at a time."""
     f, g = gabors(Draw(2)), gaussians_covariance(Draw(2))
     whole = f.inner(g)
-    monkeypatch.setattr("fields.leaves.gaussian_envelopes.PAIRS", 3)
+    monkeypatch.setattr("fields.leaves.gaussian_envelopes.ENVELOPE_PAIRS", 3)
     assert_close(f.inner(g), whole, 100)
 
 

@@ -293,7 +293,7 @@ def test_large_maps_are_moved_a_few_at_a_time(
     lattice = Lattice(origin, (0.5, 0.5 / refine), (6, 5 * refine))
     assert commensurate(lattice, (0.5, 0.5), (6, 5)) == ([1, refine], [1, 1])
     whole = evaluate(Interpolated(values, (0.5, 0.5)), lattice)
-    monkeypatch.setattr("fields.interpolation.fourier.CHUNK", 1)
+    monkeypatch.setattr("fields.interpolation.fourier.FOURIER_CHUNK", 1)
     assert_close(evaluate(Interpolated(values, (0.5, 0.5)), lattice), whole, 10)
 
 
