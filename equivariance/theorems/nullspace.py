@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fields.lattice import MEMORY_BOUND
+from fields.accuracy import MEMORY_BOUND
 
 
 def null_space(constraints: Any, memory: int = MEMORY_BOUND) -> sparse.csr_array:
