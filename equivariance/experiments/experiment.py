@@ -58,10 +58,13 @@ class Experiment:
         As typed after `equivariance run`.
     summary : str
         One line.
+    settings : Settings
+        The default ones.
     """
 
     name: str
     summary: str
+    settings: Settings
 
     @property
     def title(self) -> str:
@@ -74,11 +77,6 @@ class Experiment:
         module = importlib.import_module(f"{__package__}.{self.name.replace('-', '_')}")
         found: type[Study] = getattr(module, self.title)
         return found
-
-    @property
-    def settings(self) -> Any:
-        """The default settings."""
-        return self.study.SETTINGS()
 
     def told(self, data: xr.Dataset) -> Study:
         """The study of results that are there."""

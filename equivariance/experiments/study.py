@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from equivariance.experiments.experiment import Outcome
 from equivariance.experiments.findings import Finding, Table, told
-from equivariance.experiments.settings import Settings, command, configuration
+from equivariance.experiments.settings import command, configuration
 from equivariance.plots import png
 from equivariance.provenance import provenance, recorded, threads
 from equivariance.results import OutputFolder, as_bytes
@@ -38,8 +38,6 @@ class Study:
 
     Attributes
     ----------
-    SETTINGS : type
-        Of the settings.
     TITLE : str
         Of the results and of the page.
     PICTURES : tuple of str
@@ -50,7 +48,6 @@ class Study:
         What was measured.
     """
 
-    SETTINGS: ClassVar[type[Settings]]
     TITLE: ClassVar[str]
     PICTURES: ClassVar[tuple[str, ...]]
 

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from skimage import io
 
 import equivariance.sweep
-from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS
+from equivariance.cli import COMMANDS, main
+from equivariance.experiments import EXPERIMENTS, RUNNABLE
 from equivariance.experiments.stride import Stride as stride
 from equivariance.experiments.stride import StrideSettings, photograph
 
@@ -279,9 +279,16 @@ def test_predictions_are_of_what_was_tested(tmp_path):
     assert "24 of 24, as predicted" in (tmp_path / "stride.html").read_text()
 
 
-def test_listing_imports_no_torch():
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["--help"], *([name, "--help"] for name in COMMANDS)]
+    + [["run", name, "--help"] for name in RUNNABLE],
+    ids=" ".join,
+)
+def test_what_computes_nothing_imports_no_torch(words):
     code = (
-        "import sys; from equivariance.cli import main; main(['list']); "
+        "import contextlib, sys; from equivariance.cli import main\n"
+        f"with contextlib.suppress(SystemExit): main({words})\n"
         "sys.exit(sum(m in sys.modules for m in ('torch', 'xarray', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
