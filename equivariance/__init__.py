@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from equivariance.comoving import LowConfidence as LowConfidence
     from equivariance.error import equivariance_error as equivariance_error
     from equivariance.experiments import EXPERIMENTS as EXPERIMENTS
-    from equivariance.lie import lie_derivative as lie_derivative
     from equivariance.measuring.asserting import assert_equivariant as assert_equivariant
     from equivariance.measuring.measure import measure as measure
     from equivariance.provenance import provenance as provenance
+    from equivariance.published import lie_derivative as lie_derivative
     from equivariance.sweep import sweep as sweep
     from equivariance.theorems.circulant import convolution_kernel as convolution_kernel
     from equivariance.theorems.circulant import convolution_matrix as convolution_matrix
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
     from equivariance.theorems.intertwiners import intertwiners as intertwiners
     from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
-    from equivariance.theorems.responses import impulse_responses as impulse_responses
+    from equivariance.theorems.matrices import impulse_responses as impulse_responses
     from equivariance.theorems.sharing import Shared as Shared
     from equivariance.theorems.sharing import parameter_counts as parameter_counts
     from equivariance.theorems.sharing import shared_nonlinearity as shared_nonlinearity

@@ -16,8 +16,7 @@ from torch import Tensor
 from discretize import Grid
 from equivariance.experiments import autoencoders
 from equivariance.experiments.autoencoders import STRIDES, TAPS, errors, reconstructed, trained
-from equivariance.experiments.findings import Finding, Table
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table
 from equivariance.plots import STYLES, bare
 from equivariance.text import number
 from fields import Sprites

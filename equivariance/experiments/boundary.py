@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
-from equivariance.experiments.findings import Finding, Table, large, small
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table, large, small
 from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
 from equivariance.text import number
 from equivariance.verdict import tolerance

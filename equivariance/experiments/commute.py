@@ -32,9 +32,8 @@ from discretize import (
 from discretize.origins import Phase
 from equivariance.diagram import diagrams, square
 from equivariance.error import compare, equivariance_error
-from equivariance.experiments.findings import Finding, Promises, Table, counted, signs
 from equivariance.experiments.layer_settings import CommuteSettings
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Promises, Study, Table, counted, signs
 from equivariance.plots import coloured
 from fields import Ball, Box, Field, GaussianKernel, PlaneWaves, random_bandlimited
 

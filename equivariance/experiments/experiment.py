@@ -20,8 +20,7 @@ from equivariance.text import aligned
 if TYPE_CHECKING:
     import xarray as xr
 
-    from equivariance.experiments.findings import Finding
-    from equivariance.experiments.study import Study
+    from equivariance.experiments.study import Finding, Study
     from equivariance.results import OutputFolder
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,9 @@ from tqdm import tqdm
 
 from discretize import Grid
 from equivariance.error import equivariance_error
-from equivariance.experiments.findings import Finding, Promises, Table, counted, small
-from equivariance.experiments.layer_settings import InvarianceSettings
+from equivariance.experiments.layer_settings import InvarianceSettings, SubsamplingSettings
 from equivariance.experiments.rivals import methods
-from equivariance.experiments.study import Study
-from equivariance.experiments.subsampling import SubsamplingSettings
+from equivariance.experiments.study import Finding, Promises, Study, Table, counted, small
 from equivariance.plots import coloured
 from fields import random_bandlimited
 from layers import GlobalPool

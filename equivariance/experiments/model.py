@@ -16,7 +16,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 from torch import nn
 
-from equivariance.experiments.findings import Finding, Table, large, small, told
 from equivariance.experiments.model_settings import ModelSettings
 from equivariance.experiments.resnet import resnet
 from equivariance.experiments.stages import (
@@ -27,23 +26,23 @@ from equivariance.experiments.stages import (
     stages_picture,
     worst,
 )
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table, large, small, told
+from equivariance.measuring.findings import (
+    BORDER,
+    TITLES,
+    Share,
+    findings,
+    firsts,
+    judged,
+    shares,
+    shares_table,
+)
 from equivariance.measuring.findings import Finding as Row
-from equivariance.measuring.findings import Share, findings, judged, shares
 from equivariance.measuring.layouts import survey
 from equivariance.measuring.measure import measure as measure_model
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
-from equivariance.measuring.remedies import remeasured
-from equivariance.measuring.subject import prepare
-from equivariance.measuring.telling import (
-    BORDER,
-    TITLES,
-    Remedy,
-    firsts,
-    judged_remedies,
-    remedies_table,
-    shares_table,
-)
+from equivariance.measuring.remedies import Remedy, judged_remedies, remeasured, remedies_table
+from equivariance.measuring.watched import prepare
 from equivariance.text import number
 from equivariance.verdict import COLUMNS, classes, tolerance
 

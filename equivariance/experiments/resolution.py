@@ -17,9 +17,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from discretize import Grid, aliasing, sample
-from equivariance.experiments.findings import Finding, Table, close, foretold
 from equivariance.experiments.model_settings import ResolutionSettings
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table, close, foretold
 from equivariance.plots import STYLES, labelled, lifted, with_round_off
 from equivariance.text import number
 from equivariance.verdict import tolerance

@@ -16,12 +16,10 @@ from matplotlib.figure import Figure
 from discretize import Grid
 from equivariance.bad_input import BadInput
 from equivariance.diagram import diagrams, square, strongest_channel
-from equivariance.experiments.findings import Finding, Table, counted
 from equivariance.experiments.layer_settings import StrideSettings
-from equivariance.experiments.photographs import cut, pixels
 from equivariance.experiments.rivals import OUTPUTS, Network, networks, ordinal
-from equivariance.experiments.study import Study
-from equivariance.measuring.pictures import averaged
+from equivariance.experiments.study import Finding, Study, Table, counted
+from equivariance.measuring.images import averaged, cut, pixels
 from equivariance.plots import error_curves
 from equivariance.provenance import as_json
 from equivariance.subgroup import EVERYTHING

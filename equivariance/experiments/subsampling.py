@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from discretize import Grid
-from equivariance.experiments.findings import Finding, Promises, Table, large, small, verdicts
 from equivariance.experiments.layer_settings import SubsamplingSettings
-from equivariance.experiments.photographs import cut, grey
 from equivariance.experiments.rivals import methods, predictions
-from equivariance.experiments.study import Study
-from equivariance.measuring import pictures
+from equivariance.experiments.study import Finding, Promises, Study, Table, large, small, verdicts
+from equivariance.measuring import images
+from equivariance.measuring.images import cut, grey
 from equivariance.plots import coloured
 from equivariance.sweep import sweep
 from equivariance.text import aligned, number
@@ -175,7 +174,7 @@ def inputs(settings: SubsamplingSettings) -> dict[str, tuple[str, int, Field]]:
 
 def averaged(name: str, size: int) -> Tensor:
     """A photograph of scikit-image, grey in [0, 1]: its middle, averaged over blocks to `size` pixels a side."""
-    return pictures.averaged(grey(name), (size, size))[0]
+    return images.averaged(grey(name), (size, size))[0]
 
 
 def translations(settings: SubsamplingSettings) -> tuple[Tensor, list[str]]:

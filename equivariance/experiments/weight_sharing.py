@@ -21,9 +21,8 @@ from equivariance.experiments.commuting_maps import (
     probes,
     projected,
 )
-from equivariance.experiments.findings import Finding, Table, counted
 from equivariance.experiments.layer_settings import WeightSharingSettings
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table, counted
 from equivariance.plots import LEAST, STYLES, labelled, lifted
 from equivariance.text import aligned, number
 from equivariance.theorems.intertwiners import biases, intertwiners

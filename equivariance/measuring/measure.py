@@ -22,13 +22,15 @@ from equivariance.measuring.comparison import Comparison, dataset
 from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey, total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
-from equivariance.measuring.subject import Subject, check_precision, prepare
 from equivariance.measuring.translations import default_translations, given_translations, moved
-from equivariance.measuring.watching import (
+from equivariance.measuring.watched import (
     ModelFailed,
+    Subject,
     Told,
+    check_precision,
     chosen,
     owner,
+    prepare,
     run,
     watching,
 )

@@ -9,7 +9,7 @@ from equivariance.cli import main
 from equivariance.experiments.model import MOVES, SHOWN, STEP, ModelSettings, multiples
 from equivariance.experiments.resnet import resnet
 from equivariance.experiments.stages import divided
-from equivariance.measuring.subject import prepare
+from equivariance.measuring.watched import prepare
 from tests.equivariance.lab import owes, quick, telling
 
 told = telling("model")

@@ -10,7 +10,6 @@ import xarray as xr
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.experiments import EXPERIMENTS
-from equivariance.experiments.photographs import cut
 from equivariance.experiments.subsampling import (
     SubsamplingSettings,
     averaged,
@@ -18,6 +17,7 @@ from equivariance.experiments.subsampling import (
     tabulated,
     translations,
 )
+from equivariance.measuring.images import cut
 from tests.equivariance.lab import telling
 
 judge = telling("subsampling").judge
