@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.measuring.measure import measure
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.translations import crop as cut

@@ -155,7 +155,7 @@ def _told(
     outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
 ) -> Outcome:
     """The index page, and a line for each experiment."""
-    from equivariance.provenance import provenance
+    from equivariance.records import provenance
     from equivariance.text import render
 
     record = provenance(configuration("all", settings.effective), command("all", settings))

@@ -38,8 +38,8 @@ from equivariance.measuring.findings import (
     shares_table,
 )
 from equivariance.measuring.findings import Finding as Row
+from equivariance.measuring.layer_errors import measure as measure_model
 from equivariance.measuring.layouts import survey
-from equivariance.measuring.measure import measure as measure_model
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
 from equivariance.measuring.remedies import Remedy, judged_remedies, remeasured, remedies_table
 from equivariance.measuring.watched import prepare

@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from discretize import Grid
 from equivariance.bad_input import BadInput
 from equivariance.diagram import diagrams, square, strongest_channel
+from equivariance.error_table import sweep
 from equivariance.experiments.layer_settings import StrideSettings
 from equivariance.experiments.rivals import OUTPUTS, Network, networks, ordinal
 from equivariance.experiments.study import Finding, Study, Table, counted
 from equivariance.measuring.images import averaged, cut, pixels
 from equivariance.plots import error_curves
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 from equivariance.subgroup import EVERYTHING
-from equivariance.sweep import sweep
 from equivariance.text import aligned, number
 from equivariance.verdict import CLASSES, COLUMNS, Row, tolerance
 from equivariance.verdict import judge as verdicts

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from equivariance.experiments.experiment import Outcome
 from equivariance.experiments.settings import command, configuration
 from equivariance.plots import png
-from equivariance.provenance import provenance, recorded, threads
+from equivariance.records import provenance, recorded, threads
 from equivariance.results import OutputFolder, as_bytes
 from equivariance.text import aligned, number, render
 from equivariance.verdict import tolerance

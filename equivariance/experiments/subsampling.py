@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from discretize import Grid
+from equivariance.error_table import sweep
 from equivariance.experiments.layer_settings import SubsamplingSettings
 from equivariance.experiments.rivals import methods, predictions
 from equivariance.experiments.study import Finding, Promises, Study, Table, large, small, verdicts
 from equivariance.measuring import images
 from equivariance.measuring.images import cut, grey
 from equivariance.plots import coloured
-from equivariance.sweep import sweep
 from equivariance.text import aligned, number
 from fields import Field, Interpolated, random_bandlimited
 from fields.commuting import Commutes

@@ -22,10 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from torch import Tensor
 
 from discretize import Grid, Samples
-from equivariance.explorer.choices import METHODS
-from equivariance.explorer.state import State
+from equivariance.explorer.state import METHODS, State
 from equivariance.explorer.views import ROUNDING, Curve, View
-from equivariance.provenance import as_json, git_commit, provenance
+from equivariance.records import as_json, git_commit, provenance
 from equivariance.results import as_bytes
 from equivariance.verdict import COLUMNS, of_compared
 

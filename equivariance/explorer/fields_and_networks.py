@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from discretize import AliasFreeActivation, Grid, Samples, sample
 from equivariance.bad_input import BadInput
-from equivariance.explorer.choices import METHODS
-from equivariance.explorer.state import PICTURE, State
+from equivariance.explorer.state import METHODS, PICTURE, State
 from fields import (
     FeatureMap,
     Field,

@@ -30,9 +30,8 @@ from equivariance.explorer.answers import (
     netcdf,
     packed,
 )
-from equivariance.explorer.choices import menus
 from equivariance.explorer.fields_and_networks import FILE_BOUND, decoded
-from equivariance.explorer.state import State, parse
+from equivariance.explorer.state import State, menus, parse
 from equivariance.explorer.views import Curve, curve_of, errors_at, parts, view
 
 #: Bytes of a state: a picture in base64 and some words.

@@ -16,7 +16,7 @@ from equivariance.measuring.findings import judged
 from equivariance.measuring.layouts import Frame
 from equivariance.measuring.translations import crop, interpolated, rolled, whole
 from equivariance.measuring.watched import Told
-from equivariance.provenance import provenance
+from equivariance.records import provenance
 from fields import checks
 from fields.kept import Copy
 from fields.magnitude import fits, unit

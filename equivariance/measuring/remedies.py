@@ -17,8 +17,8 @@ import xarray as xr
 from torch import Tensor, nn
 
 from equivariance.comoving import Comoving
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import survey, total_stride
-from equivariance.measuring.measure import measure
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
 from equivariance.text import aligned, number

@@ -24,8 +24,8 @@ from equivariance.measuring.findings import (
     table,
 )
 from equivariance.measuring.images import read
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import survey
-from equivariance.measuring.measure import measure
 from equivariance.measuring.plots import (
     curves_picture,
     feature_maps,
@@ -47,7 +47,7 @@ from equivariance.measuring.watched import (
     watchable,
 )
 from equivariance.plots import png
-from equivariance.provenance import provenance, recorded
+from equivariance.records import provenance, recorded
 from equivariance.results import as_bytes
 from equivariance.text import render
 from equivariance.verdict import tolerance

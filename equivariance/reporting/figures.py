@@ -28,6 +28,7 @@ from equivariance.bad_input import BadInput
 from equivariance.diagram import COLOURS, PANELS, Square, ranges, square, strongest_channel
 from equivariance.plots import LEAST, STYLES, worst_by_length
 from equivariance.reporting.table import parts, told_apart
+from equivariance.sweeping.building import Parts
 from equivariance.sweeping.configuration import (
     TOP,
     SweepConfiguration,
@@ -35,7 +36,6 @@ from equivariance.sweeping.configuration import (
     difference,
     runs_code,
 )
-from equivariance.sweeping.parts import Parts
 from equivariance.text import inline, number, vector
 from equivariance.verdict import tolerance
 

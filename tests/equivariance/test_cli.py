@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from skimage import io
 
-import equivariance.sweep
+import equivariance.error_table
 from equivariance.cli import COMMANDS, main
 from equivariance.experiments import EXPERIMENTS, RUNNABLE
 from equivariance.experiments.stride import Stride as stride
@@ -296,7 +296,7 @@ def test_what_computes_nothing_imports_no_torch(words):
 
 def test_public_names_are_what_they_are_called():
     """Also where a submodule of the same name was imported before."""
-    assert equivariance.sweep is sys.modules["equivariance.sweep"].sweep
+    assert equivariance.sweep is sys.modules["equivariance.error_table"].sweep
     assert all(getattr(equivariance, name) is not None for name in equivariance.__all__)
     with pytest.raises(AttributeError, match="no attribute 'swoop'"):
         _ = equivariance.swoop

@@ -15,7 +15,7 @@ from equivariance.experiments.experiment import AllSettings
 from equivariance.experiments.settings import command, configuration, configured, stored_settings
 from equivariance.experiments.stride import StrideSettings
 from equivariance.experiments.study import Study
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 
 
 def toml(tmp_path, text):

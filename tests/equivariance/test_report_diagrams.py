@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 from equivariance.reporting import figures as frames
 from equivariance.reporting.figures import diagrams
 from equivariance.sweeping.configuration import TOP, read
