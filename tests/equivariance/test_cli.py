@@ -17,9 +17,9 @@ from skimage import io
 
 import equivariance.error_table
 from equivariance.cli import COMMANDS, main
-from equivariance.experiments import EXPERIMENTS, RUNNABLE
+from equivariance.experiments import EXPERIMENTS, RUNNABLE, StrideSettings
 from equivariance.experiments.stride import Stride as stride
-from equivariance.experiments.stride import StrideSettings, photograph
+from equivariance.experiments.stride import photograph
 
 TINY = ["--size", "8", "--steps", "1", "--points", "20"]
 PICTURES = ["stride-error.png", "stride-diagram-photograph.png", "stride-diagram-random.png"]

@@ -6,7 +6,8 @@ import torch
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments.model import MOVES, SHOWN, STEP, ModelSettings, multiples
+from equivariance.experiments import ModelSettings
+from equivariance.experiments.model import MOVES, SHOWN, STEP, multiples
 from equivariance.experiments.resnet import resnet
 from equivariance.experiments.stages import divided
 from equivariance.measuring.watched import prepare
