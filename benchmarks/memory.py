@@ -17,8 +17,8 @@ from benchmarks.harness import peak
 from discretize import Grid
 from discretize.refinement import at_refinement
 from fields import BumpKernel, Field, GaussianKernel, random_bandlimited
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation.plan import Plan
-from fields.lattice import MEMORY_BOUND
 
 CHANNELS, LAYERS, REFINEMENT = 3, 10, 4
 #: Kernels, in spacings of the grid: the bump has 15×15 taps at the refinement.

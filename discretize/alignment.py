@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from discretize.accuracy import FIELD_RTOL
 from discretize.refinement import refined
 from fields import checks, dtypes
 from fields.algebra import linear
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 import torch
 
 from discretize.grid import Grid
-
-#: Tolerance with which a field is sampled to be combined with samples: that of `sample`, unless it is told another.
-FIELD_RTOL = 1e-4
 
 
 def aligned(left: Samples, right: Samples | Field) -> tuple[Samples, Samples]:

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from discretize.accuracy import MOST_CONTINUED
 from fields.arguments import affordable
-
-#: Samples and what continues them take no more bytes.
-MOST = 1 << 34
 
 _TORCH_MODES = {
     "periodic": "circular",
@@ -67,4 +65,4 @@ def _check_size(values: Tensor, before: Sequence[int], after: Sequence[int]) -> 
     wider = [n + a + b for n, a, b in zip(sizes, before, after, strict=True)]
     count = math.prod(wider) * math.prod(values.shape[: -len(before)])
     what = f"samples of shape {tuple(sizes)} continued by {before} and {after} points"
-    affordable(count, what, values.itemsize, MOST)
+    affordable(count, what, values.itemsize, MOST_CONTINUED)

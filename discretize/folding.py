@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from discretize.accuracy import SLACK
 from discretize.grid import Grid
 from fields.spectrum.coefficients import Spectrum
-
-#: Rounding allowed for when a frequency is compared with Nyquist.
-SLACK = 1e-9
 
 
 def power(z: Tensor) -> Tensor:

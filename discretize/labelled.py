@@ -16,13 +16,11 @@ import torch
 from discretize.grid import Grid
 from discretize.samples import Samples
 from fields import arguments, checks
-from fields.reading.coordinates import real_values
+from fields.reading.coordinates import even, real_values
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: How far coordinates may be from even ones, in spacings: rounding of coordinates in single precision.
-UNEVEN = 1e-3
 #: The letters that CF gives to axes of space.
 CF_AXES = ("X", "Y", "Z")
 
@@ -199,28 +197,13 @@ class _Stored:
                 f"of {n} points: "
                 f"array.assign_coords({axis}=spacing * np.arange({n}))"
             )
-        label = self.array.coords[axis].values
-        if label.dtype.kind not in "fiu":
-            raise TypeError(f"coordinate {axis!r} must be real numbers, got {label.dtype}")
-        points = label.astype(np.float64)
-        if not np.isfinite(points).all():
-            raise ValueError(f"coordinate {axis!r} must be finite")
+        start, step = even(self.array, axis)
         if n == 1:
             if self.spacing is None:
                 raise ValueError(
                     f"coordinate {axis!r} has one point, which tells no spacing: set array.attrs['spacing']"
                 )
-            return float(points[0]), self.spacing[i]
-        step = float(points[-1] - points[0]) / (n - 1)
+            return start, self.spacing[i]
         if not step > 0:
-            raise ValueError(f"coordinate {axis!r} must increase: array.sortby({axis!r})")
-        off = np.abs(points - (points[0] + step * np.arange(n)))
-        worst = int(off.argmax())
-        if off[worst] > UNEVEN * step:
-            gaps = np.diff(points)
-            raise ValueError(
-                f"coordinate {axis!r} isn't even: its steps go from {gaps.min():g} to {gaps.max():g}, and point "
-                f"{worst} is {off[worst]:g} away from where it should be; a grid has one spacing per axis: "
-                f"interpolate first, array.interp({axis}=np.linspace({points[0]:g}, {points[-1]:g}, {n}))"
-            )
-        return float(points[0]), step
+            raise ValueError(f"coordinates of {axis!r} must increase: array.sortby({axis!r})")
+        return start, step

@@ -24,15 +24,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from discretize.folding import SLACK
+from discretize.accuracy import SLACK
 from discretize.grid import Grid
 from discretize.spectrum import evaluator
 from fields import arguments, checks
+from fields.accuracy import MAX_ORDER, MEMORY_BOUND
 from fields.algebra.field import Field
 from fields.algebra.linear import Translated
 from fields.kernels.kernel import MatrixKernel
-from fields.kernels.profile_kernels import MAX_ORDER, BoxKernel, BSplineKernel, GaussianKernel
-from fields.lattice import MEMORY_BOUND, PerAxis
+from fields.kernels.profile_kernels import BoxKernel, BSplineKernel, GaussianKernel
+from fields.lattice import PerAxis
 from fields.leaves.plane_waves import PlaneWaves
 from fields.spectrum.resolving import spectrum
 

@@ -7,11 +7,10 @@ import warnings
 import torch
 from torch import Tensor
 
+from discretize.accuracy import NYQUIST
 from discretize.spectrum import AliasingWarning
 from fields import arguments, checks, magnitude
 
-#: What of an input's energy may lie at Nyquist without a warning: 1e-4 of it in L2, or what rounding may look like.
-NYQUIST = 1e-8
 #: What to do with waves at Nyquist.
 KEEP, DROP = "keep", "drop"
 

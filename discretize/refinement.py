@@ -15,30 +15,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from discretize.accuracy import CANCELLED, DRAW_SPREAD, DRAWS, FALLS, FAR, HOPE, LEAST_TRANSFORM
 from fields import magnitude
+from fields.accuracy import EFFORT, MAX_RATIO, MEMORY_BOUND
 from fields.arrays import broadcast
 from fields.evaluation.dither import Dither
-from fields.evaluation.evaluation import EFFORT, evaluate
+from fields.evaluation.evaluation import evaluate
 from fields.evaluation.node import Node
 from fields.evaluation.plan import Plan, graph
 from fields.evaluation.questions import finest, jumps, known_within, thinnest, unsaid
 from fields.evaluation.settling import Settling
-from fields.lattice import MAX_RATIO, MEMORY_BOUND, Lattice, LatticeTooLarge, common_spacing
+from fields.lattice import Lattice, LatticeTooLarge, common_spacing
 
-#: An error that is more than this part of the last one hasn't fallen: a rule of first order leaves 2/3 or 3/4 of it.
-FALLS = 0.8
-#: Draws of what lies between nodes, and their root mean square's multiple that is reported.
-DRAWS, SPREAD = 3, 1.2
 #: How much finer a function is looked at that vanishes at all nodes, in one to three dimensions.
 FINER = {1: 16, 2: 4, 3: 2}
-#: Refinements that nobody would think of.
-FAR = 1e7
-#: Rounding of what nearly cancels, in eps: below it, no error is taken for less than it changes by.
-CANCELLED = 1 << 16
-#: Transforms of kernels are known from here on.
-LEAST = 1e-14
-#: Order of convergence that is hoped for when a tolerance is given up early.
-HOPE = 4
 
 
 class Refined(NamedTuple):
@@ -210,9 +200,9 @@ class _Refining(Settling[int, Tensor]):
             with torch.no_grad():
                 other = at_refinement(self.field, self.lattice, step, self.memory, dither)
             total += self.change(other, value) ** 2 / DRAWS
-            if SPREAD * math.sqrt(total) > self.rtol:
+            if DRAW_SPREAD * math.sqrt(total) > self.rtol:
                 break
-        return SPREAD * math.sqrt(total)
+        return DRAW_SPREAD * math.sqrt(total)
 
     def _elsewhere(self, step: int, value: Tensor) -> float:
         """Whether finer nodes meet a function that these say vanishes; unless they do, nothing is known of it."""
@@ -259,7 +249,7 @@ def fall(field: Node, lattice: Lattice, rtol: float, before: int, last: int) -> 
     That is what nodes fold onto the frequencies f + f_K at which the waves and the transforms of kernels have fallen to
     `rtol`. They are taken to go on falling like exp(−f^a), a ≤ 2, as the slowest does from `rtol` to its square.
     """
-    square, nodes, none = max(rtol**2, LEAST), known_within(field), (0.0,) * field.dim
+    square, nodes, none = max(rtol**2, LEAST_TRANSFORM), known_within(field), (0.0,) * field.dim
     asked = ("_finest", "_kernel_bandwidth")
     one, two = (
         torch.tensor([[getattr(node, ask)(r) or none for node in nodes] for ask in asked]).double()

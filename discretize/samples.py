@@ -12,12 +12,13 @@ from discretize.alignment import aligned
 from discretize.grid import Grid
 from discretize.neighbours import looked_up, seen_by
 from fields import arguments, checks, dtypes
+from fields.accuracy import NODES
 from fields.algebra.field import Field
 from fields.algebra.linear import affine_values
 from fields.algebra.local import check_kernel, check_window
 from fields.algebra.pointwise import map_values
 from fields.arrays import broadcast
-from fields.feature_map import NODES, FeatureMap
+from fields.feature_map import FeatureMap
 from fields.kernels.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.multipliers import check_period, is_extent

@@ -9,9 +9,10 @@ from discretize.refinement import at_refinement, refined
 from discretize.samples import Samples
 from discretize.spectrum import warn_of_aliasing
 from fields import arguments, checks
+from fields.accuracy import MEMORY_BOUND
 from fields.algebra.field import Field
 from fields.evaluation.settling import NotResolved
-from fields.lattice import MEMORY_BOUND, LatticeTooLarge
+from fields.lattice import LatticeTooLarge
 
 
 def sample(

@@ -24,15 +24,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from discretize.accuracy import SLACK
 from discretize.alignment import check_pair
-from discretize.folding import SLACK, below_nyquist, binned, power, targets, unmoved
+from discretize.folding import below_nyquist, binned, power, targets, unmoved
 from discretize.grid import Grid
 from discretize.refinement import at_refinement, refined
 from fields import arguments
+from fields.accuracy import MEMORY_BOUND
 from fields.algebra.field import Field
 from fields.algebra.linear import Translated
 from fields.evaluation.settling import NotResolved
-from fields.lattice import MEMORY_BOUND
 from fields.spectrum.coefficients import Spectrum, highest_modes, known_series
 from fields.spectrum.resolving import Evaluator, check_tolerance, spectrum
 

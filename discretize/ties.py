@@ -17,16 +17,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from discretize.accuracy import PHASES, TIE, TIE_BLOCK
 from discretize.samples import Samples
 from fields.checks import tracing
 
-#: Values within so many eps of the largest count as equal to it: interpolation at the samples changes them by up to 6.
-TIE = 64
-#: And those within this part of it: float64 phases of Fourier interpolation are off by about an eps for each sample
-#: that a map is moved.
-PHASES = 2.0**-42
-#: Samples of one channel that are summed at once: no more than what torch leaves to one thread, which needn't wait.
-BLOCK = 1 << 14
 #: 2^64 divided by the golden ratio, as torch writes it: odd, and without pattern.
 ODD = 0x9E3779B97F4A7C15 - (1 << 64)
 
@@ -192,5 +186,5 @@ def over_channels(values: Tensor, reduce: Callable[[Sequence[Tensor]], Tensor]) 
     Channel by channel it is several times as fast as torch's sum over an axis that isn't the last, and in the same
     order everywhere, so that equal samples stay equal.
     """
-    count = max(1, BLOCK // math.prod(values.shape[2:]))
+    count = max(1, TIE_BLOCK // math.prod(values.shape[2:]))
     return torch.cat([reduce(part.unbind(1)) for part in values.split(count)])

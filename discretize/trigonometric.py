@@ -12,12 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from discretize.accuracy import DENSE, TRIGONOMETRIC_CHUNK
 from fields.interpolation.fourier import phase
-
-#: Samples per axis, and kept one in how many, up to which a filter is a dense matrix.
-DENSE = 96
-#: Bytes of samples that are handled at once.
-CHUNK = 1 << 23
 
 
 def filtered(
@@ -185,7 +181,9 @@ def in_chunks(
     Temporaries of a few MiB are reused; those of a large batch would cost page faults. They are `growth` times as large
     as the values.
     """
-    count = max(1, CHUNK // max(1, growth * values[:1].numel() * values.element_size()))
+    count = max(
+        1, TRIGONOMETRIC_CHUNK // max(1, growth * values[:1].numel() * values.element_size())
+    )
     parts = [operation(part) for part in values.split(count)]
     if len(parts) == 1:
         return list(parts[0])

@@ -11,12 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fields.accuracy import MOST_THINGS
 from fields.checks import per_axis, positive, said
-
-#: Sequences of fields, kernels and the like are no longer.
-MOST_THINGS = 10_000
-#: Numbers of channels, of nodes per radius, and of taps per axis are no larger.
-MOST_CHANNELS, MOST_NODES, MOST_FILTER = 1 << 16, 1 << 12, 1 << 10
 
 
 def fraction(value: Any, name: str) -> float:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
+from fields.accuracy import LARGE_ARRAY, SEPARABLE_WORKSPACE
+
 
 def broadcast(*shapes: Sequence[int]) -> torch.Size:
     """The shape that all of them broadcast to, as torch.broadcast_shapes, which imports sympy for half a second.
@@ -44,23 +46,15 @@ def tracked(*tensors: Tensor) -> bool:
     return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in tensors)
 
 
-#: From so many bytes on numpy asks the system for pages of 2 MiB where it has them.
-LARGE = 1 << 22
-
-
 def empty(shape: Sequence[int], like: Tensor) -> Tensor:
     """An uninitialised tensor of the dtype and on the device of `like`.
 
     On the processor, large ones come from numpy, whose large pages take a quarter of the time to be given out.
     """
-    if like.device.type != "cpu" or math.prod(shape) * like.itemsize < LARGE:
+    if like.device.type != "cpu" or math.prod(shape) * like.itemsize < LARGE_ARRAY:
         return like.new_empty(tuple(shape))
     array = np.empty(tuple(shape), dtype=np.dtype(str(like.dtype).removeprefix("torch.")))
     return torch.from_numpy(array)
-
-
-#: Bytes that the temporaries of a sum may take; more terms are summed in parts.
-WORKSPACE = 1 << 27
 
 
 def contract(coefficients: Tensor, bases: Sequence[Tensor]) -> Tensor:
@@ -107,7 +101,7 @@ def separable_sum(coefficients: Tensor, factors: Sequence[Tensor]) -> Tensor:
     columns = coefficients.shape[-1] * batch.numel()
     for n in rows[:-1]:
         columns *= n
-    terms = max(1, WORKSPACE // max(1, columns * coefficients.dtype.itemsize))
+    terms = max(1, SEPARABLE_WORKSPACE // max(1, columns * coefficients.dtype.itemsize))
     total = None
     for first in range(0, coefficients.shape[-2], terms):
         part = slice(first, first + terms)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch._C import _functorch as functorch
 
+from fields.accuracy import MOST_ELEMENTS
 from fields.dtypes import Number
 
 #: Whatever a number or one number per axis can be given as.
@@ -22,8 +23,6 @@ VectorLike = float | Iterable[float] | Tensor
 SHORTEST, LONGEST = 1e-75, 1e75
 #: What amplitudes and Fourier coefficients may be.
 COMPLEX = (torch.complex64, torch.complex128)
-#: Counts are no larger, unless a smaller bound is given.
-MOST = 1 << 31
 
 
 def said(value: Any) -> str:
@@ -193,7 +192,9 @@ def _lengths(numbers: tuple[float, ...], name: str) -> tuple[float, ...]:
     return numbers
 
 
-def integers(value: Any, dim: int, name: str, least: int = 1, most: int = MOST) -> tuple[int, ...]:
+def integers(
+    value: Any, dim: int, name: str, least: int = 1, most: int = MOST_ELEMENTS
+) -> tuple[int, ...]:
     """Return one integer between `least` and `most` per axis; a single integer is repeated."""
     numbers = per_axis(value, dim, name)
     whole = tuple(round(n) for n in numbers)
@@ -204,7 +205,9 @@ def integers(value: Any, dim: int, name: str, least: int = 1, most: int = MOST) 
     return whole
 
 
-def counts(value: Any, name: str, least: int = 1, most: int = MOST) -> int | tuple[int, ...]:
+def counts(
+    value: Any, name: str, least: int = 1, most: int = MOST_ELEMENTS
+) -> int | tuple[int, ...]:
     """Return integers whose number of axes is not known yet: a single one, or one per axis."""
     numbers = _numbers(value, None, name, "an integer, or one for each of 1, 2 or 3 axes")
     whole = integers(value, len(numbers), name, least, most)

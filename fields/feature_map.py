@@ -17,14 +17,12 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
+from fields.accuracy import NODES
 from fields.checks import VectorLike
 from fields.dtypes import Number, Typed, strong
 from fields.kernels.aggregation import Aggregate
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.window import Window
-
-#: Quadrature nodes per radius of a density, unless a layer says otherwise.
-NODES = 16
 
 
 class FeatureMap(ABC):

@@ -12,10 +12,8 @@ from torch import Tensor
 from torch._C._functorch import maybe_current_level
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
+from fields.accuracy import MOST_KEPT
 from fields.arrays import tracked
-
-#: Things that are kept at once.
-MOST = 8
 
 
 def keeps(tensors: Sequence[Tensor]) -> bool:
@@ -63,7 +61,7 @@ class Kept:
         with torch.inference_mode(False), torch.no_grad(), temporarily_clear_interpreter_stack():
             copies = [Copy.of(t.detach()) for t in tensors]
             made = make(*(c.tensor for c in copies))  # whatever happens to the tensors meanwhile
-        if found is None and len(self._made) >= MOST:
+        if found is None and len(self._made) >= MOST_KEPT:
             self._made.pop(next(iter(self._made)), None)
         self._made[name] = copies, beside, made
         return made

@@ -11,17 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fields.accuracy import BETWEEN, MAX_RATIO, SNAP
+
 #: Frequencies or lengths, one per axis.
 PerAxis = tuple[float, ...]
 Each = Sequence[float]
-#: Default bound, in bytes, on the values alive at once.
-MEMORY_BOUND = 1 << 30
-#: Two positions closer than this many lattice spacings are the same point.
-SNAP = 1e-11
-#: Spacings a/b = p/q share a pitch up to this q; beyond it one coset of taps is evaluated at a time.
-MAX_RATIO = 64
-#: Where between the points of a lattice an outcome is checked, in spacings.
-BETWEEN = (3 - math.sqrt(5)) / 2
 
 
 class LatticeTooLarge(ValueError):

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from fields.accuracy import EXPONENT_PART
 from fields.checks import tracing
 
 
@@ -27,9 +28,6 @@ class Scaled(Protocol):
 
 Result = TypeVar("Result")
 F = TypeVar("F", bound=Scaled)
-
-#: Powers of two that bring sums of squares which over- or underflow back, as a part of the exponents that there are.
-PART = 0.6
 
 
 class NotFinite(ValueError):
@@ -95,7 +93,7 @@ def rescaled(
 def factors(dtype: torch.dtype) -> tuple[float, float, float]:
     """1, and numbers to multiply a field by where its square overflows, and where it underflows."""
     least = torch.finfo(dtype).tiny
-    power = 2.0 ** round(PART * torch.tensor(least, dtype=torch.float64).log2().item())
+    power = 2.0 ** round(EXPONENT_PART * torch.tensor(least, dtype=torch.float64).log2().item())
     return 1.0, power, 1 / power
 
 

@@ -17,14 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fields.accuracy import BUMP_LAST, CELL_NODES, CHEBYSHEV, HANKEL, RADIAL_PART
+
 #: Nodes per radius for the bump's marginal: n tell all 2π|f|r up to 2πn − 1400.
 BUMP_NODES = (256, 1024)
-#: The largest 2π|f|r at which the bump's transform isn't rounding error.
-BUMP_LAST = 2000.0
-#: Where the transform of the disc changes from a sum over this many nodes to a series.
-HANKEL, CHEBYSHEV = 30.0, 48
-#: Frequencies that are summed at once.
-PART = 4096
 
 
 def ball_wave(k: Tensor, dim: int) -> Tensor:
@@ -80,7 +76,7 @@ def bump_wave(k: Tensor, dim: int) -> Tensor:
     count = next(n for n in BUMP_NODES if 2 * math.pi * n - 1400 >= largest)
     weights = torch.from_numpy(_marginal(dim, count)).to(k.device)
     x = torch.arange(count, dtype=torch.float64, device=k.device) / count
-    parts = k.double().flatten().split(PART)
+    parts = k.double().flatten().split(RADIAL_PART)
     waves = torch.cat([torch.cos(part[:, None] * x) @ weights for part in parts]).reshape(k.shape)
     return torch.where(k.abs() <= BUMP_LAST, waves, 0.0)
 
@@ -121,8 +117,6 @@ def gauss(count: int) -> tuple[Tensor, Tensor]:
     return (x + 1) / 2, w / 2
 
 
-#: Nodes of a Gauss rule between two corners: cells come out to 1e-13 of a whole one.
-NODES = 24
 #: Cells that are integrated at once.
 
 
@@ -160,7 +154,7 @@ def _in_octant(radius: float, ends: Sequence[Sequence[Tensor]]) -> Tensor:
     cut = (volume > 0) & ((high**2).sum(-1) > radius**2)
     if dim > 1:
         share = _disc if dim == 2 else _section
-        parts = zip(low[cut].split(PART), high[cut].split(PART), strict=True)
+        parts = zip(low[cut].split(RADIAL_PART), high[cut].split(RADIAL_PART), strict=True)
         volume[cut] = torch.cat([share(radius, a, b) for a, b in parts])
     return volume
 
@@ -190,7 +184,7 @@ def _section(radius: float, low: Tensor, high: Tensor) -> Tensor:
 
     At the ends the area may behave like a power 3/2 of the distance: x = sin(πs/2) makes it a whole power.
     """
-    gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
+    gauss, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(CELL_NODES))
     turns, weight = math.pi / 2 * gauss.to(low), math.pi / 2 * weight.to(low)
     z, top = low[:, 2:], high[:, 2:]
     squares = [

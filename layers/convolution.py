@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fields import Atoms, FeatureMap
-from fields.arguments import MOST_NODES
+from fields.accuracy import MOST_NODES, NODES
 from fields.checks import VectorLike, as_tensor, integers, positive
 from fields.commuting import Commutes
 from fields.dtypes import Weak, parameter
-from fields.feature_map import NODES
 from fields.kernels.kernel import MatrixKernel
 from layers.inputs import check_feature_map
 from layers.torch_weights import TorchConv, check_module, dense_taps, flipped, torch_convolution

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from discretize import Samples
 from discretize.refinement import at_refinement, is_smooth, node_rate
 from fields import FeatureMap, Field
+from fields.accuracy import MEMORY_BOUND
 from fields.algebra import closed_forms
 from fields.arguments import fraction, size
 from fields.checks import said
 from fields.evaluation.integrals import domain, lattice_count, least_points
 from fields.evaluation.settling import Counts, OverRegion, Region, Taken, relative
-from fields.lattice import MEMORY_BOUND, Lattice, take
+from fields.lattice import Lattice, take
 
 
 class GlobalPool(nn.Module):

@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from fields import Aggregate, FeatureMap, Window, power_mean
+from fields.accuracy import MOST_NODES, NODES
 from fields.algebra.local import check_window
-from fields.arguments import MOST_NODES
 from fields.checks import integers
 from fields.commuting import Commutes
 from fields.dtypes import Weak
-from fields.feature_map import NODES
 from fields.kernels.aggregation import MAX, MEAN, at_temperature, checked_temperature
 from layers.inputs import check_feature_map
 

@@ -16,19 +16,23 @@ import torch
 from torch import Tensor
 
 from discretize import AliasingWarning
+from fields.accuracy import BETWEEN
 from fields.arguments import affordable
 from fields.kernels.periodic_kernel import PeriodicKernel
-from fields.lattice import BETWEEN, Lattice, PerAxis
-from layers.unshared_fields import PAIRS, as_parameters, wrapped
+from fields.lattice import Lattice, PerAxis
+from layers.accuracy import (
+    FINEST_SAMPLES,
+    LOOKS,
+    MOST_SAMPLES,
+    PROJECTION_ROUNDING,
+    PROJECTION_RTOL,
+    PROJECTION_TOLD,
+)
+from layers.accuracy import PAIRS_AT_ONCE as PAIRS
+from layers.unshared_fields import as_parameters, wrapped
 
 #: Nodes per axis to begin with, in one to three dimensions: of the mean, and of the kernel.
 FIRST = {1: (33, 65), 2: (9, 33), 3: (5, 11)}
-#: What is aimed at, beside the largest mean of |κ|, and what is told; so many eps of κ where that is more.
-RTOL, TOLD, ROUNDING = 1e-10, 1e-8, 1 << 12
-#: Numbers that κ gives, at most, beyond the first nodes; and nodes per axis.
-MOST, FINEST = 1 << 25, 1 << 12
-#: Points at which errors are looked for.
-LOOKS = 1 << 10
 
 Kappa = Callable[[Tensor, Tensor], Tensor]
 
@@ -60,7 +64,7 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
     Warns
     -----
     AliasingWarning
-        Where `MOST` values of κ leave more than `TOLD`: with the error.
+        Where `MOST_SAMPLES` values of κ leave more than `PROJECTION_TOLD`: with the error.
     """
     dim = len(period)
     if nodes is not None:
@@ -72,17 +76,25 @@ def shared_kernel(kappa: Kappa, period: PerAxis, nodes: int | None) -> PeriodicK
     while True:
         finer = averaged(kappa, looks, torus_nodes(period, 2 * m - 1, BETWEEN), period)
         gap = float((finer - mean).abs().amax())
-        if gap <= rtol * scale or size * (n * (2 * m - 1)) ** dim > MOST or 2 * m > FINEST:
+        if (
+            gap <= rtol * scale
+            or size * (n * (2 * m - 1)) ** dim > MOST_SAMPLES
+            or 2 * m > FINEST_SAMPLES
+        ):
             break
         m, mean = 2 * m - 1, averaged(kappa, looks, torus_nodes(period, 2 * m - 1), period)
     x = torus_nodes(period, m)
     while True:
         kernel, looks = _through(kappa, period, x, n), _looks(period, n)
         error = float((_values(kernel, looks) - averaged(kappa, looks, x, period)).abs().amax())
-        if error <= rtol * scale or size * ((2 * n - 1) * m) ** dim > MOST or 2 * n > FINEST:
+        if (
+            error <= rtol * scale
+            or size * ((2 * n - 1) * m) ** dim > MOST_SAMPLES
+            or 2 * n > FINEST_SAMPLES
+        ):
             break
         n = 2 * n - 1
-    if max(gap, error) > max(rtol, TOLD) * scale:
+    if max(gap, error) > max(rtol, PROJECTION_TOLD) * scale:
         what = "the mean over x isn't settled" if gap > error else "the kernel isn't resolved"
         off = max(gap, error) / (scale or 1.0)
         warnings.warn(
@@ -100,7 +112,7 @@ def _scale(kappa: Kappa, y: Tensor, x: Tensor, period: PerAxis) -> tuple[float, 
     matrix = kappa(origin, origin)
     dtype = matrix.dtype if matrix.is_floating_point() else torch.float64
     sizes = averaged(kappa, y, x, period, modulus=True)
-    rtol = max(RTOL, ROUNDING * torch.finfo(dtype).eps)
+    rtol = max(PROJECTION_RTOL, PROJECTION_ROUNDING * torch.finfo(dtype).eps)
     return float(sizes.amax()), rtol, sizes[0].numel()
 
 

@@ -20,16 +20,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from fields import FeatureMap, Field, Window
-from fields.arguments import MOST_NODES
+from fields.accuracy import MOST_NODES
 from fields.checks import VectorLike, integers, lengths, positive
 from fields.commuting import Commutes, promised
 from fields.lattice import PerAxis, common_period, split
+from layers.accuracy import PAIRS_AT_ONCE as PAIRS
 from layers.convolution import Conv
 from layers.inputs import check_feature_map
 from layers.pointwise import Bias, Pointwise
 from layers.projected_kernel import shared_kernel, torus_nodes
 from layers.unshared import BiasField, IntegralOperator, PointwiseField
-from layers.unshared_fields import PAIRS
 from layers.windowed import PoolField, by_window
 
 #: Points of a torus, at most, that an average over pairs of them takes per axis, in one to three dimensions.

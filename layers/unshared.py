@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from discretize import Samples
 from fields import FeatureMap, Field
+from fields.accuracy import MOST_NODES, NODES
 from fields.algebra.pointwise import map_channels
-from fields.arguments import MOST_NODES, sequence
+from fields.arguments import sequence
 from fields.checks import VectorLike, integers, lengths, per_axis, positive
-from fields.feature_map import NODES
 from fields.lattice import PerAxis, split
 from layers.inputs import check_feature_map
 from layers.unshared_fields import (

@@ -20,9 +20,7 @@ from fields.checks import positive
 from fields.evaluation.evaluation import evaluate_nodes
 from fields.evaluation.questions import Answer, question
 from fields.lattice import Lattice, PerAxis, common_period, split
-
-#: Pairs of a point and a node for which a kernel is evaluated at once.
-PAIRS = 1 << 18
+from layers.accuracy import PAIRS_AT_ONCE
 
 
 def wrapped(x: Tensor, period: PerAxis | None) -> Tensor:
@@ -60,7 +58,7 @@ def integrated(
     flat, lead = wrapped(x.reshape(-1, x.shape[-1]), period), x.shape[:-1]
     y = wrapped(y, period)
     parts = []
-    for part in flat.split(max(1, PAIRS // len(y))):
+    for part in flat.split(max(1, PAIRS_AT_ONCE // len(y))):
         matrix = operator_matrix(kappa, part, y, values.dtype)
         parts.append(torch.einsum("qmoi,...im->...qo", matrix, values))
     out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)

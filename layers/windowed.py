@@ -12,20 +12,17 @@ from torch import Tensor
 
 from discretize import Samples
 from fields import Aggregate, Field, Mask, Window
+from fields.accuracy import MOST_NODES, NODES
 from fields.algebra.local import check_window
-from fields.arguments import MOST_NODES
 from fields.checks import VectorLike, integers, lengths
 from fields.evaluation.evaluation import evaluate
 from fields.evaluation.plan import Plan
 from fields.evaluation.questions import Answer, question
-from fields.feature_map import NODES
 from fields.lattice import Lattice, PerAxis, common_period
+from layers.accuracy import COMMON
 from layers.inputs import check_feature_map
 from layers.unshared import Unshared
 from layers.unshared_fields import lead_first, split_batch, wrapped
-
-#: A window that holds for at least this share of a lattice's points is pooled over the whole lattice.
-COMMON = 1 / 16
 
 WindowAt = Callable[[Tensor], Window]
 

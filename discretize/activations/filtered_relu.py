@@ -18,6 +18,7 @@ from discretize.samples import Samples
 from discretize.subsampling.subsampling import Subsampling
 from discretize.subsampling.upsampling import Upsampling, between_zeros
 from fields import Field, arguments, checks
+from fields.accuracy import MOST_FILTER
 from fields.algebra.pointwise import map_values
 from fields.commuting import Commutes
 from fields.stencils.correlation import along
@@ -84,7 +85,7 @@ class FilteredLeakyReLU(Subsampling):
             raise ValueError(
                 f"stopband must be above the cutoff {cutoff} where that is 0.5, got {self.stopband}"
             )
-        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        (self.taps,) = checks.integers(taps, 1, "taps", most=MOST_FILTER)
         (self.clamp,) = checks.positive(clamp, 1, "clamp")
         (self.slope,), (self.gain,) = (
             checks.per_axis(slope, 1, "slope"),

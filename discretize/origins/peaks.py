@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from discretize.accuracy import APART, BESIDE, CANDIDATES
 from discretize.grid import Grid
 from discretize.samples import Samples
 from discretize.ties import highest, pointwise_norm, rounding, surroundings
@@ -19,12 +20,6 @@ from fields import FeatureMap, Field, checks
 from fields.evaluation.settling import attainable
 from fields.lattice import split
 from fields.magnitude import unit
-
-#: Local maxima of the samples that are refined, and how far apart, in spacings, two of them are different places.
-CANDIDATES = 8
-APART = 1e-3
-#: A peak of the samples no further off is taken for the same one, not refined yet.
-BESIDE = 0.75
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from discretize.accuracy import EPSILON, TOLD
 from discretize.origins.moments import (
     centroid_of_field,
     centroid_of_samples,
@@ -35,11 +36,6 @@ from discretize.origins.peaks import RefinedArgmax as RefinedArgmax
 from discretize.samples import Samples
 from fields import FeatureMap, Field, checks
 from fields.lattice import split
-
-#: Below this confidence a phase is noise: its gradient is cut off, and comoving grids drop what depends on it.
-EPSILON = 1e-6
-#: Confidences this close to the largest, relative to it, count as equal: rounding and quadrature don't choose.
-TOLD = 1e-3
 
 
 class Predictor(Protocol):

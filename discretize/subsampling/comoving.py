@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from discretize.accuracy import DECAYED, EPSILON
 from discretize.grid import Grid, divides
-from discretize.origins.predictors import EPSILON, Phase, Predictor
+from discretize.origins.predictors import Phase, Predictor
 from discretize.promises import (
     DROP,
     confidence_bound,
@@ -37,9 +38,6 @@ from fields import FeatureMap, Field, arguments, checks
 from fields.commuting import Commutes
 from fields.interpolation.fourier import phase
 from fields.lattice import split
-
-#: A decaying field is sampled where it is above this share of its peak.
-TAIL = 1e-12
 
 #: What predicts an origin.
 WHAT = "a feature map and a modulus"
@@ -261,7 +259,7 @@ def comoving_grid(
     if feature_map.period is not None:
         shape = _whole_cells(feature_map.period, spacing)
         return Grid(shape, spacing, origin), confidence
-    support = feature_map.support(TAIL)
+    support = feature_map.support(DECAYED)
     if support is None:
         raise ValueError(
             "a comoving grid needs a field of known period, or one that is known to decay on R^d"

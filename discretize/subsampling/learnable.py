@@ -12,6 +12,7 @@ from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.subsampling.polyphase import PolyphaseSubsampling, best_phase, components, kept
 from fields import arguments, checks
+from fields.accuracy import MOST_CHANNELS
 from fields.commuting import Commutes
 from fields.dtypes import Weak
 
@@ -75,8 +76,8 @@ class LearnablePolyphase(Weak, PolyphaseSubsampling):
             dim = len(self.s) if isinstance(self.s, tuple) else 2
         self.dim = checks.dimension(dim)
         checks.integers(self.s, self.dim, "stride")  # one per axis, where there are several
-        (channels,) = checks.integers(channels, 1, "channels", most=arguments.MOST_CHANNELS)
-        (hidden,) = checks.integers(hidden, 1, "hidden", most=arguments.MOST_CHANNELS)
+        (channels,) = checks.integers(channels, 1, "channels", most=MOST_CHANNELS)
+        (hidden,) = checks.integers(hidden, 1, "hidden", most=MOST_CHANNELS)
         (self.temperature,) = checks.positive(temperature, 1, "temperature")
         arguments.affordable(
             hidden * max(channels, hidden) * 3**self.dim, "the weights of this network"

@@ -14,7 +14,8 @@ from discretize.samples import Samples
 from discretize.subsampling.subsampling import Subsampling
 from discretize.subsampling.upsampling import Upsampling, binomial
 from discretize.trigonometric import below, filtered
-from fields import Field, arguments, checks
+from fields import Field, checks
+from fields.accuracy import MOST_FILTER
 from fields.commuting import Commutes
 
 
@@ -108,7 +109,7 @@ class BlurPool(Subsampling):
 
     def __init__(self, s: Any, taps: int = 4, spacing: checks.VectorLike | None = None) -> None:
         super().__init__(s)
-        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        (self.taps,) = checks.integers(taps, 1, "taps", most=MOST_FILTER)
         self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
 
     def extra_repr(self) -> str:

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from discretize.accuracy import ENERGY_TIE
 from discretize.grid import divides
 from discretize.neighbours import every
 from discretize.samples import Samples
 from discretize.subsampling.subsampling import Subsampling, is_field
 from discretize.subsampling.upsampling import binomial
 from discretize.ties import highest, pointwise_norm
-from fields import FeatureMap, arguments, checks
+from fields import FeatureMap, checks
+from fields.accuracy import MOST_FILTER
 from fields.arrays import broadcast
 from fields.commuting import Commutes
 from fields.interpolation.lookup import flat_index, gather
@@ -27,9 +29,6 @@ from fields.lattice import take
 from fields.magnitude import rescaled
 
 Map = TypeVar("Map", bound=FeatureMap)
-
-#: Scores within so many eps of the largest count as equal to it.
-TIE = 1024
 
 
 class PolyphaseSubsampling(Subsampling):
@@ -125,7 +124,9 @@ def best_phase(scores: Tensor, f: Samples, strides: Sequence[int]) -> Tensor:
     what lies around, so that the choice moves along (`discretize.ties`).
     """
     size = scores.abs().amax(-1, keepdim=True)
-    tied = ~(scores < scores.amax(-1, keepdim=True) - TIE * torch.finfo(scores.dtype).eps * size)
+    tied = ~(
+        scores < scores.amax(-1, keepdim=True) - ENERGY_TIE * torch.finfo(scores.dtype).eps * size
+    )
     if not checks.tracing() and bool((tied.count_nonzero(-1) == 1).all()):
         return torch.stack(torch.unravel_index(scores.argmax(-1), tuple(strides)), dim=-1)
     norm = pointwise_norm(f)
@@ -175,7 +176,7 @@ class AdaptivePolyphase(PolyphaseSubsampling):
         super().__init__(s)
         if isinstance(norm, bool) or not isinstance(norm, int | float) or not norm >= 1:
             raise ValueError(f"norm must be a number p ≥ 1, inf included, got {checks.said(norm)}")
-        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        (self.taps,) = checks.integers(taps, 1, "taps", most=MOST_FILTER)
         self.norm = float(norm)
 
     def extra_repr(self) -> str:

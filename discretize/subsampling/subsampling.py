@@ -25,7 +25,8 @@ from torch import nn
 from discretize.boundary import extend
 from discretize.samples import Samples
 from discretize.subsampling.upsampling import Upsampling
-from fields import FeatureMap, Field, arguments, checks
+from fields import FeatureMap, Field, checks
+from fields.accuracy import MOST_FILTER
 from fields.commuting import Commutes
 from fields.kept import Kept
 from fields.kernels.window import Mask
@@ -143,7 +144,7 @@ class _Pooling(Subsampling):
         self, s: Any, size: Any | None = None, spacing: checks.VectorLike | None = None
     ) -> None:
         super().__init__(s)
-        self.size = checks.counts(s if size is None else size, "size", most=arguments.MOST_FILTER)
+        self.size = checks.counts(s if size is None else size, "size", most=MOST_FILTER)
         self.spacing = None if spacing is None else checks.lengths(spacing, "spacing")
         self._windows = Kept()
 

@@ -14,6 +14,7 @@ from discretize.grid import Grid
 from discretize.samples import Samples
 from discretize.trigonometric import upsampled
 from fields import FeatureMap, Field, arguments, checks
+from fields.accuracy import MOST_FILTER
 from fields.kernels.window import Mask
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -53,7 +54,7 @@ class Upsampling(nn.Module):
 
     def __init__(self, s: Any, fill: str = "zeros", taps: int = 4) -> None:
         super().__init__()
-        (self.taps,) = checks.integers(taps, 1, "taps", most=arguments.MOST_FILTER)
+        (self.taps,) = checks.integers(taps, 1, "taps", most=MOST_FILTER)
         self.s, self.fill = checks.counts(s, "stride"), arguments.choice(fill, "fill", FILLS)
 
     def extra_repr(self) -> str:

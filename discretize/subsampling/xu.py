@@ -16,6 +16,7 @@ from discretize.subsampling.polyphase import PolyphaseSubsampling
 from discretize.subsampling.subsampling import is_field
 from discretize.ties import highest, pointwise_norm
 from fields import FeatureMap, arguments, checks
+from fields.accuracy import MOST_FILTER
 from fields.commuting import Commutes
 
 Map = TypeVar("Map", bound=FeatureMap)
@@ -58,7 +59,7 @@ class Peak:
 
     def __post_init__(self) -> None:
         arguments.flag(self.centred, "centred")
-        (box,) = checks.integers(self.box, 1, "box", most=arguments.MOST_FILTER)
+        (box,) = checks.integers(self.box, 1, "box", most=MOST_FILTER)
         if box % 2 == 0:
             raise ValueError(f"box must be odd, got {box}")
         if self.sigma is not None:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discretize.trigonometric import DENSE, circulant, filtered
+from discretize.accuracy import DENSE
+from discretize.trigonometric import circulant, filtered
 from fields import checks
 from fields.interpolation.fourier import phase
 

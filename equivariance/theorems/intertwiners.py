@@ -26,7 +26,7 @@ from scipy import sparse
 from discretize.grid import divides
 from equivariance.theorems.matrices import null_space
 from fields import arguments, checks
-from fields.lattice import MEMORY_BOUND
+from fields.accuracy import MEMORY_BOUND
 
 #: Bytes alive at once per unknown and generator while constraints and their graph are built.
 BYTES_PER_UNKNOWN = 250

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from discretize import Grid, Samples
 from fields import arguments, checks
-from fields.lattice import MEMORY_BOUND
+from fields.accuracy import MEMORY_BOUND
 
 #: A layer on samples.
 Layer = Callable[[Samples], Samples]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from fields import dtypes
+from fields.accuracy import CANCELLED_MEMORY, CANCELLED_RTOL, EXTREME, MOST_PAIRS, ROUNDED, TAIL
 from fields.algebra import linear
 from fields.algebra.constant import Constant
 from fields.algebra.field import FORMS, Field
@@ -37,21 +38,12 @@ from fields.algebra.linear_terms import (
 from fields.algebra.pointwise import Product
 from fields.checks import tracing
 from fields.evaluation.evaluation import evaluate
-from fields.evaluation.integrals import TAIL, multiples
 from fields.evaluation.integrals import integral as quadrature
+from fields.evaluation.integrals import multiples
 from fields.evaluation.translations import Moves
 from fields.interpolation.fourier import turned
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice, LatticeTooLarge, PerAxis, common_period
-
-#: Inner products of more pairs of terms have no closed form.
-MOST_PAIRS = 10_000
-#: Weights so large, or so small, in powers of two, meet their leaves before these are multiplied with each other.
-EXTREME = 60
-#: Rounding errors of a sum, in eps of the sum of the moduli.
-ROUNDED = 4
-#: How well, and in how much memory, the square of a sum is integrated whose terms cancel.
-ROUGHLY, LITTLE = 1e-3, 1 << 26
 
 
 def integral(field: Field) -> Tensor | None:
@@ -196,7 +188,7 @@ def _uncancelled(square: Field, total: Tensor, size: Tensor, rtol: float, memory
     if bool((total.detach() * max(rtol, math.sqrt(eps)) >= slack).all()):
         return total
     try:
-        found = quadrature(square, max(rtol, ROUGHLY), min(memory, LITTLE)).sum(-1)
+        found = quadrature(square, max(rtol, CANCELLED_RTOL), min(memory, CANCELLED_MEMORY)).sum(-1)
     except LatticeTooLarge:
         found = total
     least, most = (total - slack).clamp(min=0), (total + slack).clamp(min=0)

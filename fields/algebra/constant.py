@@ -13,9 +13,6 @@ from fields.arrays import broadcast
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice, PerAxis
 
-#: Powers of coordinates go no higher.
-MAX_DEGREE = 256
-
 
 class Constant(Field):
     """x ↦ value.

@@ -9,18 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: A field is nowhere where it is below this part of its maximum.
-NOTHING = 1e-300
-#: Sizes of values, as powers of ten, that a field's largest ones may have.
-LARGEST = (-3, 3)
-#: Values that a function is looked at per decade.
-PER_DECADE = 4
-
-
-#: Tolerances that differ by less, relatively, are one.
-SAME = 1e-6
-#: Tolerances per doubling of the number of decades that they stand for.
-RUNGS = 4
+from fields.accuracy import DECADES, NOTHING, PER_DECADE, RUNGS
 
 #: Sizes of values, the largest first, and the largest of what a function makes of values up to each.
 Tails = tuple[np.ndarray, np.ndarray]
@@ -31,8 +20,8 @@ def tails(fn: Callable[[Tensor], Tensor], like: Tensor) -> Tails:
 
     `like`, shape (c,), has the dtype and device of the values.
     """
-    decades = LARGEST[1] - math.log10(torch.finfo(like.dtype).tiny)
-    powers = LARGEST[1] - torch.arange(int(PER_DECADE * decades)) / PER_DECADE
+    decades = DECADES[1] - math.log10(torch.finfo(like.dtype).tiny)
+    powers = DECADES[1] - torch.arange(int(PER_DECADE * decades)) / PER_DECADE
     sizes = 10 ** powers.to(torch.float64)
     channel = torch.arange(len(like), dtype=torch.float64)
     signs = torch.stack([torch.ones_like(channel), 1 - 2 * (channel % 2), torch.cos(channel**2)])
@@ -52,7 +41,7 @@ def fainter(tails: Tails, rtol: float) -> float:
     so that the part is the least for maxima between 1e-3 and 1e3.
     """
     sizes, found = tails
-    first = np.arange(PER_DECADE * (LARGEST[1] - LARGEST[0]) + 1)
+    first = np.arange(PER_DECADE * (DECADES[1] - DECADES[0]) + 1)
     below = np.searchsorted(-found, -rtol * (1 + 1e-6) * found[first])
     part = float((sizes[below] / sizes[first]).min()) * (1 + 1e-9)
     return max(min(rtol, part), NOTHING)

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes, magnitude
+from fields.accuracy import MEMORY_BOUND, NODES
 from fields.evaluation import integrals
 from fields.evaluation.evaluation import evaluate_points
 from fields.evaluation.node import Node
-from fields.feature_map import NODES, FeatureMap
+from fields.feature_map import FeatureMap
 from fields.kernels.aggregation import Aggregate
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.multipliers import check_period
 from fields.kernels.window import Window
-from fields.lattice import MEMORY_BOUND
 
 #: What the vocabulary makes of fields, by the word. The files that make it stand on this one, and enter it here.
 NODES_OF: dict[str, Callable[..., Field]] = {}

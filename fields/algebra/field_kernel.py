@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, profiles
+from fields.accuracy import CELL_POINTS
 from fields.algebra import closed_forms
 from fields.algebra.field import Field
 from fields.evaluation.evaluation import evaluate
@@ -20,8 +21,6 @@ from fields.stencils.stencil import Stencil, nodes_between, on_nodes
 
 #: A field is cut off where it has fallen to this part of its peak: a Gaussian at seven widths.
 CUT = math.exp(-(profiles.GAUSSIAN_REACH**2) / 2)
-#: Points per axis of a cell whose mean no closed form is known of.
-WITHIN = 8
 
 
 class FieldKernel(ScalarKernel):
@@ -123,5 +122,5 @@ class FieldKernel(ScalarKernel):
         known = closed_forms.averaged(self.field, lattice)
         if known is not None:
             return known
-        within = tuple(h / WITHIN for h in lattice.spacing)
+        within = tuple(h / CELL_POINTS for h in lattice.spacing)
         return evaluate(self.field.pool(Box(lattice.spacing)), lattice, within)

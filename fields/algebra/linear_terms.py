@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fields.accuracy import MOST_TERMS
 from fields.algebra.constant import Constant
 from fields.algebra.field import Field
 from fields.algebra.linear import Linear, Translated
@@ -19,8 +20,6 @@ from fields.evaluation.node import Node
 from fields.evaluation.questions import walk
 from fields.evaluation.translations import Moves
 
-#: Fields of more terms have no closed form.
-MOST_TERMS = 1000
 #: Closed forms that a leaf may have.
 FORMS = ("_integral", "_inner", "_transform", "_convolved")
 

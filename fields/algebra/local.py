@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields import arguments, checks
+from fields import checks
+from fields.accuracy import BETWEEN, MARGIN, MOST_NODES
+from fields.accuracy import DITHER_TEMPORARIES as TEMPORARIES
 from fields.algebra.field import NODES_OF, Field
 from fields.algebra.linear import Composed, Corners, grown
-from fields.evaluation.dither import MARGIN, TEMPORARIES, Dither
+from fields.evaluation.dither import Dither
 from fields.evaluation.plan import Frame, Need, Plan, Task
 from fields.evaluation.questions import Answer, opaque, question
 from fields.kernels.aggregation import Aggregate, View, aggregate, weighted_sum
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.window import Window
-from fields.lattice import BETWEEN, Box, PerAxis, take
+from fields.lattice import Box, PerAxis, take
 from fields.stencils.overlap_save import fft_bytes, fft_pays
 from fields.stencils.stencil import Stencil
 
@@ -113,7 +115,7 @@ class Convolved(_Stenciled):
     def __init__(self, parent: Field, kernel: MatrixKernel, nodes: int) -> None:
         check_kernel(kernel, parent.channels)
         kernel.reach(parent.dim)
-        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
+        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=MOST_NODES)
         self.kernel = kernel
         super().__init__(parent, channels=kernel.out_channels, others=[kernel])
 
@@ -174,7 +176,7 @@ class Pooled(_Stenciled):
     ) -> None:
         check_window(window)
         window.reach(parent.dim)
-        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=arguments.MOST_NODES)
+        (self.nodes,) = checks.integers(nodes, 1, "nodes", most=MOST_NODES)
         self.window, self.aggregate = window, aggregate(kind).continuous
         super().__init__(parent, channels=parent.channels, others=[self.aggregate])
 

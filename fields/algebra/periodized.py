@@ -10,20 +10,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.accuracy import IMAGES_AT_ONCE, MOST_IMAGES, MOST_PAIRED_IMAGES, TAIL
 from fields.algebra import closed_forms, linear
 from fields.algebra.field import NODES_OF, Field
 from fields.arrays import broadcast
 from fields.evaluation.evaluation import evaluate
-from fields.evaluation.integrals import TAIL, check_multiples
+from fields.evaluation.integrals import check_multiples
 from fields.evaluation.plan import Task
 from fields.evaluation.questions import Answer, graph, question
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice, PerAxis
-
-#: No more images of a field may overlap.
-MOST_IMAGES = 100_000
-#: Inner products that need more images have no closed form, and so many are taken at once.
-MOST_PAIRED, AT_ONCE = 4096, 64
 
 
 class Images(Field):
@@ -98,7 +94,7 @@ class Images(Field):
             return None
         batch = broadcast(self.batch, other.batch)
         total = self._like.new_zeros(batch)
-        for t in moves.split(AT_ONCE):
+        for t in moves.split(IMAGES_AT_ONCE):
             moved = self.source.translate(t.reshape(-1, *(1,) * len(batch), self.dim))
             found = closed_forms.paired(moved, other)
             if found is None:
@@ -112,7 +108,7 @@ class Images(Field):
         several = [
             range(math.ceil((c - b) / p), math.floor((d - a) / p) + 1) for a, b, c, d, p in sides
         ]
-        if math.prod(map(len, several)) > MOST_PAIRED:
+        if math.prod(map(len, several)) > MOST_PAIRED_IMAGES:
             return None
         images = torch.tensor([*itertools.product(*several)], dtype=torch.float64)
         return images.reshape(-1, self.dim) * torch.tensor(self._period, dtype=torch.float64)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.algebra.decay import NOTHING, SAME, Tails, fainter, rung, tails
+from fields.accuracy import NOTHING
+from fields.accuracy import SAME_VALUE as SAME
+from fields.algebra.decay import Tails, fainter, rung, tails
 from fields.algebra.field import NODES_OF, Field
 from fields.algebra.linear import Composed, Corners, combined, common
 from fields.evaluation.plan import Task

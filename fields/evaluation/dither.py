@@ -24,22 +24,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fields.lattice import BETWEEN, take
-
-#: Nodes that are looked at beyond the outermost ones: a step has to be seen beside its neighbours.
-MARGIN = 2
-#: A step stands out when it is so many times the smaller of its neighbours', and this part of the larger one.
-STANDS_OUT, LARGEST = 3.0, 0.9
-#: Numbers that are looked at at once, and temporaries of a map, in multiples of it.
-PART, TEMPORARIES = 1 << 18, 6
-#: Opaque functions are interpolated from so many nodes on either side.
-PAIRS = 8
-#: What they are beyond that counts from this part of their largest value on: less is for the refinements to tell.
-HIDDEN = 1e-2
-#: Steps below this many eps of the largest value are rounding.
-ROUNDING = 64
-#: Part of |Δ²|/8, by which a crest between nodes may exceed them, that is added: some more than its root mean square.
-CREST = 0.6
+from fields.accuracy import (
+    BETWEEN,
+    CREST,
+    DITHER_PAIRS,
+    DITHER_PART,
+    HIDDEN,
+    LARGEST_DITHER,
+    ROUNDING,
+    STANDS_OUT,
+)
+from fields.lattice import take
 
 
 class Dither:
@@ -87,7 +82,7 @@ class Dither:
         inner: list[slice] = []
         guess = low = high = values
         for axis, lag in enumerate(lags, start=-len(lags)):
-            pairs = min(PAIRS, guess.shape[axis] // lag // 2)
+            pairs = min(DITHER_PAIRS, guess.shape[axis] // lag // 2)
             if not pairs:
                 return values
             guess = _interpolated(guess, axis, lag, pairs)
@@ -163,7 +158,7 @@ class Dither:
             ways = 2 * torch.randint(2, values.shape, generator=self._generator)
             return values + ROUNDING * torch.finfo(values.dtype).eps * largest * ways.to(values)
         space = values.shape[-dim:]
-        flat, out, part = values.reshape(-1, *space), [], max(1, PART // space.numel())
+        flat, out, part = values.reshape(-1, *space), [], max(1, DITHER_PART // space.numel())
         each = largest.expand(*values.shape[:-dim], *(1,) * dim).reshape(-1, *(1,) * dim)
         for maps, size in zip(flat.split(part), each.split(part), strict=True):
             if not self.bends or (self.draw is None and self.found):
@@ -181,7 +176,7 @@ class Dither:
         count = size.shape[axis] - 2 * lag
         before, here, after = (size.narrow(axis, k * lag, count) for k in range(3))
         stands = here > STANDS_OUT * torch.minimum(before, after)
-        stands &= here >= LARGEST * torch.maximum(before, after)
+        stands &= here >= LARGEST_DITHER * torch.maximum(before, after)
         stands &= here > ROUNDING * torch.finfo(values.dtype).eps * largest
         if not bool(stands.any()):
             return None

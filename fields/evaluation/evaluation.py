@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fields.accuracy import EFFORT, MARGIN, MEMORY_BOUND, POINTS_BOUND
 from fields.arrays import broadcast
-from fields.evaluation.dither import MARGIN, Dither
+from fields.evaluation.dither import Dither
 from fields.evaluation.plan import Plan
-from fields.lattice import MEMORY_BOUND, Lattice, LatticeTooLarge, take
+from fields.lattice import Lattice, LatticeTooLarge, take
 
 if TYPE_CHECKING:
     from fields.evaluation.node import Node
-
-#: Default bound for scattered points, of which there is no need to hold many at once.
-POINTS_BOUND = 1 << 28
-#: Tiles may compute this many times the bytes that fit into memory, halos included; more is refused.
-EFFORT = 64
 
 
 def evaluate(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments
+from fields.accuracy import MOST_MEMORY, OFF_FACES, TAIL, TILE, WIDENINGS
 from fields.evaluation.evaluation import evaluate
 from fields.evaluation.plan import Plan, graph
 from fields.evaluation.questions import finest, jumps, unsaid
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
 
 #: Points per axis to begin with, in one to three dimensions, for functions of which nobody says how fine they are.
 UNSAID = {1: 1024, 2: 64, 3: 16}
-#: Where a decaying field counts as zero, relative to its peak.
-TAIL = 1e-17
-#: Bytes of values that one tile of a lattice may take.
-TILE = 1 << 24
-#: A lattice whose values would take this many times the memory bound is taken for one too many.
-MOST = 2
-#: How often a region is widened, by half, in search of where a field has decayed.
-WIDENINGS = 12
-#: How far off a region's faces values are looked at, in extents: shapes may touch them.
-OFF = 1e-9
 
 Corner = tuple[float, ...]
 
@@ -227,7 +218,7 @@ def _beyond(field: Node, lattice: Lattice, memory: int) -> Tensor:
     for axis, (n, h) in enumerate(zip(lattice.shape, lattice.spacing, strict=True)):
         shape = (*lattice.shape[:axis], 1, *lattice.shape[axis + 1 :])
         each = math.prod(lattice.spacing) * n / 4
-        for place in (-OFF * n * h, (1 + OFF) * n * h):
+        for place in (-OFF_FACES * n * h, (1 + OFF_FACES) * n * h):
             origin = lattice.origin.clone()
             origin[axis] += place
             with torch.no_grad():
@@ -247,9 +238,9 @@ def _by_tiles(
 ) -> tuple[Tensor, Tensor]:
     """The sum that `reduce` stands for over all points, and ∫|F| of the largest channel, shape (*batch,)."""
     values = math.prod(lattice.shape) * field.channels * field.batch_size * field.itemsize
-    if values > MOST * memory:
+    if values > MOST_MEMORY * memory:
         raise LatticeTooLarge(
-            f"this needs {values / 2**20:.3g} MiB of values, the bound is {MOST * memory / 2**20:.3g} MiB"
+            f"this needs {values / 2**20:.3g} MiB of values, the bound is {MOST_MEMORY * memory / 2**20:.3g} MiB"
         )
     total: Tensor | None = None
     size: Tensor | None = None

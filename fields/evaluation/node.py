@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fields import checks, dtypes
+from fields.accuracy import SMOOTH
 from fields.evaluation.plan import Frame, Need, Plan
 from fields.evaluation.questions import Answer, graph, question, reduced
 from fields.feature_map import FeatureMap
@@ -20,10 +21,6 @@ from fields.lattice import Box, Lattice, PerAxis, common_period, split
 if TYPE_CHECKING:
     from fields.evaluation.plan import Task
     from fields.kernels.kernel import MatrixKernel
-
-
-#: Fields whose spectra fall below this part of their maximum, at frequencies that are known, have no jumps.
-SMOOTH = 1e-3
 
 
 class Node(FeatureMap):

@@ -21,25 +21,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from fields.accuracy import MAX_FRAMES, MEMORY_BOUND
 from fields.evaluation.questions import graph as graph
 from fields.evaluation.translations import Move, Moves
-from fields.lattice import (
-    MEMORY_BOUND,
-    Box,
-    Lattice,
-    LatticeTooLarge,
-    common_spacing,
-    split,
-    take,
-)
+from fields.lattice import Box, Lattice, LatticeTooLarge, common_spacing, split, take
 
 if TYPE_CHECKING:
     from fields.evaluation.dither import Dither
     from fields.evaluation.node import Node
     from fields.stencils.stencil import Stencil
-
-#: More frames than this mean that incommensurable spacings multiply each other.
-MAX_FRAMES = 20_000
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
+from fields.accuracy import LEVELS, ROUGHLY
+
 if TYPE_CHECKING:
     from fields.evaluation.node import Node
 from typing import TYPE_CHECKING
@@ -27,9 +29,6 @@ Of = TypeVar("Of")
 N = TypeVar("N", bound="Node")
 #: What a node yields, is sent, and answers in the end.
 Answer = Generator[Any, Any, T]
-
-#: Levels of a graph that are pickled and copied by recursion.
-LEVELS = 32
 
 
 class _Walk(threading.local):
@@ -172,10 +171,6 @@ def reduced(node: Node, plain: Any) -> Any:
 def _after(first: list[Node], make: Callable[..., Node], args: tuple[Any, ...]) -> Node:
     """Make a node once others are made."""
     return make(*args)
-
-
-#: A tolerance, where it doesn't matter which.
-ROUGHLY = 1e-3
 
 
 def known_within(field: N) -> list[N]:

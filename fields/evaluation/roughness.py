@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from fields import magnitude
+from fields.accuracy import ORDER
 from fields.lattice import Lattice
-
-#: Order of the differences: for what is smooth they fall off faster than doublings take to settle.
-ORDER = 16
 
 
 class Roughness:

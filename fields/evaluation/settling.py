@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from fields.accuracy import ROUNDING
 from fields.lattice import Lattice, LatticeTooLarge
 from fields.magnitude import NotFinite
 
 if TYPE_CHECKING:
     from fields.evaluation.node import Node
 
-#: Rounding errors of a sum of values, in eps of the sum of their moduli; and of a tolerance, in eps.
-ROUNDING = 64
 
 #: How fine: m of spacings h/m, or numbers of points per axis.
 S = TypeVar("S", bound=int | tuple[int, ...])

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from fields.accuracy import MOVE_BITS
+
 
 class Move(Protocol):
     """A node that moves its parent by t; `move` is the same for all that move by the same."""
@@ -18,10 +20,6 @@ class Move(Protocol):
     @property
     def t(self) -> Tensor:
         """The translation, (*batch, d)."""
-
-
-#: Bits for how often one translation is there.
-BITS = 32
 
 
 class Moves:
@@ -39,7 +37,7 @@ class Moves:
         number = self._number.setdefault(node.move, len(self._known))
         if number == len(self._known):
             self._known.append(node)
-        return 1 << (BITS * number)
+        return 1 << (MOVE_BITS * number)
 
     def total(self, moves: int) -> Tensor:
         """A sum of translations, shape (d,) or (*batch, d)."""
@@ -47,7 +45,7 @@ class Moves:
 
     def parts(self, moves: int) -> Iterator[tuple[int, Move]]:
         """How often each translation is in a sum, and a node that has it."""
-        size = moves.bit_length() // BITS + 1
+        size = moves.bit_length() // MOVE_BITS + 1
         digits = np.frombuffer(moves.to_bytes(4 * size, "little"), dtype="<u4")
         for number in np.flatnonzero(digits):
             yield int(digits[number]), self._known[number]

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.accuracy import FOURIER_CHUNK
 from fields.arrays import broadcast, contract, empty, tracked
 from fields.lattice import Lattice, split
-
-#: Bytes of spectra that are moved and transformed at once: larger temporaries cost page faults.
-CHUNK = 1 << 22
 
 
 def translated(
@@ -55,7 +53,7 @@ def translated(
     batch = broadcast(lead, shifts.shape[:-1])
     axes = tuple(range(-dim, 0))
     channels, size = spectrum.shape[-dim - 1], spectrum[(0,) * (len(lead) + 1)].numel()
-    at_once = max(1, CHUNK // (size * spectrum.itemsize))
+    at_once = max(1, FOURIER_CHUNK // (size * spectrum.itemsize))
     followed = tracked(spectrum, shifts)
     if followed or batch.numel() * channels <= at_once:
         moved = spectrum * phases[0]

@@ -16,11 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fields.accuracy import GRAM_NODES
 from fields.interpolation.piecewise import Method
 from fields.interpolation.splines import filtered
-
-#: Gauss–Legendre nodes between two knots.
-NODES = 16
 
 
 def inner(
@@ -57,7 +55,7 @@ def _coefficients(values: Tensor, method: Method, dim: int) -> Tensor:
 def _correlation(distance: Tensor, method: Method) -> tuple[int, Tensor]:
     """The first n with ρ(n) ≠ 0, and ρ from there on."""
     nodes, shares = (
-        torch.from_numpy(v).to(distance) for v in np.polynomial.legendre.leggauss(NODES)
+        torch.from_numpy(v).to(distance) for v in np.polynomial.legendre.leggauss(GRAM_NODES)
     )
     whole = math.floor(float(distance.detach()))
     part = distance - whole

@@ -15,18 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from fields.accuracy import FEW_SAMPLES, SPLINE_BYTES, SPLINE_CHUNK, SPLINE_SHARE
 from fields.arrays import empty, tracked
 from fields.interpolation.piecewise import Method
-
-#: Samples gathered at once: they stay in cache, and torch doesn't split sums this short over threads, whose start
-#: costs more than they save, the more so on a machine that is shared.
-CHUNK = 32000
-#: Bytes up to which a table is kept with the taps of its last axis but one side by side.
-WIDE = 1 << 28
-#: So many maps are left to scipy, one by one; more share their weights here.
-FEW = 8
-#: Points that a thread gives to scipy at once.
-SHARE = 16384
 
 
 def continued(index: Tensor, size: int, boundary: str) -> Tensor:
@@ -171,13 +162,13 @@ class Table:
 
     def at(self, origin: Tensor, spacing: Tensor, points: Tensor, first: int, last: int) -> Tensor:
         """Maps first ≤ m < last at points (Q, d), as (Q, last − first); the first sample lies at `origin`."""
-        compiled = self.method.order and last - first <= FEW and points.device.type == "cpu"
+        compiled = self.method.order and last - first <= FEW_SAMPLES and points.device.type == "cpu"
         if compiled and not tracked(self._known, points, origin):
             return self._compiled(origin, spacing, points, first, last)
         few = not pays(self.method, points.shape[0], self.sizes)
         run = self.method.taps ** min(self.dim, 2) * self._samples.shape[-1]
         parts = []
-        for chunk in points.split(max(256, CHUNK // run)):
+        for chunk in points.split(max(256, SPLINE_CHUNK // run)):
             positions = (chunk - origin) / spacing
             if self.differentiable or few or self._too_wide:
                 parts.append(self._by_taps(positions, first, last))
@@ -216,9 +207,9 @@ class Table:
         out = empty((last - first, len(points)), maps)
 
         def part(start: int) -> None:
-            chunk = points.detach()[start : start + SHARE]
+            chunk = points.detach()[start : start + SPLINE_SHARE]
             columns = ((chunk - origin) / spacing + margin).t().numpy()
-            for m, target in enumerate(out[:, start : start + SHARE]):
+            for m, target in enumerate(out[:, start : start + SPLINE_SHARE]):
                 ndimage.map_coordinates(
                     maps[..., first + m].numpy(),
                     columns,
@@ -228,7 +219,7 @@ class Table:
                     prefilter=False,
                 )
 
-        starts = range(0, len(points), SHARE)
+        starts = range(0, len(points), SPLINE_SHARE)
         with ThreadPoolExecutor(min(len(starts), torch.get_num_threads()) or 1) as pool:
             list(pool.map(part, starts))
         return out.t()
@@ -237,7 +228,7 @@ class Table:
 
     @property
     def _too_wide(self) -> bool:
-        return self.padded.numel() * self.padded.itemsize * self.method.taps > WIDE
+        return self.padded.numel() * self.padded.itemsize * self.method.taps > SPLINE_BYTES
 
     def _by_taps(self, positions: Tensor, first: int, last: int) -> Tensor:
         """Σ over all taps, looked up one by one: differentiable in the coefficients, too."""

@@ -21,14 +21,12 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.accuracy import TAP_ELEMENTS
 from fields.dtypes import is_weak, strong
 from fields.kernels.window import Kind
 from fields.stencils.correlation import convolve, maximum
 from fields.stencils.maxima import highest
 from fields.stencils.stencil import Stencil
-
-#: Samples per temporary of a sum over taps.
-TAP_ELEMENTS = 1 << 17
 
 
 class View(NamedTuple):

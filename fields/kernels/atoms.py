@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes
+from fields.accuracy import CHEAP, MAX_RATIO, SNAP
 from fields.kept import Kept
 from fields.kernels.kernel import MatrixKernel
-from fields.lattice import MAX_RATIO, SNAP, PerAxis, common_spacing
+from fields.lattice import PerAxis, common_spacing
 from fields.stencils.stencil import Stencil, centred, layouts, points_of
-
-#: Atoms times frequencies up to which their transform is cheaper than the taps.
-CHEAP = 1 << 14
 
 
 class Atoms(MatrixKernel):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fields import arguments, checks, dtypes
+from fields.accuracy import MOST_CHANNELS
 from fields.kernels.kernel import Kernel, MatrixKernel
 from fields.lattice import PerAxis
 from fields.radial import bump
@@ -202,14 +203,12 @@ def mlp_kernel(
     torch.Size([4])
     """
     dim = checks.dimension(dim)
-    (outs,) = checks.integers(out_channels, 1, "out_channels", most=arguments.MOST_CHANNELS)
-    (ins,) = checks.integers(in_channels, 1, "in_channels", most=arguments.MOST_CHANNELS)
+    (outs,) = checks.integers(out_channels, 1, "out_channels", most=MOST_CHANNELS)
+    (ins,) = checks.integers(in_channels, 1, "in_channels", most=MOST_CHANNELS)
     sides = checks.positive(radius, dim, "radius")
     (frequency,) = checks.positive(frequency, 1, "frequency")
     hidden = arguments.sequence(hidden, "hidden", "widths")
-    widths = [
-        w for h in hidden for w in checks.integers(h, 1, "hidden", most=arguments.MOST_CHANNELS)
-    ]
+    widths = [w for h in hidden for w in checks.integers(h, 1, "hidden", most=MOST_CHANNELS)]
     if not widths:
         raise ValueError("hidden must have at least one width, got none")
     pairs = itertools.pairwise([dim, *widths, outs * ins])

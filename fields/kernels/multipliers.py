@@ -12,16 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.accuracy import MOST_MULTIPLIERS, NEGLIGIBLE
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.profile_kernels import ProfileKernel
 from fields.lattice import split
 from fields.stencils.correlation import mix
-
-#: Numbers that a kernel's transform may take; kernels that need more are left to their nodes, but for those on a whole
-#: period, which have no more modes than numbers of their own.
-LARGEST = 1 << 25
-#: What a kernel's transform may be, relative to its maximum, where it is taken to be 0.
-NEGLIGIBLE = 1e-18
 
 
 def check_period(kernel: MatrixKernel, repeats: bool, found: str) -> None:
@@ -91,7 +86,7 @@ def _product(
         factor = kernel.profile_transform(_points(frequencies))
         return spectrum * factor.reshape([len(f) for f in frequencies]).to(spectrum.real)
     count = math.prod([len(f) for f in frequencies]) * kernel.out_channels * kernel.in_channels
-    if kernel.period is None and count > LARGEST:
+    if kernel.period is None and count > MOST_MULTIPLIERS:
         return None
     transfer = _transfer(kernel, frequencies, sizes)
     if transfer is None:

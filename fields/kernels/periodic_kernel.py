@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes
+from fields.accuracy import SNAP
 from fields.arrays import contract
 from fields.kernels.kernel import MatrixKernel
-from fields.lattice import SNAP, PerAxis
+from fields.lattice import PerAxis
 from fields.stencils.stencil import Stencil, on_nodes
 
 

@@ -8,14 +8,12 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from fields import checks
+from fields.accuracy import MAX_ORDER
 from fields.kernels.kernel import ScalarKernel
 from fields.kernels.window import Ball
 from fields.lattice import PerAxis
 from fields.profiles import BALL, BOX, BUMP, GAUSSIAN, Profile, Separable, Spline
 from fields.stencils.stencil import Stencil, nodes, on_nodes
-
-#: B-splines of higher order cost more than they gain, and lose digits to cancellation.
-MAX_ORDER = 9
 
 
 class ProfileKernel(ScalarKernel):

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.accuracy import SNAP
 from fields.kept import Kept
 from fields.kernels.kernel import dyadic_nodes
-from fields.lattice import SNAP, PerAxis, split
+from fields.lattice import PerAxis, split
 from fields.profiles import BALL, BOX, summed_squares
 from fields.stencils.stencil import (
     Stencil,

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes
+from fields.accuracy import MAX_DEGREE
 from fields.algebra.field import Field
 from fields.arrays import separable_sum
 from fields.lattice import Lattice, PerAxis
-
-#: Powers of coordinates go no higher.
-MAX_DEGREE = 256
 
 
 class Polynomial(Field):

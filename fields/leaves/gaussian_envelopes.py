@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, dtypes
+from fields.accuracy import ENVELOPE_PAIRS, MOST_BLURRED
 from fields.algebra.field import Field
 from fields.algebra.field_kernel import FieldKernel
 from fields.kernels.kernel import MatrixKernel
@@ -16,11 +17,6 @@ from fields.kernels.profile_kernels import GaussianKernel
 from fields.lattice import Lattice
 from fields.leaves.localized import Shapes
 from fields.profiles import GAUSSIAN
-
-#: Pairs of terms whose overlaps are computed at once.
-PAIRS = 1 << 20
-#: Convolutions with kernels of so many terms, times the field's own, are left to nodes.
-MOST_BLURRED = 1 << 12
 
 
 class Envelopes(Shapes):
@@ -208,7 +204,7 @@ def _overlap(left: Envelopes, right: Envelopes) -> Tensor:
     a, b, f, g = left.amplitudes, right.amplitudes, left._waves(), right._waves()[..., None, :, :]
     turning = left.complex_amplitudes or right.complex_amplitudes
     kind = dtypes.complex_of(torch.promote_types(left.dtype, right.dtype))
-    step, parts = max(1, PAIRS // right.centers.shape[-2]), []
+    step, parts = max(1, ENVELOPE_PAIRS // right.centers.shape[-2]), []
     for begin in range(0, left.centers.shape[-2], step):
         some = slice(begin, begin + step)
         wide = own[..., some, None, :, :] if full else own[..., some, None, :]

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from fields import checks
+from fields.accuracy import TAIL
 from fields.algebra.field import Field
 from fields.algebra.periodized import Images
 from fields.arrays import separable_sum
-from fields.evaluation.integrals import TAIL
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice
 from fields.leaves.gaussian_envelopes import Envelopes

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes
+from fields.accuracy import FEW_POINTS, MEMORY_BOUND, MOST_WAVES
 from fields.algebra.field import Field
 from fields.arrays import broadcast
 from fields.evaluation.integrals import check_multiples
@@ -30,7 +31,7 @@ from fields.kept import Kept
 from fields.kernels.kernel import MatrixKernel
 from fields.kernels.multipliers import convolved
 from fields.kernels.profile_kernels import ProfileKernel
-from fields.lattice import MEMORY_BOUND, Lattice, PerAxis
+from fields.lattice import Lattice, PerAxis
 from fields.leaves.plane_waves import PlaneWaves
 from fields.reading import coordinates, images
 from fields.stencils.correlation import mix
@@ -40,10 +41,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "fourier": ("periodic", "zero"),
     **dict.fromkeys(PIECEWISE, ("periodic", "zero", "reflect", "nearest")),
 }
-#: A batch of lattices of no more points each is evaluated point by point, all at once.
-FEW = 4096
-#: Inner products with fields that aren't interpolants take no more waves.
-MOST_WAVES = 4096
 
 
 class Interpolated(Field):
@@ -343,7 +340,7 @@ class Interpolated(Field):
     def _by_table(self, lattice: Lattice) -> Tensor:
         method, values = PIECEWISE[self.method], self._flat()
         several, each = math.prod(lattice.origin.shape[:-1]), math.prod(lattice.shape)
-        listed = each == 1 or (several > 1 and each <= FEW)
+        listed = each == 1 or (several > 1 and each <= FEW_POINTS)
         if method.filter or (listed and pays(method, several * each, self.shape)):
             table = self._kept.of("table", [values], lambda v: Table(v, method, self.boundary))
         else:

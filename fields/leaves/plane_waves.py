@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 
 from fields import checks, dtypes
+from fields.accuracy import SAME_FREQUENCY
+from fields.accuracy import SEPARABLE_WORKSPACE as WORKSPACE
 from fields.algebra.field import Field
-from fields.arrays import WORKSPACE, contract, separable_sum
+from fields.arrays import contract, separable_sum
 from fields.evaluation.integrals import multiples
 from fields.kept import Kept
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import Lattice, PerAxis, common_period, common_spacing
-
-#: Frequencies closer than this part of the highest are the same.
-SAME = 1e-9
 
 
 class PlaneWaves(Field):
@@ -204,7 +203,7 @@ class PlaneWaves(Field):
     def _transform(self, frequencies: Tensor) -> Tensor:
         """Half of a at f and half of its conjugate at −f, exact for frequencies without a common period too."""
         own = self.frequencies.detach().double()
-        apart = SAME * own.abs().amax()
+        apart = SAME_FREQUENCY * own.abs().amax()
         same, opposite = (
             ((frequencies[:, None] - sign * own).abs() <= apart).all(-1).to(self.amplitudes)
             for sign in (1, -1)

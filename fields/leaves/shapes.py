@@ -8,18 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fields.accuracy import (
+    ALIKE_SHAPES,
+    BUMP_ACROSS,
+    BUMP_ALONG,
+    BUMP_PAIRS,
+    CLOSE_SHAPES,
+    MOST_SHAPE_PAIRS,
+)
 from fields.lattice import Lattice, PerAxis
 from fields.leaves.localized import Shapes
 from fields.profiles import BALL, BOX, BUMP
 from fields.radial import ball_in_cells, gauss
 from fields.stencils.stencil import cell_overlap
-
-#: Edges closer than this part of the smallest half side count as one.
-CLOSE = 64
-#: Edges closer than this part of it are the same.
-ALIKE = 1e-9
-#: Shapes are compared in pairs up to so many.
-MOST_PAIRED = 1024
 
 
 class Edged(Shapes):
@@ -34,7 +35,7 @@ class Edged(Shapes):
 
     def _pairs(self) -> tuple[Tensor, Tensor, Tensor] | None:
         """Offsets (…, p, d) of the centers in all pairs, and the half-widths of both; None on the line, or for many."""
-        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_PAIRED:
+        if self.dim == 1 or not 1 < self.centers.shape[-2] <= MOST_SHAPE_PAIRS:
             return None
         c, half = self.centers.detach(), self._reach(0.5).detach()
         one, other = torch.triu_indices(c.shape[-2], c.shape[-2], 1, device=c.device)
@@ -123,14 +124,14 @@ def _edges(centers: Tensor, half: Tensor) -> float:
         return 0.0
     places, size = centers.detach()[..., 0], half.detach()
     gaps = torch.cat([places - size, places + size], -1).sort(-1).values.diff(dim=-1)
-    return float(1 / (2 * gaps.clamp(min=float(size.amin()) / CLOSE).amin()))
+    return float(1 / (2 * gaps.clamp(min=float(size.amin()) / CLOSE_SHAPES).amin()))
 
 
 def _least(widths: Tensor, sizes: Tensor) -> float:
     """Frequency that tells the least of some widths, or 1/64 of the least size; none is 0 but for rounding."""
     size = float(sizes.detach().amin())
-    widths = torch.where(widths > ALIKE * size, widths, math.inf)
-    return float(1 / (2 * widths.clamp(min=size / CLOSE).amin()))
+    widths = torch.where(widths > ALIKE_SHAPES * size, widths, math.inf)
+    return float(1 / (2 * widths.clamp(min=size / CLOSE_SHAPES).amin()))
 
 
 def _lens(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> Tensor:
@@ -227,12 +228,6 @@ class Boxes(Edged):
         return common.prod(-1)
 
 
-#: Nodes along the axis of two bumps, and across it.
-ALONG, ACROSS = 96, 64
-#: Pairs whose overlaps are computed at once: some 10 MB per temporary.
-PAIRS = 256
-
-
 class Bumps(Round):
     """F(x) = Σ_m a_m exp(1 − 1/(1 − |x − c_m|²/r_m²)) inside the balls |x − c_m| < r_m, 0 outside: C^∞, of unit peak.
 
@@ -274,7 +269,7 @@ class Bumps(Round):
         )
         meet = (apart < r + s).detach()
         pairs = torch.stack([v[meet] for v in (r, s, apart)], dim=-1).double()
-        parts = [_overlap(part, self.dim) for part in pairs.split(PAIRS)]
+        parts = [_overlap(part, self.dim) for part in pairs.split(BUMP_PAIRS)]
         common = torch.zeros(apart.shape, dtype=self.dtype, device=self.device)
         return common.masked_scatter(meet, torch.cat(parts).to(common))
 
@@ -298,13 +293,13 @@ def _nodes(r: Tensor, s: Tensor, apart: Tensor, dim: int) -> tuple[Tensor, Tenso
     They are constants: since the product fades to all orders at the rim of the region, its integral changes with the
     radii and the distance by what happens inside only.
     """
-    u, wide = (v.to(r) for v in gauss(ALONG))
+    u, wide = (v.to(r) for v in gauss(BUMP_ALONG))
     low, high = torch.maximum(-r, apart - s), torch.minimum(r, apart + s)
     z = low + (high - low) * u
     weights = (high - low) * wide
     if dim == 1:
         return z[..., None], torch.zeros_like(z)[..., None], weights[..., None]
-    v, wide = (v.to(r) for v in gauss(ACROSS))
+    v, wide = (v.to(r) for v in gauss(BUMP_ACROSS))
     top = torch.minimum(r**2 - z**2, s**2 - (z - apart) ** 2).clamp(min=0)[..., None]
     if dim == 2:  # dρ on both sides of the axis
         return z[..., None], top * v**2, weights[..., None] * 2 * top.sqrt() * wide

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks
-from fields.evaluation.integrals import TAIL
+from fields.accuracy import TAIL
 from fields.lattice import Lattice, PerAxis
 from fields.leaves.localized import Terms
 

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 
 from fields import arguments
+from fields.accuracy import EVEN, MEMORY_BOUND
 from fields.checks import said
-from fields.lattice import MEMORY_BOUND
-
-#: Coordinates may deviate from even steps by this share of a step, or by rounding of their own dtype.
-EVEN = 1e-6
 
 
 def read(
@@ -67,24 +64,39 @@ def _step(array: Any, name: str) -> tuple[float, float]:
     """First coordinate and even step along a dimension; 0 and 1 without coordinates."""
     if name not in array.coords:
         return 0.0, 1.0
+    if array.sizes[name] < 2:
+        raise ValueError(
+            f"{name!r} has {array.sizes[name]} coordinate, two are needed to tell the spacing: "
+            f"leave the dimension out (array.squeeze({name!r})), or its coordinate (array.drop_vars({name!r}))"
+        )
+    return even(array, name)
+
+
+def even(array: Any, name: str) -> tuple[float, float]:
+    """First coordinate and step, which may be negative, along a dimension whose coordinates are evenly spaced.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For coordinates that are no numbers, not finite, or uneven: by more than 1e-6 of a step, and than rounding.
+    """
     raw = np.asarray(array.coords[name].values)
     if raw.dtype.kind not in "iuf":
-        raise ValueError(f"coordinates of {name!r} must be numbers, got {raw.dtype}: convert them")
+        raise TypeError(f"coordinates of {name!r} must be real numbers, got {raw.dtype}")
     x = raw.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError(f"coordinates of {name!r} must be finite")
     if len(x) < 2:
-        raise ValueError(
-            f"{name!r} has {len(x)} coordinate, two are needed to tell the spacing: "
-            f"leave the dimension out (array.squeeze({name!r})), or its coordinate (array.drop_vars({name!r}))"
-        )
+        return float(x[0]), 0.0
     step = float(x[-1] - x[0]) / (len(x) - 1)
     off = np.abs(x - (x[0] + step * np.arange(len(x))))
     slack = 4 * np.finfo(raw.dtype).eps * np.abs(x).max() if raw.dtype.kind == "f" else 0.0
-    if step == 0 or off.max() > max(EVEN * abs(step), slack):
+    worst = int(off.argmax())
+    if step == 0 or off[worst] > max(EVEN * abs(step), slack):
         gaps = np.diff(x)
         raise ValueError(
-            f"coordinates of {name!r} are uneven: steps lie between {gaps.min():g} and {gaps.max():g}; "
-            f"interpolate them to even ones first (array.interp({name}=…))"
+            f"coordinates of {name!r} are uneven: steps lie between {gaps.min():g} and {gaps.max():g}, and point "
+            f"{worst} is {off[worst]:g} away from where it should be; a grid has one spacing per axis: "
+            f"interpolate first, array.interp({name}=np.linspace({x[0]:g}, {x[-1]:g}, {len(x)}))"
         )
     return float(x[0]), step

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fields.lattice import MEMORY_BOUND
+from fields.accuracy import MEMORY_BOUND
 
 #: Pillow's modes whose arrays are values as they are, and the value of white.
 PLAIN = {

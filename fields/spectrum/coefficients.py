@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from fields.accuracy import FIRST_MODES, MODES_AT_ONCE, SERIES_KNOWN, SPECTRUM_WORK
 from fields.algebra import closed_forms
 from fields.algebra.field import Field
 from fields.evaluation.settling import Counts, Settling
@@ -189,14 +190,6 @@ def coarsest(
     return highest, float(least.flatten()[index])
 
 
-#: Closed energies are known to this part of what they are sums of.
-KNOWN = 1e-9
-#: Modes per axis to begin with.
-FIRST = 16
-#: Frequencies that are transformed at once, and bytes at work per byte of coefficients.
-AT_ONCE, WORK = 1 << 15, 6
-
-
 def known_series(
     field: Field, period: PerAxis, rtol: float, memory: int, origin: Tensor
 ) -> tuple[Spectrum, Tensor] | None:
@@ -241,14 +234,14 @@ class _Series(Settling[Counts, tuple[Spectrum, Tensor]]):
         self.energy = _energy(self.field, rtol)
 
     def steps(self) -> Iterator[Counts]:
-        for k in (FIRST << n for n in itertools.count()):
+        for k in (FIRST_MODES << n for n in itertools.count()):
             yield tuple(2 * k * bool(p) + 1 for p in self.period)
 
     def value(self, step: Counts) -> tuple[Spectrum, Tensor]:
         assert self.energy is not None
         field, period, (total, unit) = self.field, tuple(p or 1.0 for p in self.period), self.energy
         each = 2 * field.itemsize * field.batch_size * field.channels
-        check_memory(math.prod(step) * each * WORK, self.memory)
+        check_memory(math.prod(step) * each * SPECTRUM_WORK, self.memory)
         found = _coefficients(field, period, step)
         inside = power(found.flatten(-field.dim) * unit[..., None]).sum((-2, -1))
         inside = inside * math.prod(period)
@@ -277,7 +270,7 @@ def _energy(field: Field, rtol: float) -> tuple[Tensor, Tensor] | None:
 
     found, unit = of_square(both, field)
     total, size = found.unbind(-1)
-    rounding = max(KNOWN, torch.finfo(field.dtype).eps)
+    rounding = max(SERIES_KNOWN, torch.finfo(field.dtype).eps)
     if not bool((rtol**2 * total >= 8 * rounding * size).all()):
         return None
     return total.expand(field.batch), unit.expand(*field.batch, 1)
@@ -290,6 +283,6 @@ def _coefficients(field: Field, period: PerAxis, counts: Counts) -> Tensor:
         for n, p in zip(counts, period, strict=True)
     ]
     frequencies = torch.cartesian_prod(*axes).reshape(-1, field.dim)
-    parts = (closed_forms.transform(field, some) for some in frequencies.split(AT_ONCE))
+    parts = (closed_forms.transform(field, some) for some in frequencies.split(MODES_AT_ONCE))
     found = torch.cat([part for part in parts if part is not None], -2).mT  # it is known of one
     return found.reshape(*found.shape[:-1], *counts)

@@ -15,23 +15,20 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, magnitude
+from fields.accuracy import BETWEEN, FIRST_SAMPLES, MEMORY_BOUND, SPECTRUM_WORK
 from fields.algebra.field import NODES_OF, Field
 from fields.arrays import broadcast
 from fields.evaluation.evaluation import evaluate
 from fields.evaluation.questions import finest
 from fields.evaluation.settling import Counts, Settling, attainable
 from fields.evaluation.settling import NotResolved as NotResolved
-from fields.lattice import BETWEEN, MEMORY_BOUND, Lattice, PerAxis, check_memory
+from fields.lattice import Lattice, PerAxis, check_memory
 from fields.leaves.interpolated import Interpolated
 from fields.spectrum.coefficients import Spectrum, beyond, coarsest, highest_modes, power
 from fields.spectrum.coefficients import enough as enough_samples
 
 #: Values of a field on a lattice, (*batch, c, X1, …, Xd).
 Evaluator = Callable[[Lattice], Tensor]
-#: Values, spectrum and its energy: bytes at work per byte of values.
-WORK = 6
-#: Samples per period to begin with, where nothing is known of the band.
-FIRST = 32
 
 
 def resolve(field: Field, rtol: float, memory: int = MEMORY_BOUND) -> Interpolated:
@@ -116,7 +113,7 @@ class _Resolving(Settling[Counts, Spectrum | None]):
         self.given, self.period = period, tuple(p or 1.0 for p in period)
         self.values = values or (lambda lattice: evaluate(field, lattice, None, memory))
         batch = broadcast(field.batch, origin.shape[:-1])
-        self.each = math.prod(batch) * field.channels * field.itemsize * WORK
+        self.each = math.prod(batch) * field.channels * field.itemsize * SPECTRUM_WORK
         #: Per axis: energy beyond Nyquist, and by how much that of the last octaves shrank; and what both leave in L2.
         self.unseen, self.rates, self.tail = [0.0] * field.dim, [math.nan] * field.dim, math.inf
         self.before = self.rates
@@ -224,7 +221,7 @@ class _Resolving(Settling[Counts, Spectrum | None]):
 def _first_counts(field: Field, period: PerAxis, rtol: float) -> Counts:
     """Twice the samples that the waves of the leaves need."""
     known = (2 * enough_samples(k) if k else 1 for k in highest_modes(finest(field, rtol), period))
-    return tuple(max(FIRST if p else 1, n) for p, n in zip(period, known, strict=True))
+    return tuple(max(FIRST_SAMPLES if p else 1, n) for p, n in zip(period, known, strict=True))
 
 
 def _octaves(tails: list[float]) -> tuple[float, float]:

@@ -18,16 +18,10 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
+from fields.accuracy import BAND_ROWS, BAND_TAPS, SINGLE_TAPS
 from fields.lattice import take
 from fields.stencils.overlap_save import by_fft, fft_pays
 from fields.stencils.stencil import Stencil
-
-#: Kernels of no more numbers than this are left to torch in float64, too: products of single numbers don't pay.
-SINGLE_TAPS = 9
-#: Outputs per block of a banded matrix product: enough for a fast product, few enough zeros.
-BAND_ROWS = 64
-#: Rows of more taps than this go by FFT: the band would grow with the square of their number.
-BAND_TAPS = 512
 
 
 def convolve(

@@ -19,13 +19,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.accuracy import MAXIMUM_BLOCK
 from fields.lattice import split, take
 from fields.stencils.correlation import maximum
 from fields.stencils.stencil import Stencil
-
-#: Outputs per block: a maximum over many lines passes over the same values many times, and writes as many temporaries;
-#: in fresh memory that takes four times as long.
-BLOCK = 1 << 17
 
 
 def highest(
@@ -42,10 +39,10 @@ def highest(
     span = dilation[0] * (stencil.size[0] - 1) + 1
     count = (values.shape[-dim] - span) // step + 1
     width = values.shape[-dim + 1 :].numel() if dim > 1 else 1
-    rows = max(2 * span, BLOCK // max(1, width))
+    rows = max(2 * span, MAXIMUM_BLOCK // max(1, width))
     flat = values.reshape(-1, *values.shape[-dim:])
     maps = []
-    for some in flat.split(max(1, BLOCK // (width * values.shape[-dim]))):
+    for some in flat.split(max(1, MAXIMUM_BLOCK // (width * values.shape[-dim]))):
         starts = range(0, count, rows)
         ends = (step * (min(a + rows, count) - 1) + span for a in starts)
         blocks = (some[:, step * a : b] for a, b in zip(starts, ends, strict=True))

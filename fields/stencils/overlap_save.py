@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fields.accuracy import FFT_ELEMENTS
 from fields.arrays import empty, tracked
 from fields.lattice import take
 
@@ -16,8 +17,6 @@ from fields.lattice import take
 #: replace it, in ns: measured on two cores; only their ratios matter.
 DIRECT_COST = {torch.float64: (0.3, 0.03), torch.float32: (0.2, 0.008)}
 FFT_COST = {torch.float64: 20.0, torch.float32: 10.0}
-#: Samples per temporary of a convolution by FFT.
-FFT_ELEMENTS = 1 << 19
 
 
 def fft_pays(values: Tensor, kernel: Tensor, stride: Sequence[int]) -> bool:

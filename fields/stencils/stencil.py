@@ -11,12 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fields.lattice import SNAP, Each, LatticeTooLarge, split
-
-#: Points lie no more spacings of a lattice away: beyond, positions aren't exact.
-MOST_STEPS = 1 << 50
-#: A kernel or window has no more taps on a lattice: half a gigabyte of them.
-MOST_TAPS = 1 << 26
+from fields.accuracy import MOST_STEPS, MOST_TAPS, SNAP
+from fields.lattice import Each, LatticeTooLarge, split
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from fields import (
     PlaneWaves,
     random_bandlimited,
 )
-from fields.evaluation.dither import MARGIN, Dither
+from fields.accuracy import MARGIN
+from fields.evaluation.dither import Dither
 from layers import GlobalPool
 from tests.compare import eps
 

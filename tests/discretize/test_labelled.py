@@ -174,7 +174,7 @@ MOVED = Samples(numbers(2, 1, 4, 3), Grid((4, 3), 1.0, numbers(2, 2))).to_xarray
         (
             lambda: Samples.from_xarray(LINE.assign_coords(x1=[0.0, 1.0, 2.0, 4.0])),
             ValueError,
-            r"'x1' isn't even: its steps go from 1 to 2, and point \d is .* interpolate first",
+            r"'x1' are uneven: steps lie between 1 and 2, and point \d is .* interpolate first",
         ),
         (
             lambda: Samples.from_xarray(LINE.isel(x1=slice(None, None, -1))),

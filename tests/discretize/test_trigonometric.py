@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, Upsampling, trigonometric
-from discretize.trigonometric import DENSE, filtered
+from discretize.accuracy import DENSE
+from discretize.trigonometric import filtered
 from tests.compare import assert_close
 
 

@@ -12,8 +12,9 @@ import torch
 from discretize import Grid, sample
 from equivariance import equivariance_error
 from fields import Atoms, Box, Field, GaussianKernel, Gaussians, PlaneWaves, random_bandlimited
+from fields.accuracy import NOTHING
 from fields.algebra import closed_forms
-from fields.algebra.decay import NOTHING, rung
+from fields.algebra.decay import rung
 from fields.evaluation import integrals
 from fields.evaluation.questions import graph
 from layers import PointwiseField, PoolField

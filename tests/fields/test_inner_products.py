@@ -9,8 +9,8 @@ import scipy.integrate
 import torch
 
 from fields import Balls, Boxes, Bumps, Constant, Gaussians, Interpolated, PlaneWaves
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation import integrals
-from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,
@@ -88,7 +88,7 @@ def test_inner_products_of_bumps_by_quadrature(dim: int) -> None:
 def test_overlaps_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     f = bumps(Draw(2, element=None))
     whole = f.norm()
-    monkeypatch.setattr("fields.leaves.shapes.PAIRS", 2)
+    monkeypatch.setattr("fields.leaves.shapes.BUMP_PAIRS", 2)
     assert_close(f.norm(), whole, 10)
 
 

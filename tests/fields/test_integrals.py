@@ -20,9 +20,10 @@ from fields import (
     Sprites,
     random_bandlimited,
 )
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation import integrals
 from fields.evaluation.evaluation import evaluate
-from fields.lattice import MEMORY_BOUND, Lattice
+from fields.lattice import Lattice
 from tests.compare import assert_close
 from tests.laws.registry import (
     BATCH,
@@ -111,7 +112,7 @@ def test_overlaps_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum over pairs of terms is the same a few at a time."""
     f, g = gabors(Draw(2)), gaussians_covariance(Draw(2))
     whole = f.inner(g)
-    monkeypatch.setattr("fields.leaves.gaussian_envelopes.PAIRS", 3)
+    monkeypatch.setattr("fields.leaves.gaussian_envelopes.ENVELOPE_PAIRS", 3)
     assert_close(f.inner(g), whole, 100)
 
 

@@ -117,7 +117,7 @@ def test_what_transforms_are_too_dear_goes_by_nodes(
     exact = image.convolve(kernel)
     assert isinstance(exact, Interpolated)
     values = exact(x)
-    monkeypatch.setattr("fields.kernels.multipliers.LARGEST", 12)
+    monkeypatch.setattr("fields.kernels.multipliers.MOST_MULTIPLIERS", 12)
     few = Moved([0.15, -0.3][:dim], most=2)
     for found, expected in (
         (image.convolve(few), image.convolve(Moved([0.15, -0.3][:dim]), exact=False)(x)),

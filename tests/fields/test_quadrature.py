@@ -17,8 +17,8 @@ from fields import (
     PlaneWaves,
     Polynomial,
 )
+from fields.accuracy import MEMORY_BOUND
 from fields.evaluation import integrals
-from fields.lattice import MEMORY_BOUND
 from tests.compare import assert_close
 
 BELL = Gaussians([[0.0]], [[1.0]], [1.0])

@@ -9,9 +9,10 @@ import scipy.ndimage
 import torch
 
 from fields import Interpolated
+from fields.accuracy import FEW_SAMPLES as FEW
 from fields.evaluation.evaluation import evaluate
 from fields.interpolation.piecewise import PIECEWISE
-from fields.interpolation.splines import FEW, Table
+from fields.interpolation.splines import Table
 from fields.lattice import Lattice
 from fields.leaves.interpolated import METHODS
 from tests.compare import assert_close, eps

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from fields import Field
+from fields.accuracy import MEMORY_BOUND
 from fields.algebra import closed_forms
 from fields.algebra import closed_forms as closed
 from fields.evaluation import integrals
-from fields.lattice import MEMORY_BOUND
 from tests.laws.registry import (
     BATCH,
     LEAVES,
