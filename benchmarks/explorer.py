@@ -20,9 +20,9 @@ import torch
 from playwright.sync_api import Page
 
 from benchmarks.harness import alternate, show
+from equivariance.explorer.answers import packed
 from equivariance.explorer.state import State
 from equivariance.explorer.views import curve, view
-from equivariance.explorer.wire import packed
 from tests.equivariance.browser import browser, reason_to_skip
 
 TABS, SECONDS, WARM = 8, 30.0, 6.0

@@ -13,11 +13,11 @@ from typing import Any
 from distributed import Client
 
 from benchmarks.harness import alternate, show
-from equivariance.provenance import provenance
-from equivariance.sweeping.cells import AXES, blocks, task_shape
+from equivariance.records import provenance
+from equivariance.sweeping.building import Parts
 from equivariance.sweeping.configuration import SweepConfiguration, read
 from equivariance.sweeping.distributed import Work, connected, here, on_cluster
-from equivariance.sweeping.parts import Parts
+from equivariance.sweeping.division import AXES, blocks, task_shape
 from equivariance.sweeping.store import SweepStore
 
 MANY = """

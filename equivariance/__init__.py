@@ -6,20 +6,18 @@ Names are imported when they are first used, so that the command line answers at
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equivariance.comoving import Comoving as Comoving
     from equivariance.comoving import LowConfidence as LowConfidence
     from equivariance.error import equivariance_error as equivariance_error
+    from equivariance.error_table import sweep as sweep
     from equivariance.experiments import EXPERIMENTS as EXPERIMENTS
-    from equivariance.lie import lie_derivative as lie_derivative
     from equivariance.measuring.asserting import assert_equivariant as assert_equivariant
-    from equivariance.measuring.measure import measure as measure
-    from equivariance.provenance import provenance as provenance
-    from equivariance.sweep import sweep as sweep
+    from equivariance.measuring.layer_errors import measure as measure
+    from equivariance.published import lie_derivative as lie_derivative
+    from equivariance.records import provenance as provenance
     from equivariance.theorems.circulant import convolution_kernel as convolution_kernel
     from equivariance.theorems.circulant import convolution_matrix as convolution_matrix
     from equivariance.theorems.circulant import coset_kernels as coset_kernels
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
     from equivariance.theorems.intertwiners import intertwiners as intertwiners
     from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
-    from equivariance.theorems.responses import impulse_responses as impulse_responses
+    from equivariance.theorems.matrices import impulse_responses as impulse_responses
     from equivariance.theorems.sharing import Shared as Shared
     from equivariance.theorems.sharing import parameter_counts as parameter_counts
     from equivariance.theorems.sharing import shared_nonlinearity as shared_nonlinearity
@@ -47,11 +45,11 @@ _HOMES = {
         "comoving": "Comoving LowConfidence",
         "error": "equivariance_error",
         "experiments": "EXPERIMENTS",
-        "lie": "lie_derivative",
+        "published": "lie_derivative",
         "measuring.asserting": "assert_equivariant",
-        "measuring.measure": "measure",
-        "provenance": "provenance",
-        "sweep": "sweep",
+        "measuring.layer_errors": "measure",
+        "records": "provenance",
+        "error_table": "sweep",
         "theorems": "Intertwiners Shared biases commutation convolution_kernel convolution_matrix coset_kernels "
         "coset_matrix impulse_responses intertwiner_space intertwiners is_convolution parameter_counts polyphase "
         "polyphase_action shared_nonlinearity shared_window translation_matrix",
@@ -69,14 +67,3 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
-
-
-class _Package(ModuleType):
-    """Keeps a submodule from taking the public name that it shares: `sweep` is the function."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -6,7 +6,7 @@
     fractional_consistency    Michaeli et al., CVPR 2023: the same over real circular translations, and mean |Δp|
     eq_t, eq_t_frac       Karras et al., NeurIPS 2021 (StyleGAN3): PSNR in dB over what didn't wrap around
     worst_case            the largest relative L2 error over translations; whether the class stays under all of them
-    lie_derivative        Gruver et al., ICLR 2023: in `equivariance.lie`
+    lie_derivative        Gruver et al., ICLR 2023: in `equivariance.published`
 
 All take any torch model and copy it. Translations of inputs are exact, by bits for whole pixels, as trigonometric
 polynomials otherwise: there is no interpolation floor under any of these figures.
@@ -23,17 +23,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equivariance.eq_t import eq_t as eq_t
-from equivariance.eq_t import eq_t_frac as eq_t_frac
-from equivariance.lie import LieDerivative as LieDerivative
-from equivariance.lie import lie_derivative as lie_derivative
-from equivariance.measuring.measure import measure
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
-from equivariance.measuring.subject import Subject, outputs, prepare
 from equivariance.measuring.translations import crop as cut
 from equivariance.measuring.translations import given_translations, rolled
-from equivariance.measuring.watching import run, watchable
+from equivariance.measuring.watched import Subject, outputs, prepare, run, watchable
+from equivariance.published import LieDerivative as LieDerivative
+from equivariance.published import eq_t as eq_t
+from equivariance.published import eq_t_frac as eq_t_frac
+from equivariance.published import lie_derivative as lie_derivative
 
 #: Options of `measure` that say what the model is given.
 OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed")

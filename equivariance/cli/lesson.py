@@ -36,7 +36,7 @@ def run(settings: LessonSettings) -> tuple[str, list[Path]]:
 def render() -> bytes:
     """The page, all in one."""
     from equivariance.lesson import frames
-    from equivariance.provenance import threads
+    from equivariance.records import threads
 
     folder = resources.files("equivariance.lesson") / "page"
     colours = resources.files("equivariance.explorer") / "page" / "colours.js"

@@ -117,7 +117,7 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
     """
     from equivariance.measuring.report import FILES, report
     from equivariance.measuring.target import read_target
-    from equivariance.provenance import threads
+    from equivariance.records import threads
     from equivariance.results import OutputFolder
     from equivariance.verdict import tolerance
 

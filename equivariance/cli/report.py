@@ -91,8 +91,7 @@ def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
 
     from equivariance.diagram import COLOURS, PANELS
     from equivariance.plots import png
-    from equivariance.reporting.pictures import as_svg, error_picture
-    from equivariance.reporting.slider import FRAMES, diagrams
+    from equivariance.reporting.figures import FRAMES, as_svg, diagrams, error_picture
     from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
     from equivariance.text import render
     from equivariance.verdict import tolerance

@@ -19,10 +19,10 @@ import tyro
 from equivariance.bad_input import BadInput
 
 if TYPE_CHECKING:
-    from equivariance.sweeping.cells import Done, Index
+    from equivariance.sweeping.building import Parts
     from equivariance.sweeping.configuration import SweepConfiguration
     from equivariance.sweeping.distributed import Work
-    from equivariance.sweeping.parts import Parts
+    from equivariance.sweeping.division import Done, Index
     from equivariance.sweeping.store import SweepStore
 
 INCOMPLETE = 3
@@ -106,10 +106,10 @@ def run(settings: SweepSettings) -> tuple[str, int]:
         raise BadInput(
             f"sweeps need Zarr: pip install 'feature-fields[sweep]' ({error})"
         ) from error
-    from equivariance.sweeping.cells import NOT_FINITE, RAISED
+    from equivariance.sweeping.building import Parts
     from equivariance.sweeping.configuration import read
     from equivariance.sweeping.distributed import Work
-    from equivariance.sweeping.parts import Parts
+    from equivariance.sweeping.division import NOT_FINITE, RAISED
     from equivariance.sweeping.store import StoreTrouble
 
     settings.check()
@@ -134,9 +134,9 @@ def run(settings: SweepSettings) -> tuple[str, int]:
 
 def _store(settings: SweepSettings, configuration: SweepConfiguration, parts: Parts) -> SweepStore:
     """The store there is, if it is of this configuration, or a new one."""
-    from equivariance.provenance import provenance
-    from equivariance.sweeping.cells import AXES, task_shape
+    from equivariance.records import provenance
     from equivariance.sweeping.configuration import difference
+    from equivariance.sweeping.division import AXES, task_shape
     from equivariance.sweeping.store import SweepStore, same
 
     if settings.out.exists():
@@ -177,7 +177,7 @@ def trial(parts: Parts) -> float:
         for stride in strides:
             for grid in grids:
                 parts.parts({**first, "layer": layer, "stride": stride, "grid": grid})
-    from equivariance.sweeping.cells import BLOCK
+    from equivariance.sweeping.division import BLOCK
 
     taken, count = [], min(BLOCK, parts.shape[-1])
     for i in range(len(layers)):
@@ -193,7 +193,7 @@ def trial(parts: Parts) -> float:
 
 def _warn_of_versions(store: SweepStore) -> None:
     """Other versions may compute other last bits."""
-    from equivariance.provenance import provenance
+    from equivariance.records import provenance
 
     now = provenance({})
     for name in ("feature_fields", "torch", "numpy"):
@@ -206,7 +206,7 @@ def _follow(store: SweepStore, pending: list[Index], settings: SweepSettings, wo
     """Run the tasks with a bar that says how long it will take."""
     from tqdm import tqdm
 
-    from equivariance.sweeping.cells import Done
+    from equivariance.sweeping.division import Done
 
     cells = math.prod(store.shape)
     left = sum(store.size(task) for task in pending)
@@ -245,7 +245,7 @@ def _outcome(store: SweepStore, trouble: Any) -> tuple[str, int]:
     """What the store holds now, in words."""
     import numpy as np
 
-    from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED
+    from equivariance.sweeping.division import DONE, NOT_FINITE, RAISED
     from equivariance.sweeping.store import StoreTrouble
 
     try:

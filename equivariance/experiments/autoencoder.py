@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,7 @@ from torch import Tensor
 from discretize import Grid
 from equivariance.experiments import autoencoders
 from equivariance.experiments.autoencoders import STRIDES, TAPS, errors, reconstructed, trained
-from equivariance.experiments.findings import Finding, Table
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table
 from equivariance.plots import STYLES, bare
 from equivariance.text import number
 from fields import Sprites
@@ -46,55 +43,9 @@ ALIKE = 1.2
 WORSE = 3.0
 
 
-@dataclass(frozen=True)
-class AutoencoderSettings(Settings):
-    """Train two autoencoders on sprites in one quadrant, and look at them everywhere.
-
-    Both have the same layers and as many weights. One keeps every s-th point, the other those that move along with its
-    input (Xu et al. 2021). Results are written to a NetCDF file, a picture and an HTML page.
-    """
-
-    images: int = 1000
-    """Images to train on."""
-
-    tests: int = 300
-    """Images inside the quadrant, and as many outside of it, to measure on."""
-
-    steps: int = 600
-    """Steps of training, of each autoencoder."""
-
-    batch: int = 32
-    """Images per step."""
-
-    latent: int = 16
-    """Numbers in the code, beside the position."""
-
-    threads: int = 2
-    """Processor threads."""
-
-    full: bool = False
-    """Three sizes of the training set, images/4, images and 4·images, and three seeds."""
-
-    LEAST: ClassVar = {"images": 4, "tests": 3, "steps": 2, "batch": 1, "latent": 1}
-    QUICK: ClassVar = {"images": 60, "tests": 12, "steps": 12, "batch": 8}
-
-    def _quick(self) -> AutoencoderSettings:
-        """12 steps on 60 images."""
-        return replace(Settings._quick(self), full=False)
-
-    @property
-    def runs(self) -> list[tuple[int, int]]:
-        """(images, seed) of every training."""
-        if not self.full:
-            return [(self.images, self.seed)]
-        sizes = [self.images // 4, self.images, 4 * self.images]
-        return [(n, self.seed + i) for n in sizes for i in range(3)]
-
-
 class Autoencoder(Study):
     """Errors of both autoencoders, inside and outside, for every training."""
 
-    SETTINGS = AutoencoderSettings
     TITLE = "Autoencoders at positions that they never saw"
     PICTURES = ("autoencoder",)
 

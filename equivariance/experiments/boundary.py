@@ -7,9 +7,8 @@ makes of them differs only within its reach of the border.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
-from equivariance.bad_input import BadInput
-from equivariance.experiments.findings import Finding, Table, large, small
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
+from equivariance.experiments.study import Finding, Study, Table, large, small
 from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
 from equivariance.text import number
 from equivariance.verdict import tolerance
@@ -41,38 +37,9 @@ BAND = 0.2
 CHANNELS = 4
 
 
-@dataclass(frozen=True)
-class BoundarySettings(Settings):
-    """Move a field under a window, and see how far into it the border is felt.
-
-    Networks of growing depth see a window of a larger field, continued by each kind of padding, and a whole torus. What
-    both positions of the window see is compared point by point; errors go to a NetCDF file, a picture and an HTML page.
-    """
-
-    size: int = 40
-    """Points a side of the window."""
-
-    depth: int = 4
-    """Convolutions of the deepest network, of 3 × 3 taps each."""
-
-    farthest: int = 6
-    """Translations go up to so many spacings."""
-
-    LEAST: ClassVar = {"depth": 2, "farthest": 1}
-    QUICK: ClassVar = {"size": 40, "depth": 3, "farthest": 4}
-
-    def _check(self) -> None:
-        if not 2 * self.depth + self.farthest + 10 <= self.size <= 256:
-            raise BadInput(
-                f"--size must lie between 2·depth + farthest + 10 = {2 * self.depth + self.farthest + 10} and 256, "
-                f"got {self.size}"
-            )
-
-
 class Boundary(Study):
     """Differences against the distance from the border, for every padding and depth."""
 
-    SETTINGS = BoundarySettings
     TITLE = "Torus against windows"
     PICTURES = ("boundary",)
     heading = (

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +30,10 @@ from discretize import (
     sample,
 )
 from discretize.origins import Phase
-from equivariance.bad_input import BadInput
 from equivariance.diagram import diagrams, square
 from equivariance.error import compare, equivariance_error
-from equivariance.experiments.findings import Finding, Promises, Table, counted, signs
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
+from equivariance.experiments.layer_settings import CommuteSettings
+from equivariance.experiments.study import Finding, Promises, Study, Table, counted, signs
 from equivariance.plots import coloured
 from fields import Ball, Box, Field, GaussianKernel, PlaneWaves, random_bandlimited
 
@@ -61,40 +59,9 @@ ROUNDING, BROKEN = 1e-11, 1e-6
 DRAWN = ("ReLU", "polynomial")
 
 
-@dataclass(frozen=True)
-class CommuteSettings(Settings):
-    """Walk both ways round the diagram of translation equivariance with every layer.
-
-    On fields, on samples that move with their grid, on a grid that stays, with sampling before or after the layer: the
-    differences go to a NetCDF file, pictures and an HTML page.
-    """
-
-    size: int = 32
-    """Grid points a side, a multiple of 16; the field has waves up to 7/32 of it."""
-
-    count: int = 3
-    """Translations of each kind."""
-
-    points: int = 60
-    """Random points at which continuous layers are compared."""
-
-    LEAST: ClassVar = {"size": 32, "count": 1, "points": 1}
-    QUICK: ClassVar = {"size": 32, "count": 1, "points": 20}
-
-    def _check(self) -> None:
-        if self.size % 16 or self.size > 128:
-            raise BadInput(f"--size must be a multiple of 16 from 32 to 128, got {self.size}")
-
-    @property
-    def band(self) -> int:
-        """Highest wave of the field, per period."""
-        return 7 * self.size // 32
-
-
 class Commute(Study):
     """The largest relative difference of both ways, for every layer and square."""
 
-    SETTINGS = CommuteSettings
     TITLE = "Both ways round the diagram"
     PICTURES = ("commute", "commute-diagram")
     heading = "Relative difference of both ways round the diagram:\n" + "\n".join(

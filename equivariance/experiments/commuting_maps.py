@@ -19,7 +19,7 @@ from equivariance.theorems.intertwiners import (
     intertwiners,
     translation_matrix,
 )
-from equivariance.theorems.responses import impulse_responses
+from equivariance.theorems.matrices import impulse_responses
 from equivariance.theorems.sharing import shared_nonlinearity, shared_window
 from fields import Box
 from layers import Bias, Conv, MaxPool, Pointwise

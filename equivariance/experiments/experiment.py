@@ -20,8 +20,7 @@ from equivariance.text import aligned
 if TYPE_CHECKING:
     import xarray as xr
 
-    from equivariance.experiments.findings import Finding
-    from equivariance.experiments.study import Study
+    from equivariance.experiments.study import Finding, Study
     from equivariance.results import OutputFolder
 
 log = logging.getLogger(__name__)
@@ -58,10 +57,13 @@ class Experiment:
         As typed after `equivariance run`.
     summary : str
         One line.
+    settings : Settings
+        The default ones.
     """
 
     name: str
     summary: str
+    settings: Settings
 
     @property
     def title(self) -> str:
@@ -74,11 +76,6 @@ class Experiment:
         module = importlib.import_module(f"{__package__}.{self.name.replace('-', '_')}")
         found: type[Study] = getattr(module, self.title)
         return found
-
-    @property
-    def settings(self) -> Any:
-        """The default settings."""
-        return self.study.SETTINGS()
 
     def told(self, data: xr.Dataset) -> Study:
         """The study of results that are there."""
@@ -158,7 +155,7 @@ def _told(
     outcomes: list[tuple[Experiment, Outcome]], settings: Settings, folder: OutputFolder
 ) -> Outcome:
     """The index page, and a line for each experiment."""
-    from equivariance.provenance import provenance
+    from equivariance.records import provenance
     from equivariance.text import render
 
     record = provenance(configuration("all", settings.effective), command("all", settings))

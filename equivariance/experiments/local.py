@@ -9,9 +9,8 @@ response to a moved foreground is the moved response.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,10 +21,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from discretize import Grid, Samples, sample
-from equivariance.bad_input import BadInput
-from equivariance.experiments.findings import Finding, Table, large, small
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
+from equivariance.experiments.model_settings import LocalSettings
+from equivariance.experiments.study import Finding, Study, Table, large, small
 from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
 from equivariance.text import number
 from equivariance.verdict import tolerance
@@ -43,43 +40,9 @@ KNOWN, DIMS = ("reach", "linear", "local"), ("network", "carrier", "direction", 
 NEAR = 0.5
 
 
-@dataclass(frozen=True)
-class LocalSettings(Settings):
-    """Move a foreground past another one, and see when a layer notices.
-
-    Two discs with textures of their own lie on an even background, and one of them moves. What a layer makes of both is
-    held against what it makes of each alone. Errors against their distance go to a NetCDF file, a picture and an HTML
-    page.
-    """
-
-    size: int = 48
-    """Grid points a side."""
-
-    radius: float = 5.0
-    """Radius of the discs, in grid spacings."""
-
-    steps: int = 8
-    """Distances per receptive field; they go up to one and a half."""
-
-    textures: int = 2
-    """Pairs of textures; the largest error counts."""
-
-    LEAST: ClassVar = {"size": 40, "steps": 4, "textures": 1}
-    QUICK: ClassVar = {"size": 40, "steps": 4, "textures": 1}
-
-    def _check(self) -> None:
-        if not 2 <= self.radius <= (self.size - 20) / 4:
-            raise BadInput(
-                f"--radius must lie between 2 and (size − 20)/4 = {(self.size - 20) / 4:g}, got {self.radius}"
-            )
-        if self.size > 256:
-            raise BadInput(f"--size must be at most 256, got {self.size}")
-
-
 class Local(Study):
     """The largest interaction by network, carrier, direction and distance."""
 
-    SETTINGS = LocalSettings
     TITLE = "Parts that move independently"
     PICTURES = ("local",)
     heading = (

@@ -7,9 +7,8 @@ remedy; the maps of one layer, both ways round the square.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +16,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from torch import nn
 
-from equivariance.bad_input import BadInput
-from equivariance.experiments.findings import Finding, Table, large, small, told
-from equivariance.experiments.resnet import STRIDE, resnet
-from equivariance.experiments.settings import Settings
+from equivariance.experiments.model_settings import ModelSettings
+from equivariance.experiments.resnet import resnet
 from equivariance.experiments.stages import (
     STAGES,
     divided,
@@ -29,23 +26,23 @@ from equivariance.experiments.stages import (
     stages_picture,
     worst,
 )
-from equivariance.experiments.study import Study
-from equivariance.measuring.findings import Finding as Row
-from equivariance.measuring.findings import Share, findings, judged, shares
-from equivariance.measuring.layouts import survey
-from equivariance.measuring.measure import measure as measure_model
-from equivariance.measuring.plots import Maps, feature_maps, layers_picture
-from equivariance.measuring.remedies import remeasured
-from equivariance.measuring.subject import prepare
-from equivariance.measuring.telling import (
+from equivariance.experiments.study import Finding, Study, Table, large, small, told
+from equivariance.measuring.findings import (
     BORDER,
     TITLES,
-    Remedy,
+    Share,
+    findings,
     firsts,
-    judged_remedies,
-    remedies_table,
+    judged,
+    shares,
     shares_table,
 )
+from equivariance.measuring.findings import Finding as Row
+from equivariance.measuring.layer_errors import measure as measure_model
+from equivariance.measuring.layouts import survey
+from equivariance.measuring.plots import Maps, feature_maps, layers_picture
+from equivariance.measuring.remedies import Remedy, judged_remedies, remeasured, remedies_table
+from equivariance.measuring.watched import prepare
 from equivariance.text import number
 from equivariance.verdict import COLUMNS, classes, tolerance
 
@@ -64,44 +61,9 @@ BLURRED, RING, COMOVING = (
 )
 
 
-@dataclass(frozen=True)
-class ModelSettings(Settings):
-    """Measure a residual network layer by layer, and what would mend it.
-
-    A network of ResNet-18's shape meets random band-limited fields, moved by whole and real translations: as it is and
-    with circular padding, then with blurred strides and in a frame that moves along. `equivariance measure` does the
-    same for any model. Results are written to a NetCDF file, pictures and an HTML page.
-    """
-
-    size: int = 64
-    """Pixels a side."""
-
-    width: int = 64
-    """Channels of the network's first stage, of which the last has eight times as many."""
-
-    count: int = 33
-    """Translations: multiples of all strides, and between pixels."""
-
-    inputs: int = 1
-    """Random fields."""
-
-    #: As many translations as it takes to have each stride along both axes and diagonally.
-    LEAST: ClassVar = {"width": 1, "count": 27, "inputs": 1}
-    QUICK: ClassVar = {"width": 8, "count": 27}
-
-    def _check(self) -> None:
-        if self.size % STRIDE or not 2 * STRIDE <= self.size <= 256:
-            near = min(256, max(2 * STRIDE, round(self.size / STRIDE) * STRIDE))
-            raise BadInput(
-                f"--size must be a multiple of {STRIDE}, the product of the network's strides, from {2 * STRIDE} to "
-                f"256, got {self.size}: take {near}, say"
-            )
-
-
 class Model(Study):
     """Errors of all layers and remedies, and maps of one layer."""
 
-    SETTINGS = ModelSettings
     TITLE = "Where a residual network stops being translation equivariant"
     PICTURES = ("model", "model-maps", "model-layers")
     heading = (

@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-#: The product of the strides.
-STRIDE = 32
-
 
 class Block(nn.Module):
     """Two convolutions and a shortcut, which is a strided convolution where the shape changes."""

@@ -7,9 +7,7 @@ real translations is measured, and foretold by `discretize.aliasing`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +17,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from discretize import Grid, aliasing, sample
-from equivariance.bad_input import BadInput
-from equivariance.experiments.findings import Finding, Table, close, foretold
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
+from equivariance.experiments.model_settings import ResolutionSettings
+from equivariance.experiments.study import Finding, Study, Table, close, foretold
 from equivariance.plots import STYLES, labelled, lifted, with_round_off
 from equivariance.text import number
 from equivariance.verdict import tolerance
@@ -47,46 +43,9 @@ ORDER, FORETOLD = 0.15, 0.01
 SEEN = 64
 
 
-@dataclass(frozen=True)
-class ResolutionSettings(Settings):
-    """Measure what sampling costs against the grid's spacing, and foretell it from the spectrum.
-
-    Fields with a jump, with kinks, smooth ones and a band-limited one are sampled on finer and finer grids; so are the
-    outputs of layers. Errors, fitted orders and what theory says go to a NetCDF file, a picture and an HTML page.
-    """
-
-    waves: int = 4096
-    """Highest wave of the fields, per period; what is beyond is cut off."""
-
-    band: int = 12
-    """Highest wave of the band-limited field."""
-
-    finest: int = 256
-    """Points of the finest grid; the coarsest has 8, each other one twice as many as the one before."""
-
-    LEAST: ClassVar = {"band": 1, "finest": 32}
-    QUICK: ClassVar = {"waves": 2048, "finest": 256}
-
-    def _check(self) -> None:
-        if self.finest > 1024 or self.finest & (self.finest - 1):
-            raise BadInput(f"--finest must be a power of 2 from 32 to 1024, got {self.finest}")
-        if not 8 * self.finest <= self.waves <= 8192:
-            raise BadInput(
-                f"--waves must lie between 8 times --finest, {8 * self.finest}, and 8192, got {self.waves}"
-            )
-        if self.band >= self.finest // 2:
-            raise BadInput(f"--band must be below half of --finest, got {self.band}")
-
-    @property
-    def sizes(self) -> list[int]:
-        """Points of all grids."""
-        return [8 << i for i in range(self.finest.bit_length() - 3) if 8 << i <= self.finest]
-
-
 class Resolution(Study):
     """Errors of sampling, measured and foretold, and of layers, for every grid."""
 
-    SETTINGS = ResolutionSettings
     TITLE = "How fine a grid has to be"
     PICTURES = ("resolution",)
     heading = (

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +35,10 @@ from discretize import (
     Stride,
 )
 from discretize.origins import Phase
+from equivariance.experiments.layer_settings import StrideSettings, SubsamplingSettings
 from fields import Box
 from fields.commuting import Commutes, promised
 from layers import Conv, MaxPool, Pointwise
-
-if TYPE_CHECKING:
-    from equivariance.experiments.stride import StrideSettings
-    from equivariance.experiments.subsampling import SubsamplingSettings
 
 #: Channels that the networks of `stride` put out.
 OUTPUTS = 3

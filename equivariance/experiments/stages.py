@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from equivariance.measuring.plots import LABELS, Maps, draw_maps
-from equivariance.measuring.telling import Remedy
+from equivariance.measuring.remedies import Remedy
 from equivariance.plots import STYLES
 from equivariance.verdict import CLASSES
 

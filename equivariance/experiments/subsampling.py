@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,15 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from discretize import Grid
-from equivariance.bad_input import BadInput
-from equivariance.experiments.findings import Finding, Promises, Table, large, small, verdicts
-from equivariance.experiments.photographs import cut, grey
+from equivariance.error_table import sweep
+from equivariance.experiments.layer_settings import SubsamplingSettings
 from equivariance.experiments.rivals import methods, predictions
-from equivariance.experiments.settings import Settings
-from equivariance.experiments.study import Study
-from equivariance.measuring import pictures
+from equivariance.experiments.study import Finding, Promises, Study, Table, large, small, verdicts
+from equivariance.measuring import images
+from equivariance.measuring.images import cut, grey
 from equivariance.plots import coloured
-from equivariance.sweep import sweep
 from equivariance.text import aligned, number
 from fields import Field, Interpolated, random_bandlimited
 from fields.commuting import Commutes
@@ -45,47 +41,9 @@ BANDS = (5 / 32, 15 / 32, 24 / 32, 31 / 32)
 PHOTOGRAPHS = ("camera", "coins")
 
 
-@dataclass(frozen=True)
-class SubsamplingSettings(Settings):
-    """Measure every kind of subsampling on fields of several band limits.
-
-    A convolution, a non-linearity and each kind of subsampling meet a random field and two photographs, whose waves are
-    cut at four band limits, under even, odd, half-pixel and random real translations. The errors are written to a
-    NetCDF file, a table, a picture and an HTML page.
-    """
-
-    size: int = 64
-    """Grid points a side; photographs are averaged over blocks to as many."""
-
-    stride: int = 2
-    """Every how many points one is kept."""
-
-    count: int = 8
-    """Translations of each class."""
-
-    channels: int = 4
-    """Channels after the convolution."""
-
-    LEAST: ClassVar = {"stride": 2, "count": 1, "channels": 1}
-
-    def _check(self) -> None:
-        if self.size < 8 * self.stride or self.size % self.stride or self.size > 256:
-            near = min(256 // self.stride, max(8, round(self.size / self.stride))) * self.stride
-            raise BadInput(
-                f"--size must be a multiple of the stride {self.stride} from {8 * self.stride} to 256, "
-                f"got {self.size}: take {near}, say"
-            )
-
-    def _quick(self) -> SubsamplingSettings:
-        """At most 32 points a side, and two translations of each class."""
-        size = max(8, 32 // self.stride) * self.stride
-        return replace(self, size=min(self.size, size), count=min(self.count, 2))
-
-
 class Subsampling(Study):
     """The errors of all methods on all fields at all translations."""
 
-    SETTINGS = SubsamplingSettings
     TITLE = "Equivariance errors of subsampling layers"
     PICTURES = ("subsampling",)
 
@@ -216,7 +174,7 @@ def inputs(settings: SubsamplingSettings) -> dict[str, tuple[str, int, Field]]:
 
 def averaged(name: str, size: int) -> Tensor:
     """A photograph of scikit-image, grey in [0, 1]: its middle, averaged over blocks to `size` pixels a side."""
-    return pictures.averaged(grey(name), (size, size))[0]
+    return images.averaged(grey(name), (size, size))[0]
 
 
 def translations(settings: SubsamplingSettings) -> tuple[Tensor, list[str]]:

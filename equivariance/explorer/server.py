@@ -21,12 +21,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from equivariance.bad_input import BadInput
-from equivariance.explorer.choices import menus
-from equivariance.explorer.guard import Guard, TooLong, body
-from equivariance.explorer.inputs import FILE_BOUND, decoded
-from equivariance.explorer.state import State, parse
+from equivariance.explorer.answers import (
+    Guard,
+    TooLong,
+    body,
+    commit,
+    curve_as_json,
+    netcdf,
+    packed,
+)
+from equivariance.explorer.fields_and_networks import FILE_BOUND, decoded
+from equivariance.explorer.state import State, menus, parse
 from equivariance.explorer.views import Curve, curve_of, errors_at, parts, view
-from equivariance.explorer.wire import commit, curve_as_json, netcdf, packed
 
 #: Bytes of a state: a picture in base64 and some words.
 STATE_BOUND = 2**16

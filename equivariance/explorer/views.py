@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, sample
-from equivariance.explorer.inputs import field
-from equivariance.explorer.networks import Chain, chain
+from equivariance.explorer.fields_and_networks import Chain, chain, field
 from equivariance.explorer.state import State
 from equivariance.verdict import tolerance
 from fields import Field

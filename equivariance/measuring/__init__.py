@@ -1,4 +1,4 @@
 """Measuring a torch model, layer by layer.
 
-target → sources → watching (rewriting) → layouts (strides) → comparison → findings → telling → report.
+target → sources (images) → watched (rewriting) → layouts (strides) → comparison → layer_errors → findings → report.
 """

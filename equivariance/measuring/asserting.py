@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
-from equivariance.measuring.measure import measure
+from equivariance.measuring.layer_errors import measure
 from equivariance.text import number, vector
 from equivariance.verdict import classes
 from equivariance.verdict import tolerance as round_off

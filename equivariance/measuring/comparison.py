@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from equivariance.measuring.findings import judged
 from equivariance.measuring.layouts import Frame
 from equivariance.measuring.translations import crop, interpolated, rolled, whole
-from equivariance.measuring.watching import Told
-from equivariance.provenance import provenance
+from equivariance.measuring.watched import Told
+from equivariance.records import provenance
 from fields import checks
 from fields.kept import Copy
 from fields.magnitude import fits, unit

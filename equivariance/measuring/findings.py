@@ -30,6 +30,21 @@ UNKNOWN = "unknown"
 NOT_COMPARED = refused("no tested translation could be compared")
 
 
+TITLES = {
+    "as is": "As it is",
+    "circular": "With all padding made circular (a diagnostic: it is another function)",
+}
+PLACES = {
+    "multiples": "at multiples of its own stride",
+    "others": "at whole pixels",
+    "between": "between pixels",
+}
+BORDER = (
+    "Border and aliasing: the largest errors at multiples of the stride, as is in excess of circular padding, and at\n"
+    "other translations with circular padding; the border's share of all squared errors."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding(Group):
     """One layer, under one padding.
@@ -254,3 +269,23 @@ def _verdict(
         kind = "exact"
     there, elsewhere = found.error_there, found.error_elsewhere
     return kind, found.subgroup.name, found.commutes_with, there, elsewhere
+
+
+def shares_table(rows: Sequence[Share]) -> str:
+    """Border and aliasing, a line for each layer."""
+    cells = [[r.layer, number(r.border), number(r.aliasing), r.share_text] for r in rows]
+    return aligned(["layer", "border", "aliasing", "border's share"], cells)
+
+
+def firsts(data: xr.Dataset, padding: str) -> list[str]:
+    """What breaks first, in words."""
+    key, rows = padding.replace(" ", "_"), findings(data, padding)
+    lines = []
+    for which in CLASSES:
+        layer = data.attrs[f"first_broken_{which}_{key}"]
+        looked = sum(compared(row, which) for row in rows)
+        said = "nothing breaks" if looked else "nothing was compared"
+        if 0 < looked < len(rows):
+            said += f" in the {looked} of {len(rows)} outputs that were compared"
+        lines.append(f"{PLACES[which]}: " + (f"first broken by {layer}" if layer else said))
+    return lines

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from equivariance.measuring.strides import LARGEST, Shapes, confirmed, size_along, stride_of
-from equivariance.measuring.watching import ModelFailed, Told, run, watching
+from equivariance.measuring.watched import ModelFailed, Told, run, watching
 
 NO_OUTPUT = "the model's output is no floating point tensor with an axis for the batch"
 #: Sides up to this say nothing between their samples.

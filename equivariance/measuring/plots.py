@@ -15,9 +15,8 @@ from torch import nn
 from equivariance.measuring.findings import findings
 from equivariance.measuring.layouts import Frame
 from equivariance.measuring.rewriting import Rewriting
-from equivariance.measuring.subject import Subject
 from equivariance.measuring.translations import moved
-from equivariance.measuring.watching import run, watching
+from equivariance.measuring.watched import Subject, run, watching
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.text import vector
 from equivariance.verdict import CLASSES, tolerance

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
 from equivariance.comoving import Comoving
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import survey, total_stride
-from equivariance.measuring.measure import measure
 from equivariance.measuring.rewriting import Fill, Rewriting
-from equivariance.measuring.watching import ModelFailed, Told, device_and_dtype, watchable
+from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
+from equivariance.text import aligned, number
+from equivariance.verdict import CLASSES, worst_by_class
 
 #: Taps of the filter that is put in front of strides.
 TAPS = 4
@@ -133,3 +137,35 @@ def proposed_sizes(module: nn.Module, size: Sequence[int], channels: int) -> lis
         key=lambda n: sum(abs(a - b) for a, b in zip(n, size, strict=True)),
     )
     return list(itertools.islice(filter(wraps, options), PROPOSED))
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Worst errors of the output: at multiples of all strides, at other whole pixels, between pixels."""
+
+    name: str
+    worst: tuple[float, float, float]
+
+
+def judged_remedies(error: xr.DataArray, data: xr.Dataset) -> list[Remedy]:
+    """The worst errors by class of translation, for each remedy.
+
+    Parameters
+    ----------
+    error : DataArray
+        (remedy, translation, input), as `remeasured` gives it.
+    data : Dataset
+        The measurement of the model as it is, at the same translations.
+    """
+    strides = data["stride"].transpose("layer", "axis").to_numpy().round().astype(int)
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    whole = np.lcm.reduce(np.maximum(1, strides))
+    each = error.transpose("remedy", "translation", "input").to_numpy()
+    names = map(str, error["remedy"].to_numpy())
+    return [Remedy(n, worst_by_class(t, e, whole)) for n, e in zip(names, each, strict=True)]
+
+
+def remedies_table(mended: Sequence[Remedy]) -> str:
+    """The output's errors with each remedy, a line for each."""
+    rows = [[m.name, *map(number, m.worst)] for m in mended]
+    return aligned(["remedy", "multiples of all strides", *CLASSES[1:]], rows)

@@ -13,30 +13,41 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.findings import Finding, findings, shares, table
+from equivariance.measuring.findings import (
+    BORDER,
+    TITLES,
+    Finding,
+    findings,
+    firsts,
+    shares,
+    shares_table,
+    table,
+)
+from equivariance.measuring.images import read
+from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import survey
-from equivariance.measuring.measure import measure
-from equivariance.measuring.pictures import read
 from equivariance.measuring.plots import (
     curves_picture,
     feature_maps,
     layers_picture,
     maps_picture,
 )
-from equivariance.measuring.remedies import proposed_sizes, remeasured
-from equivariance.measuring.subject import input_channels, prepare
-from equivariance.measuring.telling import (
-    BORDER,
-    TITLES,
+from equivariance.measuring.remedies import (
     Remedy,
-    firsts,
     judged_remedies,
+    proposed_sizes,
+    remeasured,
     remedies_table,
-    shares_table,
 )
-from equivariance.measuring.watching import ModelFailed, device_and_dtype, watchable
+from equivariance.measuring.watched import (
+    ModelFailed,
+    device_and_dtype,
+    input_channels,
+    prepare,
+    watchable,
+)
 from equivariance.plots import png
-from equivariance.provenance import provenance, recorded
+from equivariance.records import provenance, recorded
 from equivariance.results import as_bytes
 from equivariance.text import render
 from equivariance.verdict import tolerance

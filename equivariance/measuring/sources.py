@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, sample
-from equivariance.measuring.pictures import read
+from equivariance.measuring.images import read
 from equivariance.measuring.translations import crop, derivative, moved
 from fields import Field, arguments, checks, random_bandlimited
 

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.watching import said
+from equivariance.measuring.watched import said
 
 KINDS = "file.py:name, package.module:name, torch.nn.NAME(…), torchvision:NAME or timm:NAME"
 LIBRARIES = ("torchvision", "timm")

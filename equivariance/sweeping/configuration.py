@@ -40,7 +40,7 @@ from typing import Any
 from equivariance.bad_input import BadInput, check_known, read_toml
 from equivariance.error import NORMS
 from equivariance.measuring import target
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 
 TOP = ("strides", "seeds", "norm", "rtol", "translations", "grids", "fields", "layers")
 TRANSLATIONS = ("list", "line", "random")

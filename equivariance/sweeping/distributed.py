@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equivariance.bad_input import BadInput
-from equivariance.provenance import as_json
-from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, Done, Index, box, computed
+from equivariance.records import as_json
+from equivariance.sweeping.building import Parts
 from equivariance.sweeping.configuration import SweepConfiguration
-from equivariance.sweeping.parts import Parts
+from equivariance.sweeping.division import DONE, NOT_FINITE, RAISED, Done, Index, box, computed
 from equivariance.sweeping.store import StoreTrouble, SweepStore
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ import zarr
 from filelock import FileLock, Timeout
 
 from equivariance.bad_input import BadInput
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 from equivariance.results import check_store
-from equivariance.sweeping.cells import (
+from equivariance.sweeping.division import (
     AXES,
     MEANINGS,
     MESSAGE,

@@ -19,7 +19,7 @@ from equivariance.theorems.intertwiners import biases as biases
 from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
 from equivariance.theorems.intertwiners import intertwiners as intertwiners
 from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
-from equivariance.theorems.responses import impulse_responses as impulse_responses
+from equivariance.theorems.matrices import impulse_responses as impulse_responses
 from equivariance.theorems.sharing import Shared as Shared
 from equivariance.theorems.sharing import parameter_counts as parameter_counts
 from equivariance.theorems.sharing import shared_nonlinearity as shared_nonlinearity

@@ -24,7 +24,7 @@ import numpy as np
 from scipy import sparse
 
 from discretize.grid import divides
-from equivariance.theorems.nullspace import null_space
+from equivariance.theorems.matrices import null_space
 from fields import arguments, checks
 from fields.accuracy import MEMORY_BOUND
 

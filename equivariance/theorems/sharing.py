@@ -19,7 +19,7 @@ from discretize import Grid
 from discretize.grid import divides
 from equivariance.theorems.circulant import convolution_kernel
 from equivariance.theorems.intertwiners import Intertwiners, biases, intertwiners, periodic
-from equivariance.theorems.responses import (
+from equivariance.theorems.matrices import (
     Layer,
     applied,
     as_numpy,

@@ -22,7 +22,7 @@ from torch import Tensor
 from discretize import Grid, Samples
 from discretize.grid import divides
 from discretize.subsampling.polyphase import kept
-from equivariance.theorems.responses import Layer, applied, as_numpy, impulse_responses, worked_in
+from equivariance.theorems.matrices import Layer, applied, as_numpy, impulse_responses, worked_in
 from fields import checks
 
 #: Phase of a coset: one integer per axis, 0 ≤ phase < stride.

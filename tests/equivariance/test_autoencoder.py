@@ -9,16 +9,8 @@ import torch
 
 from discretize import Samples
 from equivariance.bad_input import BadInput
-from equivariance.experiments import EXPERIMENTS
-from equivariance.experiments.autoencoder import (
-    INSIDE,
-    MARGIN,
-    OUTSIDE,
-    SIZE,
-    AutoencoderSettings,
-    grid,
-    images,
-)
+from equivariance.experiments import EXPERIMENTS, AutoencoderSettings
+from equivariance.experiments.autoencoder import INSIDE, MARGIN, OUTSIDE, SIZE, grid, images
 from equivariance.experiments.autoencoders import STRIDES, Autoencoder
 from tests.equivariance.lab import files, quick, telling
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments.boundary import BoundarySettings, moved, network, window
+from equivariance.experiments import BoundarySettings
+from equivariance.experiments.boundary import moved, network, window
 from fields import random_bandlimited
 from layers import Pointwise
 from tests.equivariance.lab import owes, quick, telling

@@ -9,7 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equivariance.sweeping.cells import BLOCK, blocks, box, cell_seed, generator, task_shape, tasks
+from equivariance.sweeping.division import (
+    BLOCK,
+    blocks,
+    box,
+    cell_seed,
+    generator,
+    task_shape,
+    tasks,
+)
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=3).flatmap(
     lambda others: st.integers(1, 70).map(lambda last: (*others, last))

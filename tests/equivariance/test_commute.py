@@ -8,15 +8,8 @@ import torch
 import layers
 from discretize import Grid, Stride
 from equivariance.bad_input import BadInput
-from equivariance.experiments.commute import (
-    SQUARES,
-    CommuteSettings,
-    _worst,
-    kinds,
-    noise,
-    sign,
-    squares,
-)
+from equivariance.experiments import CommuteSettings
+from equivariance.experiments.commute import SQUARES, _worst, kinds, noise, sign, squares
 from tests.equivariance.lab import owes, quick, telling
 
 judge = telling("commute").judge

@@ -9,13 +9,12 @@ import xarray as xr
 from equivariance import cli
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS, Everything
+from equivariance.experiments import EXPERIMENTS, Everything, StrideSettings
 from equivariance.experiments import experiment as everything_module
 from equivariance.experiments.experiment import AllSettings
 from equivariance.experiments.settings import command, configuration, configured, stored_settings
-from equivariance.experiments.stride import StrideSettings
 from equivariance.experiments.study import Study
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 
 
 def toml(tmp_path, text):

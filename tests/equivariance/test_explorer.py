@@ -15,13 +15,11 @@ from PIL import Image
 from discretize import AliasingWarning, Grid, sample
 from equivariance import equivariance_error
 from equivariance.bad_input import BadInput
-from equivariance.explorer import inputs as picture
-from equivariance.explorer.choices import FIELDS, METHODS, NETWORKS, menus
-from equivariance.explorer.inputs import decoded, field
-from equivariance.explorer.networks import chain
-from equivariance.explorer.state import PICTURE, State, parse
+from equivariance.explorer import fields_and_networks as picture
+from equivariance.explorer.answers import curve_as_json, dataset, netcdf, packed
+from equivariance.explorer.fields_and_networks import chain, decoded, field
+from equivariance.explorer.state import FIELDS, METHODS, NETWORKS, PICTURE, State, menus, parse
 from equivariance.explorer.views import ROUNDING, base, curve, view
-from equivariance.explorer.wire import curve_as_json, dataset, netcdf, packed
 from equivariance.verdict import COLUMNS
 from tests.compare import assert_close
 

@@ -20,12 +20,12 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from equivariance.explorer import server
-from equivariance.explorer.inputs import FILE_BOUND
+from equivariance.explorer.answers import packed
+from equivariance.explorer.fields_and_networks import FILE_BOUND
 from equivariance.explorer.server import PAGE, STATE_BOUND, application
 from equivariance.explorer.state import State
 from equivariance.explorer.views import curve, parts, view
 from equivariance.explorer.views import errors_at as errors
-from equivariance.explorer.wire import packed
 from tests.equivariance.test_explorer import bomb
 
 PORT = 8123

@@ -25,7 +25,7 @@ from equivariance.bad_input import BadInput, read_toml
 from equivariance.cli import main
 from equivariance.cli.report import opened
 from equivariance.experiments.settings import configured
-from equivariance.explorer.inputs import decoded
+from equivariance.explorer.fields_and_networks import decoded
 from equivariance.results import LONGEST, as_bytes, engine, stored_configuration
 from equivariance.sweeping import configuration
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset

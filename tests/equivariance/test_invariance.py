@@ -7,9 +7,9 @@ import torch
 
 from discretize import AveragePooling, BlurPool, Grid, MaxPooling, Samples
 from equivariance.bad_input import BadInput
-from equivariance.experiments.invariance import PROMISES, InvarianceSettings, translations
+from equivariance.experiments import InvarianceSettings, SubsamplingSettings
+from equivariance.experiments.invariance import PROMISES, translations
 from equivariance.experiments.rivals import methods
-from equivariance.experiments.subsampling import SubsamplingSettings
 from tests.equivariance.lab import owes, quick, telling
 
 judge = telling("invariance").judge

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments.local import LocalSettings, interactions, networks, offset
+from equivariance.experiments import LocalSettings
+from equivariance.experiments.local import interactions, networks, offset
 from layers import Pointwise
 from tests.equivariance.lab import owes, quick, telling
 

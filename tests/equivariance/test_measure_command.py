@@ -16,7 +16,7 @@ from equivariance.measuring import report as measure_report
 from equivariance.measuring.findings import findings
 from equivariance.measuring.remedies import proposed_sizes, remeasured
 from equivariance.measuring.report import FILES
-from equivariance.measuring.watching import ModelFailed
+from equivariance.measuring.watched import ModelFailed
 from tests.equivariance.models import MODELS, seeded
 
 POOL = "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.MaxPool2d(2))"

@@ -12,7 +12,7 @@ from equivariance.measuring.layouts import survey
 from equivariance.measuring.plots import curves_picture, feature_maps, layers_picture
 from equivariance.measuring.remedies import proposed_sizes
 from equivariance.measuring.report import FILES, draw, text
-from equivariance.measuring.subject import prepare
+from equivariance.measuring.watched import prepare
 from fields import random_bandlimited
 from tests.equivariance.models import plain, seeded
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from discretize import Grid, Samples, sample
 from equivariance import equivariance_error, lie_derivative
-from equivariance.eq_t import sinc_translated
 from equivariance.metrics import (
     crop_consistency,
     eq_t,
@@ -20,6 +19,7 @@ from equivariance.metrics import (
     roll_consistency,
     worst_case,
 )
+from equivariance.published import sinc_translated
 from fields import PlaneWaves, random_bandlimited
 from layers import TorchModel
 from tests.equivariance.models import MODELS, seeded

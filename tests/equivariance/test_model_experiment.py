@@ -6,10 +6,11 @@ import torch
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments.model import MOVES, SHOWN, STEP, ModelSettings, multiples
+from equivariance.experiments import ModelSettings
+from equivariance.experiments.model import MOVES, SHOWN, STEP, multiples
 from equivariance.experiments.resnet import resnet
 from equivariance.experiments.stages import divided
-from equivariance.measuring.subject import prepare
+from equivariance.measuring.watched import prepare
 from tests.equivariance.lab import owes, quick, telling
 
 told = telling("model")

@@ -7,13 +7,8 @@ import pytest
 import torch
 
 from equivariance.bad_input import BadInput
-from equivariance.experiments.nonlinearity import (
-    NonlinearitySettings,
-    defect,
-    folding,
-    spectrum,
-    tail_beyond,
-)
+from equivariance.experiments import NonlinearitySettings
+from equivariance.experiments.nonlinearity import defect, folding, spectrum, tail_beyond
 from fields import PlaneWaves
 from tests.equivariance.lab import owes, quick, telling
 

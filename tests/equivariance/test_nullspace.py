@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from equivariance.theorems.nullspace import null_space
+from equivariance.theorems.matrices import null_space
 
 EPS = np.finfo(float).eps
 

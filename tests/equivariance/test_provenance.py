@@ -12,7 +12,7 @@ import pytest
 import torch
 import xarray
 
-from equivariance.provenance import git_commit, provenance
+from equivariance.records import git_commit, provenance
 
 
 def test_versions_are_those_that_run():
@@ -97,7 +97,7 @@ def test_no_git_is_no_commit(tmp_path, monkeypatch):
 
 
 def test_a_library_that_is_not_installed_is_said_to_be(monkeypatch):
-    module = sys.modules["equivariance.provenance"]
+    module = sys.modules["equivariance.records"]
     monkeypatch.setattr(module, "DISTRIBUTIONS", ("torch", "no-such-library"))
     record = provenance({})
     assert (record["torch"], record["no_such_library"]) == (torch.__version__, "not installed")

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from equivariance.provenance import as_json
-from equivariance.reporting import slider as frames
-from equivariance.reporting.slider import diagrams
+from equivariance.records import as_json
+from equivariance.reporting import figures as frames
+from equivariance.reporting.figures import diagrams
 from equivariance.sweeping.configuration import TOP, read
 from tests.equivariance.test_report_command import CODE, CONFIGURATION
 

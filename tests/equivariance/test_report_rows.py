@@ -7,7 +7,9 @@ import pytest
 import xarray as xr
 
 from equivariance.plots import STYLES
-from equivariance.reporting.pictures import LINES, PANELS, error_picture
+from equivariance.reporting.figures import MOST_LINES as LINES
+from equivariance.reporting.figures import MOST_PANELS as PANELS
+from equivariance.reporting.figures import error_picture
 from equivariance.reporting.table import rows
 
 T = np.array([[0.0], [0.5], [1.0], [2.0], [0.3]])

@@ -8,7 +8,8 @@ import torch
 
 from discretize import Grid, sample
 from equivariance.bad_input import BadInput
-from equivariance.experiments.resolution import ResolutionSettings, defect, fields, orders
+from equivariance.experiments import ResolutionSettings
+from equivariance.experiments.resolution import defect, fields, orders
 from fields import PlaneWaves
 from tests.equivariance.lab import owes, quick, telling
 

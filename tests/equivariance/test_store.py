@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from equivariance.provenance import provenance
-from equivariance.sweeping.cells import DONE, RAISED, box, tasks
+from equivariance.records import provenance
+from equivariance.sweeping.division import DONE, RAISED, box, tasks
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
 
 LABELS = {"layer": ["b", "a"], "field": ["f"], "stride": [2, 4], "grid": ["g"], "seed": [0]}

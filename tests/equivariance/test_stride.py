@@ -14,9 +14,9 @@ import xarray as xr
 from matplotlib.image import imread
 
 from discretize import Grid, sample
-from equivariance.experiments import EXPERIMENTS
+from equivariance.experiments import EXPERIMENTS, StrideSettings
 from equivariance.experiments.rivals import networks
-from equivariance.experiments.stride import StrideSettings, inputs, translations, worst_whole
+from equivariance.experiments.stride import inputs, translations, worst_whole
 from equivariance.verdict import judge
 
 ROUND_OFF = 1e-13

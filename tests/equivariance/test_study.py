@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import equivariance.experiments
 from equivariance.cli import main
 from equivariance.experiments import EXPERIMENTS, stride
-from equivariance.experiments.findings import Promises, signs
+from equivariance.experiments.study import Promises, signs
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["run", "strude"]])

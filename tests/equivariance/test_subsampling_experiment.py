@@ -9,15 +9,9 @@ import xarray as xr
 
 from equivariance.bad_input import BadInput
 from equivariance.cli import main
-from equivariance.experiments import EXPERIMENTS
-from equivariance.experiments.photographs import cut
-from equivariance.experiments.subsampling import (
-    SubsamplingSettings,
-    averaged,
-    inputs,
-    tabulated,
-    translations,
-)
+from equivariance.experiments import EXPERIMENTS, SubsamplingSettings
+from equivariance.experiments.subsampling import averaged, inputs, tabulated, translations
+from equivariance.measuring.images import cut
 from tests.equivariance.lab import telling
 
 judge = telling("subsampling").judge

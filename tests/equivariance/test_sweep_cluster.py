@@ -18,9 +18,9 @@ from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.cli.sweep import INCOMPLETE
 from equivariance.sweeping import distributed
-from equivariance.sweeping.cells import DONE, RAISED
 from equivariance.sweeping.configuration import read
 from equivariance.sweeping.distributed import ATTEMPTS, Work, connected, on_cluster
+from equivariance.sweeping.division import DONE, RAISED
 from equivariance.sweeping.store import StoreTrouble, SweepStore, read_dataset
 from tests.equivariance import killing
 

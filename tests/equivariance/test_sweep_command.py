@@ -18,9 +18,9 @@ from discretize import BlurPool, EquivariantSubsampling, Grid
 from equivariance import equivariance_error
 from equivariance.cli import main
 from equivariance.cli.sweep import INCOMPLETE
-from equivariance.sweeping.cells import DONE, NOT_FINITE, RAISED, Done, cell_seed
 from equivariance.sweeping.configuration import read
 from equivariance.sweeping.distributed import Work, connected, on_cluster
+from equivariance.sweeping.division import DONE, NOT_FINITE, RAISED, Done, cell_seed
 from equivariance.sweeping.store import SweepStore, read_dataset
 from fields import random_bandlimited
 from layers import Pointwise

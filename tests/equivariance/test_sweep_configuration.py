@@ -11,10 +11,10 @@ from PIL import Image
 from discretize import Grid, sample
 from equivariance.bad_input import BadInput
 from equivariance.cli.sweep import trial
-from equivariance.provenance import as_json
-from equivariance.sweeping.cells import cell_seed
+from equivariance.records import as_json
+from equivariance.sweeping.building import Parts
 from equivariance.sweeping.configuration import SweepConfiguration, difference, read
-from equivariance.sweeping.parts import Parts
+from equivariance.sweeping.division import cell_seed
 from fields import random_bandlimited
 
 GOOD = """

@@ -7,8 +7,9 @@ from torch import nn
 
 from discretize import Grid
 from equivariance.bad_input import BadInput
+from equivariance.experiments import WeightSharingSettings
 from equivariance.experiments.commuting_maps import SIDE, probes
-from equivariance.experiments.weight_sharing import WeightSharingSettings, cases
+from equivariance.experiments.weight_sharing import cases
 from equivariance.theorems.sharing import commutator
 from tests.equivariance.lab import owes, quick, telling
 

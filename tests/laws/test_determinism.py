@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from discretize import Grid, Samples, sample
-from equivariance.provenance import threads
+from equivariance.records import threads
 from fields import random_bandlimited
 from fields.evaluation.evaluation import evaluate
 from fields.lattice import Lattice

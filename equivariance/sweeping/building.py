@@ -16,9 +16,9 @@ from discretize import Grid
 from discretize.subsampling.registry import SUBSAMPLINGS, subsampling
 from equivariance.bad_input import BadInput
 from equivariance.error import Layer, equivariance_error
-from equivariance.provenance import threads
-from equivariance.sweeping.cells import AXES, Index, cell_seed, generator
+from equivariance.records import threads
 from equivariance.sweeping.configuration import SweepConfiguration
+from equivariance.sweeping.division import AXES, Index, cell_seed, generator
 from fields import Field, Interpolated, arguments, checks, random_bandlimited
 from layers import Conv, GlobalPool, Pointwise, TorchModel
 

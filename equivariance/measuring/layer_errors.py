@@ -22,13 +22,15 @@ from equivariance.measuring.comparison import Comparison, dataset
 from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey, total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
-from equivariance.measuring.subject import Subject, check_precision, prepare
 from equivariance.measuring.translations import default_translations, given_translations, moved
-from equivariance.measuring.watching import (
+from equivariance.measuring.watched import (
     ModelFailed,
+    Subject,
     Told,
+    check_precision,
     chosen,
     owner,
+    prepare,
     run,
     watching,
 )
@@ -145,11 +147,7 @@ def measure(
         padding = "as is"
     with torch.no_grad():
         frames, alone, strided = _frames(subject, tokens)
-        t = (
-            _default(source, strided, count)
-            if translations is None
-            else given_translations(translations, subject.dim)
-        )
+        t = _translations(translations, source, strided, count)
         kinds = ["as is", "circular"] if padding == "both" else [padding]
         bar = _bar(progress, len(kinds), len(t))
         seen = {k: compared(subject, frames, t, k, bar.update) for k in kinds}
@@ -163,8 +161,10 @@ def measure(
     return dataset(frames, t, seen, probed, about, str(subject.dtype).removeprefix("torch."))
 
 
-def _default(source: Source, frames: Sequence[Frame], count: int) -> Tensor:
-    """Translations that tell these strides, (T, d): below a period, or up to half a window."""
+def _translations(given: Any, source: Source, frames: Sequence[Frame], count: int) -> Tensor:
+    """Those given, (T, d), or else such as tell these strides: below a period, or up to half a window."""
+    if given is not None:
+        return given_translations(given, len(source.size))
     strides = [f.stride for f in frames if f.is_map] + [total_stride(frames, len(source.size))]
     periodic = source.boundary == "periodic"
     below = source.size if periodic else [n // 2 + 1 for n in source.size]

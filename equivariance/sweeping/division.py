@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equivariance.provenance import as_json
+from equivariance.records import as_json
 
 if TYPE_CHECKING:
-    from equivariance.sweeping.parts import Parts
+    from equivariance.sweeping.building import Parts
 
 #: What becomes of a cell: the store's status.
 DONE, RAISED, NOT_FINITE = 1, 2, 3
@@ -46,7 +46,7 @@ def cell_seed(**key: Any) -> int:
 
     Examples
     --------
-    >>> from equivariance.sweeping.cells import cell_seed
+    >>> from equivariance.sweeping.division import cell_seed
     >>> cell_seed(field="noise", seed=0) == cell_seed(seed=0, field="noise")
     True
     """
@@ -64,7 +64,7 @@ def task_shape(shape: Sequence[int], cells: int) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> from equivariance.sweeping.cells import task_shape
+    >>> from equivariance.sweeping.division import task_shape
     >>> task_shape((3, 2, 100), 20), task_shape((3, 2, 100), 250)
     ((1, 1, 32), (1, 2, 100))
     """

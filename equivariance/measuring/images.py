@@ -1,4 +1,4 @@
-"""Inputs from files: a folder of images, or a tensor."""
+"""Images as values: read from files, from a tensor, or of scikit-image's; averaged over blocks, waves cut off."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from skimage import data
 from torch import Tensor
 
+from discretize.trigonometric import filtered
+from equivariance.bad_input import BadInput
 from fields import Interpolated
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -97,3 +100,29 @@ def _with_channels(values: Tensor, channels: int, file: Path) -> Tensor:
     if len(values) == 1:
         return values.expand(channels, *values.shape[1:])
     raise ValueError(f"{file} has {len(values)} channels, expected {channels}")
+
+
+def pixels(path: Path | None) -> tuple[Tensor, str]:
+    """Grey values (X1, X2) in [0, 1] of an image, or of scikit-image's "camera", and what they are."""
+    if path is None:
+        return grey("camera"), "The photograph “camera” of scikit-image"
+    try:
+        image = Interpolated.from_image(path)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].removeprefix(f"{path} ")
+        raise BadInput(f"--image {path}: {reason}") from error
+    return image.values.mean(0), f"The image {path.name}"
+
+
+def grey(name: str) -> Tensor:
+    """A photograph of scikit-image, (X1, X2) in [0, 1]."""
+    return torch.from_numpy(getattr(data, name)()).double() / 255
+
+
+def cut(values: Tensor, band: int) -> Tensor:
+    """The waves of values (X1, X2) of up to `band` per period and axis."""
+    kept = values[None]
+    for axis in (-1, -2):
+        waves = torch.arange(values.shape[axis] // 2 + 1) <= band
+        kept = filtered(kept, waves.double(), axis, 2)
+    return kept[0]

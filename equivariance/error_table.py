@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from discretize import Grid
 from equivariance.error import Layer, equivariance_error
-from equivariance.provenance import provenance
+from equivariance.records import provenance
 from equivariance.verdict import of_compared, refused
 from fields import Field
 from fields.checks import translation
@@ -68,19 +68,7 @@ def sweep(
     >>> (data.error.squeeze() > 1e-3).values.tolist(), data.commutes_with.item()
     ([True, False], '2Z')
     """
-    _named(layers, "layers")
-    _named(fields, "fields")
-    _named(grids, "grids")
-    for name, field in fields.items():
-        if not isinstance(field, Field):
-            raise TypeError(f"fields must be Fields, {name!r} is a {type(field).__name__}")
-    dim = next(iter(fields.values())).dim
-    t = translation(translations, dim).reshape(-1, dim)
-    for name, field in fields.items():
-        if field.dim != dim or field.batch:
-            raise ValueError(
-                f"the fields of a sweep share d and have no batch: {name!r} is on R^{field.dim}, batch {field.batch}"
-            )
+    t = _translations(layers, fields, grids, translations)
     errors = np.empty((len(layers), len(fields), len(grids), len(t)))
     words = np.empty((*errors.shape[:3], 3), dtype=object)
     dtypes = set[str]()
@@ -108,6 +96,29 @@ def sweep(
         )
     data = _dataset(errors, words, names, t.numpy(), norm, seed)
     return data.assign_attrs(dtype=dtypes.pop()) if len(dtypes) == 1 else data
+
+
+def _translations(
+    layers: Mapping[str, Layer],
+    fields: Mapping[str, Field],
+    grids: Mapping[str, Grid | None],
+    translations: Any,
+) -> torch.Tensor:
+    """The translations (T, d), once it is checked that all fits together."""
+    _named(layers, "layers")
+    _named(fields, "fields")
+    _named(grids, "grids")
+    for name, field in fields.items():
+        if not isinstance(field, Field):
+            raise TypeError(f"fields must be Fields, {name!r} is a {type(field).__name__}")
+    dim = next(iter(fields.values())).dim
+    t = translation(translations, dim).reshape(-1, dim)
+    for name, field in fields.items():
+        if field.dim != dim or field.batch:
+            raise ValueError(
+                f"the fields of a sweep share d and have no batch: {name!r} is on R^{field.dim}, batch {field.batch}"
+            )
+    return t
 
 
 def _named(items: Mapping[str, Any], what: str) -> None:
