@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.harness import alternate, show
 from equivariance import measure
-from equivariance.experiments.resnet import resnet
+from equivariance.experiments.residual_network import resnet
 
 COUNT, INPUTS, BATCH = 33, 8, 16
 SIDE = 64

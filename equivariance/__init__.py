@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from equivariance.theorems.circulant import coset_kernels as coset_kernels
     from equivariance.theorems.circulant import coset_matrix as coset_matrix
     from equivariance.theorems.circulant import is_convolution as is_convolution
-    from equivariance.theorems.intertwiners import Intertwiners as Intertwiners
-    from equivariance.theorems.intertwiners import biases as biases
-    from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
-    from equivariance.theorems.intertwiners import intertwiners as intertwiners
-    from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
+    from equivariance.theorems.intertwining import Intertwiners as Intertwiners
+    from equivariance.theorems.intertwining import biases as biases
+    from equivariance.theorems.intertwining import intertwiner_space as intertwiner_space
+    from equivariance.theorems.intertwining import intertwiners as intertwiners
+    from equivariance.theorems.intertwining import translation_matrix as translation_matrix
     from equivariance.theorems.matrices import impulse_responses as impulse_responses
     from equivariance.theorems.sharing import Shared as Shared
     from equivariance.theorems.sharing import parameter_counts as parameter_counts
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from equivariance.theorems.strides import commutation as commutation
     from equivariance.theorems.strides import polyphase as polyphase
     from equivariance.theorems.strides import polyphase_action as polyphase_action
-    from equivariance.verdict import judge as judge
+    from equivariance.verdicts import judge as judge
 
 #: Public names, by the modules that they live in.
 _HOMES = {
@@ -53,7 +53,7 @@ _HOMES = {
         "theorems": "Intertwiners Shared biases commutation convolution_kernel convolution_matrix coset_kernels "
         "coset_matrix impulse_responses intertwiner_space intertwiners is_convolution parameter_counts polyphase "
         "polyphase_action shared_nonlinearity shared_window translation_matrix",
-        "verdict": "judge",
+        "verdicts": "judge",
     }.items()
     for name in names.split()
 }

@@ -24,7 +24,7 @@ from discretize import Grid, Samples, sample
 from equivariance.error import Layer
 from equivariance.plots import bare
 from equivariance.text import number, vector
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import Field
 
 #: Colour maps of inputs, outputs and differences.

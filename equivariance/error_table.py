@@ -14,7 +14,7 @@ from tqdm import tqdm
 from discretize import Grid
 from equivariance.error import Layer, equivariance_error
 from equivariance.records import provenance
-from equivariance.verdict import of_compared, refused
+from equivariance.verdicts import of_compared, refused
 from fields import Field
 from fields.checks import translation
 

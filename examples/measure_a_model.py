@@ -12,13 +12,13 @@
 import time
 
 from equivariance import assert_equivariant, measure
-from equivariance.experiments.resnet import resnet
-from equivariance.measuring.findings import findings, shares
+from equivariance.experiments.residual_network import resnet
+from equivariance.measuring.measured import findings, shares
 
 # %% [markdown]
 # The network, as it is written for torch: it knows nothing of this library.
 #
-# ```{literalinclude} ../../equivariance/experiments/resnet.py
+# ```{literalinclude} ../../equivariance/experiments/residual_network.py
 # :start-at: class Block
 # ```
 

@@ -29,7 +29,7 @@ from equivariance import (
     shared_nonlinearity,
     shared_window,
 )
-from equivariance.subgroup import subgroup
+from equivariance.subgroups import subgroup
 from fields import Box
 from layers import Conv, MaxPool, Pointwise
 

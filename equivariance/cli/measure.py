@@ -115,11 +115,11 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
     BadInput
         For bad targets, inputs and settings, and for models that raise. Nothing is written then.
     """
-    from equivariance.measuring.report import FILES, report
+    from equivariance.measuring.report_page import FILES, report
     from equivariance.measuring.target import read_target
     from equivariance.records import threads
     from equivariance.results import OutputFolder
-    from equivariance.verdict import tolerance
+    from equivariance.verdicts import tolerance
 
     settings.check()
     module = read_target(settings.target, settings.seed)

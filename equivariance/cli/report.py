@@ -54,7 +54,7 @@ def run(settings: ReportSettings) -> tuple[str, tuple[Path, ...]]:
     except BadInput as error:
         raise BadInput(f"{settings.results} can't be reported: {error}") from error
     folder = OutputFolder(settings.out, FILES)
-    contents = report(data, settings.results.name, settings.code)
+    contents = rendered(data, settings.results.name, settings.code)
     columns = header(found)
     text = aligned(columns, [cells(row, columns) for row in found])
     return text, folder.write(contents)
@@ -85,7 +85,7 @@ def opened(path: Path) -> xr.Dataset:
     return loaded
 
 
-def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
+def rendered(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
     """The contents of `FILES` for results that lie in `file`; `code` as for `diagrams`."""
     import matplotlib
 
@@ -94,7 +94,7 @@ def report(data: xr.Dataset, file: str, code: bool = False) -> dict[str, bytes]:
     from equivariance.reporting.figures import FRAMES, as_svg, diagrams, error_picture
     from equivariance.reporting.table import as_csv, as_latex, cells, header, rows
     from equivariance.text import render
-    from equivariance.verdict import tolerance
+    from equivariance.verdicts import tolerance
 
     found = rows(data)
     columns = header(found)

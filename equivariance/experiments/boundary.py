@@ -21,7 +21,7 @@ from discretize import Grid, Samples, sample
 from equivariance.experiments.study import Finding, Study, Table, large, small
 from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
 from equivariance.text import number
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import Field, random_bandlimited
 from layers import Bias, Conv, Pointwise
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from discretize import Grid, Samples
 from equivariance.theorems.circulant import convolution_kernel, coset_kernels, is_convolution
-from equivariance.theorems.intertwiners import (
+from equivariance.theorems.intertwining import (
     Intertwiners,
     biases,
     intertwiners,

@@ -25,7 +25,7 @@ from equivariance.experiments.model_settings import LocalSettings
 from equivariance.experiments.study import Finding, Study, Table, large, small
 from equivariance.plots import LEAST, STYLES, bare, labelled, lifted, with_round_off
 from equivariance.text import number
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import Balls, Box, Constant, Field, PeriodicKernel, random_bandlimited
 from fields.algebra.independent_parts import Part, local_translation
 from layers import Bias, Conv, MaxPool, Pointwise

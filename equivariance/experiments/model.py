@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from equivariance.experiments.model_settings import ModelSettings
-from equivariance.experiments.resnet import resnet
+from equivariance.experiments.residual_network import resnet
 from equivariance.experiments.stages import (
     STAGES,
     divided,
@@ -27,7 +27,9 @@ from equivariance.experiments.stages import (
     worst,
 )
 from equivariance.experiments.study import Finding, Study, Table, large, small, told
-from equivariance.measuring.findings import (
+from equivariance.measuring.layer_errors import measure as measure_model
+from equivariance.measuring.layouts import survey
+from equivariance.measuring.measured import (
     BORDER,
     TITLES,
     Share,
@@ -37,14 +39,12 @@ from equivariance.measuring.findings import (
     shares,
     shares_table,
 )
-from equivariance.measuring.findings import Finding as Row
-from equivariance.measuring.layer_errors import measure as measure_model
-from equivariance.measuring.layouts import survey
+from equivariance.measuring.measured import Finding as Row
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
-from equivariance.measuring.remedies import Remedy, judged_remedies, remeasured, remedies_table
+from equivariance.measuring.remedy import Remedy, judged_remedies, remeasured, remedies_table
 from equivariance.measuring.watched import prepare
 from equivariance.text import number
-from equivariance.verdict import COLUMNS, classes, tolerance
+from equivariance.verdicts import COLUMNS, classes, tolerance
 
 log = logging.getLogger(__name__)
 

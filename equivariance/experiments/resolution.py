@@ -21,7 +21,7 @@ from equivariance.experiments.model_settings import ResolutionSettings
 from equivariance.experiments.study import Finding, Study, Table, close, foretold
 from equivariance.plots import STYLES, labelled, lifted, with_round_off
 from equivariance.text import number
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import Box, Field, GaussianKernel, Interpolated
 from layers import AvgPool, Conv, MaxPool
 

@@ -13,9 +13,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from equivariance.measuring.plots import LABELS, Maps, draw_maps
-from equivariance.measuring.remedies import Remedy
+from equivariance.measuring.remedy import Remedy
 from equivariance.plots import STYLES
-from equivariance.verdict import CLASSES
+from equivariance.verdicts import CLASSES
 
 #: The layers that are shown where all would be too many.
 STAGES = ("conv1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "output")

@@ -23,10 +23,10 @@ from equivariance.experiments.study import Finding, Study, Table, counted
 from equivariance.measuring.images import averaged, cut, pixels
 from equivariance.plots import error_curves
 from equivariance.records import as_json
-from equivariance.subgroup import EVERYTHING
+from equivariance.subgroups import EVERYTHING
 from equivariance.text import aligned, number
-from equivariance.verdict import CLASSES, COLUMNS, Row, tolerance
-from equivariance.verdict import judge as verdicts
+from equivariance.verdicts import CLASSES, COLUMNS, Row, tolerance
+from equivariance.verdicts import judge as verdicts
 from fields import Field, Interpolated, random_bandlimited
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from equivariance.plots import png
 from equivariance.records import provenance, recorded, threads
 from equivariance.results import OutputFolder, as_bytes
 from equivariance.text import aligned, number, render
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 
 
 class Study:

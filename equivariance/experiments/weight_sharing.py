@@ -25,7 +25,7 @@ from equivariance.experiments.layer_settings import WeightSharingSettings
 from equivariance.experiments.study import Finding, Study, Table, counted
 from equivariance.plots import LEAST, STYLES, labelled, lifted
 from equivariance.text import aligned, number
-from equivariance.theorems.intertwiners import biases, intertwiners
+from equivariance.theorems.intertwining import biases, intertwiners
 from equivariance.theorems.sharing import commutator, parameter_counts
 
 #: Points of the grid whose matrices are drawn.

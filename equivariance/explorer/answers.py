@@ -26,7 +26,7 @@ from equivariance.explorer.state import METHODS, State
 from equivariance.explorer.views import ROUNDING, Curve, View
 from equivariance.records import as_json, git_commit, provenance
 from equivariance.results import as_bytes
-from equivariance.verdict import COLUMNS, of_compared
+from equivariance.verdicts import COLUMNS, of_compared
 
 _LENGTH = struct.Struct("<I")
 

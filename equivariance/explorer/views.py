@@ -19,7 +19,7 @@ from torch import Tensor
 from discretize import Grid, Samples, sample
 from equivariance.explorer.fields_and_networks import Chain, chain, field
 from equivariance.explorer.state import State
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import Field
 
 #: Points per side with which continuous functions are drawn.

@@ -10,8 +10,8 @@ from torch import nn
 
 from equivariance.measuring.layer_errors import measure
 from equivariance.text import number, vector
-from equivariance.verdict import classes
-from equivariance.verdict import tolerance as round_off
+from equivariance.verdicts import classes
+from equivariance.verdicts import tolerance as round_off
 from fields import checks
 
 #: Where outputs are compared.

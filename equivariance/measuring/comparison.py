@@ -12,8 +12,8 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from equivariance.measuring.findings import judged
 from equivariance.measuring.layouts import Frame
+from equivariance.measuring.measured import judged
 from equivariance.measuring.translations import crop, interpolated, rolled, whole
 from equivariance.measuring.watched import Told
 from equivariance.records import provenance

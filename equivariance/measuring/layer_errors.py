@@ -110,7 +110,7 @@ def measure(
         where it isn't defined; `interior`: the same over the points whose receptive fields are free of padding, as is;
         `bitwise` (padding, layer): what the probe saw, at multiples of the layer's stride; `stride` (layer, axis) in
         pixels; `verdict` and `subgroup` (padding, layer); the attributes say which layer breaks first, and where all
-        this comes from. `equivariance.measuring.findings` reads it.
+        this comes from. `equivariance.measuring.measured` reads it.
 
     Raises
     ------

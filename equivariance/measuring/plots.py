@@ -12,14 +12,14 @@ import xarray as xr
 from matplotlib.figure import Figure, SubFigure
 from torch import nn
 
-from equivariance.measuring.findings import findings
 from equivariance.measuring.layouts import Frame
+from equivariance.measuring.measured import findings
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.translations import moved
 from equivariance.measuring.watched import Subject, run, watching
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.text import vector
-from equivariance.verdict import CLASSES, tolerance
+from equivariance.verdicts import CLASSES, tolerance
 
 LABELS = dict(
     zip(CLASSES, ("multiples of its stride", "other whole pixels", "between pixels"), strict=True)

@@ -37,7 +37,7 @@ from equivariance.sweeping.configuration import (
     runs_code,
 )
 from equivariance.text import inline, number, vector
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 
 #: Frames of a layer: translations by up to two strides, along the last axis.
 FRAMES = 17

@@ -15,7 +15,7 @@ import xarray as xr
 
 from equivariance.bad_input import BadInput
 from equivariance.text import number
-from equivariance.verdict import (
+from equivariance.verdicts import (
     CLASSES,
     COLUMNS,
     Kind,
@@ -47,7 +47,7 @@ class Row:
     classes : tuple of float, optional
         The worst at multiples of the stride, at other whole steps of the grid, between; NaN where none was tested.
     kind : {"exact", "round-off", "broken", "unknown"}, optional
-        Of `equivariance.verdict`; None where there is no error.
+        Of `equivariance.verdicts`; None where there is no error.
     words : tuple of str
         What it commutes with, the worst error there, and the worst elsewhere.
     there, elsewhere : float

@@ -14,11 +14,11 @@ from equivariance.theorems.circulant import convolution_matrix as convolution_ma
 from equivariance.theorems.circulant import coset_kernels as coset_kernels
 from equivariance.theorems.circulant import coset_matrix as coset_matrix
 from equivariance.theorems.circulant import is_convolution as is_convolution
-from equivariance.theorems.intertwiners import Intertwiners as Intertwiners
-from equivariance.theorems.intertwiners import biases as biases
-from equivariance.theorems.intertwiners import intertwiner_space as intertwiner_space
-from equivariance.theorems.intertwiners import intertwiners as intertwiners
-from equivariance.theorems.intertwiners import translation_matrix as translation_matrix
+from equivariance.theorems.intertwining import Intertwiners as Intertwiners
+from equivariance.theorems.intertwining import biases as biases
+from equivariance.theorems.intertwining import intertwiner_space as intertwiner_space
+from equivariance.theorems.intertwining import intertwiners as intertwiners
+from equivariance.theorems.intertwining import translation_matrix as translation_matrix
 from equivariance.theorems.matrices import impulse_responses as impulse_responses
 from equivariance.theorems.sharing import Shared as Shared
 from equivariance.theorems.sharing import parameter_counts as parameter_counts

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from discretize.grid import divides
-from equivariance.theorems.intertwiners import as_array, as_matrix, periodic
+from equivariance.theorems.intertwining import as_array, as_matrix, periodic
 from fields import arguments, checks
 
 #: A rectangle of outputs and inputs: (output sizes, input sizes, strides of the output, cosets per axis).

@@ -18,7 +18,7 @@ from torch import Tensor
 from discretize import Grid
 from discretize.grid import divides
 from equivariance.theorems.circulant import convolution_kernel
-from equivariance.theorems.intertwiners import Intertwiners, biases, intertwiners, periodic
+from equivariance.theorems.intertwining import Intertwiners, biases, intertwiners, periodic
 from equivariance.theorems.matrices import (
     Layer,
     applied,

@@ -13,7 +13,7 @@ from equivariance import (
     impulse_responses,
     translation_matrix,
 )
-from equivariance.subgroup import subgroup
+from equivariance.subgroups import subgroup
 from fields import Ball, Box
 from layers import AvgPool, Bias, Conv, MaxPool, Pointwise
 

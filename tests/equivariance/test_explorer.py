@@ -20,7 +20,7 @@ from equivariance.explorer.answers import curve_as_json, dataset, netcdf, packed
 from equivariance.explorer.fields_and_networks import chain, decoded, field
 from equivariance.explorer.state import FIELDS, METHODS, NETWORKS, PICTURE, State, menus, parse
 from equivariance.explorer.views import ROUNDING, base, curve, view
-from equivariance.verdict import COLUMNS
+from equivariance.verdicts import COLUMNS
 from tests.compare import assert_close
 
 GREY = bytes(range(256)) * (PICTURE**2 // 256)

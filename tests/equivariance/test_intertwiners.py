@@ -9,7 +9,7 @@ import scipy.linalg
 from scipy import sparse
 
 from equivariance import biases, intertwiners, is_convolution
-from equivariance.theorems.intertwiners import intertwiner_space, translation_matrix
+from equivariance.theorems.intertwining import intertwiner_space, translation_matrix
 
 EPS = np.finfo(float).eps
 #: shape, c_in, c_out, stride, output_stride

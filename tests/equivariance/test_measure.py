@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from discretize import Grid, Samples, sample
 from equivariance import judge, measure, sweep
-from equivariance.measuring.findings import findings, first_broken, shares, table
+from equivariance.measuring.measured import findings, first_broken, shares, table
 from fields import Constant, Gaussians, PlaneWaves, random_bandlimited
 from layers import TorchModel
 from tests.equivariance.models import MODELS, SmallTransformer, plain, seeded

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equivariance.measuring.translations import default_translations
-from equivariance.subgroup import subgroup
+from equivariance.subgroups import subgroup
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])

@@ -12,10 +12,10 @@ from matplotlib.image import imread
 from torch import nn
 
 from equivariance.cli import main
-from equivariance.measuring import report as measure_report
-from equivariance.measuring.findings import findings
-from equivariance.measuring.remedies import proposed_sizes, remeasured
-from equivariance.measuring.report import FILES
+from equivariance.measuring import report_page as measure_report
+from equivariance.measuring.measured import findings
+from equivariance.measuring.remedy import proposed_sizes, remeasured
+from equivariance.measuring.report_page import FILES
 from equivariance.measuring.watched import ModelFailed
 from tests.equivariance.models import MODELS, seeded
 

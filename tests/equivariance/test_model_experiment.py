@@ -8,7 +8,7 @@ from equivariance.bad_input import BadInput
 from equivariance.cli import main
 from equivariance.experiments import ModelSettings
 from equivariance.experiments.model import MOVES, SHOWN, STEP, multiples
-from equivariance.experiments.resnet import resnet
+from equivariance.experiments.residual_network import resnet
 from equivariance.experiments.stages import divided
 from equivariance.measuring.watched import prepare
 from tests.equivariance.lab import owes, quick, telling

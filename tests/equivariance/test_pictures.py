@@ -10,7 +10,7 @@ from discretize import EquivariantSubsampling, Grid, Stride
 from equivariance import equivariance_error
 from equivariance.diagram import diagrams, square, strongest_channel
 from equivariance.plots import CONTINUOUS, STYLES, coloured, error_curves, png
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 from fields import random_bandlimited
 from tests.equivariance.synthetic import synthetic
 

@@ -17,7 +17,7 @@ from discretize import Grid, sample
 from equivariance.experiments import EXPERIMENTS, StrideSettings
 from equivariance.experiments.rivals import networks
 from equivariance.experiments.stride import inputs, translations, worst_whole
-from equivariance.verdict import judge
+from equivariance.verdicts import judge
 
 ROUND_OFF = 1e-13
 NETWORKS = [

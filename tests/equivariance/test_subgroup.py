@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equivariance.subgroup import snapped, subgroup
+from equivariance.subgroups import snapped, subgroup
 
 EIGHTHS = [k / 8 for k in range(33)]
 #: Along x1, along x2 and along the diagonal, in eighths of a pixel, up to 4 pixels.

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from equivariance import measure
-from equivariance.measuring.findings import compared, findings, firsts, shares, shares_table
-from equivariance.measuring.remedies import judged_remedies, remeasured
+from equivariance.measuring.measured import compared, findings, firsts, shares, shares_table
+from equivariance.measuring.remedy import judged_remedies, remeasured
 
 F64 = {"dtype": torch.float64}
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from equivariance.verdict import ROUND_OFF, judge, of_compared, tolerance, verdict
+from equivariance.verdicts import ROUND_OFF, judge, of_compared, tolerance, verdict
 from tests.equivariance.synthetic import synthetic
 
 T = [[k / 8] for k in range(33)]

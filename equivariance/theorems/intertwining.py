@@ -197,7 +197,7 @@ def intertwiner_space(
 
     Examples
     --------
-    >>> from equivariance.theorems.intertwiners import intertwiner_space
+    >>> from equivariance.theorems.intertwining import intertwiner_space
     >>> quarter_turn = [[0, -1], [1, 0]]
     >>> intertwiner_space([quarter_turn], [quarter_turn]).dimension   # a + b·i
     2
@@ -223,7 +223,7 @@ def translation_matrix(shape: Any, channels: int, t: Any) -> sparse.csr_array:
     Examples
     --------
     >>> import numpy as np
-    >>> from equivariance.theorems.intertwiners import translation_matrix
+    >>> from equivariance.theorems.intertwining import translation_matrix
     >>> (translation_matrix(4, 1, 1) @ np.arange(4)).tolist()
     [3.0, 0.0, 1.0, 2.0]
     """

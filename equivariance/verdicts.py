@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from equivariance.subgroup import NOTHING, Subgroup, snapped, subgroup
+from equivariance.subgroups import NOTHING, Subgroup, snapped, subgroup
 from equivariance.text import number
 
 if TYPE_CHECKING:

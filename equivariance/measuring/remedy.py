@@ -22,7 +22,7 @@ from equivariance.measuring.layouts import survey, total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
 from equivariance.text import aligned, number
-from equivariance.verdict import CLASSES, worst_by_class
+from equivariance.verdicts import CLASSES, worst_by_class
 
 #: Taps of the filter that is put in front of strides.
 TAPS = 4

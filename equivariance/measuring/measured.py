@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from equivariance.text import aligned, number
-from equivariance.verdict import (
+from equivariance.verdicts import (
     CLASSES,
     COLUMNS,
     CONSTANT,

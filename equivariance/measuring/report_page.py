@@ -13,7 +13,10 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.findings import (
+from equivariance.measuring.images import read
+from equivariance.measuring.layer_errors import measure
+from equivariance.measuring.layouts import survey
+from equivariance.measuring.measured import (
     BORDER,
     TITLES,
     Finding,
@@ -23,16 +26,13 @@ from equivariance.measuring.findings import (
     shares_table,
     table,
 )
-from equivariance.measuring.images import read
-from equivariance.measuring.layer_errors import measure
-from equivariance.measuring.layouts import survey
 from equivariance.measuring.plots import (
     curves_picture,
     feature_maps,
     layers_picture,
     maps_picture,
 )
-from equivariance.measuring.remedies import (
+from equivariance.measuring.remedy import (
     Remedy,
     judged_remedies,
     proposed_sizes,
@@ -50,7 +50,7 @@ from equivariance.plots import png
 from equivariance.records import provenance, recorded
 from equivariance.results import as_bytes
 from equivariance.text import render
-from equivariance.verdict import tolerance
+from equivariance.verdicts import tolerance
 
 if TYPE_CHECKING:
     from equivariance.cli.measure import MeasureSettings
