@@ -7,6 +7,7 @@ holds the channels, and guesses wrong for grey images with alpha and three or fo
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,7 +84,7 @@ def _decoded(source: Path | BinaryIO, name: str, memory: int) -> tuple[Any, list
                 raise Refused(
                     f"{name} is damaged, or of a format that Pillow doesn't know"
                 ) from None
-            return _by_skimage(source), []
+            return _by_any(source), []
     with header:
         _check_header(header, name, memory)
         tiff = header.format == "TIFF"
@@ -157,16 +158,25 @@ def _with_key(values: Any, key: Any, white: float) -> Any:
     return np.concatenate([layers, white * opaque], axis=-1)
 
 
+def _by_any(path: Path) -> Any:
+    """What scikit-image makes of a file that Pillow doesn't know."""
+    try:
+        return _by_skimage(path)
+    except Exception:  # whose words name its own parts
+        raise ValueError("it is damaged, or of a format that no reader knows") from None
+
+
 def _by_skimage(source: Path | BinaryIO, tiff: bool = False) -> Any:
     from skimage import io, util
 
-    if not isinstance(source, Path):
-        source.seek(0)
-    raw = _by_tifffile(source) if tiff else io.imread(source)
+    # The file is opened here: of one that none of its readers knows, scikit-image leaves it to be closed by chance.
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        raw = _by_tifffile(file) if tiff else io.imread(file)
     return util.img_as_float64(raw)  # type: ignore[no-untyped-call]
 
 
-def _by_tifffile(source: Path | BinaryIO) -> Any:
+def _by_tifffile(source: BinaryIO) -> Any:
     """What scikit-image does with a file whose name ends in .tif; others it leaves to Pillow, which keeps 8 bits."""
     import tifffile  # which scikit-image needs
 

@@ -175,7 +175,7 @@ def test_unreadable_images(tmp_path: Path) -> None:
     picture("RGB", 20, 20)[0].save(cut)
     cut.write_bytes(cut.read_bytes()[:400])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # imageio leaves what it can't read open
+        warnings.simplefilter("error", ResourceWarning)  # what can't be read is closed, too
         for path in (broken, cut, tmp_path / "missing.png"):
             with pytest.raises(ValueError, match=f"{path.name} can't be read as an image"):
                 Interpolated.from_image(path)
