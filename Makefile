@@ -24,7 +24,7 @@ install: $(STAMP) ## make the environment in .venv (a few minutes, once)
 demo: $(STAMP) ## measure what a stride does to equivariance; results in equivariance-out/
 	$(BIN)/equivariance run stride $(DEMO_ARGS)
 
-quick: $(STAMP) ## run one case of every test (a minute or two)
+quick: $(STAMP) ## run one case of every test (a few minutes)
 	$(BIN)/python -m pytest --cases one $(PYTEST_ARGS)
 
 test: $(STAMP) ## run the tests, every value of every parameter in one case at least
