@@ -59,6 +59,8 @@ SEPARABLE_WORKSPACE = 1 << 27
 
 # --- checks ---
 
+#: Lengths are no shorter and no longer: squares, cubes and their reciprocals stay within double precision.
+SHORTEST, LONGEST = 1e-75, 1e75
 #: Counts are no larger, unless a smaller bound is given.
 MOST_ELEMENTS = 1 << 31
 
@@ -236,6 +238,8 @@ EXPONENT_PART = 0.6
 
 # --- radial ---
 
+#: Nodes per radius for the bump's marginal: n tell all 2π|f|r up to 2πn − 1400.
+BUMP_NODES = (256, 1024)
 #: The largest 2π|f|r at which the bump's transform isn't rounding error.
 BUMP_LAST = 2000.0
 #: Where the transform of the disc changes from a sum over this many nodes to a series.

@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 from torch._C import _functorch as functorch
 
-from fields.accuracy import MOST_ELEMENTS
+from fields.accuracy import LONGEST, MOST_ELEMENTS, SHORTEST
 from fields.dtypes import Number
 
 #: Whatever a number or one number per axis can be given as.
 VectorLike = float | Iterable[float] | Tensor
 
-#: Lengths are no shorter and no longer: squares, cubes and their reciprocals stay within double precision.
-SHORTEST, LONGEST = 1e-75, 1e75
 #: What amplitudes and Fourier coefficients may be.
 COMPLEX = (torch.complex64, torch.complex128)
 

@@ -17,10 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fields.accuracy import BUMP_LAST, CELL_NODES, CHEBYSHEV, HANKEL, RADIAL_PART
-
-#: Nodes per radius for the bump's marginal: n tell all 2π|f|r up to 2πn − 1400.
-BUMP_NODES = (256, 1024)
+from fields.accuracy import BUMP_LAST, BUMP_NODES, CELL_NODES, CHEBYSHEV, HANKEL, RADIAL_PART
 
 
 def ball_wave(k: Tensor, dim: int) -> Tensor:

@@ -16,8 +16,8 @@ MOST_FILES, MOST_IN_A_FOLDER, MOST_IN_A_CIRCLE, MOST_LINES, LONGEST = 202, 25, 4
 
 #: Numbers that mathematics or a format says, or that only their file could explain.
 CONSTANTS = {
-    "fields": {"LOBE", "GAUSSIAN_REACH", "BITS_PER_SAMPLE"},
-    "discretize": {"ODD"},
+    "fields": {"LOBE", "HALF_AXES", "GAUSSIAN_REACH", "BITS_PER_SAMPLE"},
+    "discretize": {"ODD", "COEFFICIENTS"},
     "layers": set(),
 }
 
@@ -117,16 +117,24 @@ def test_sizes_and_tolerances_are_on_one_page(module: str) -> None:
 
 
 def own_numbers(module: str) -> set[str]:
-    """Names in capitals that stand for a number."""
+    """Names in capitals that stand for a number, or for numbers."""
     found = set()
     for node in tree(module).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            target, value = node.targets[0].id, node.value
-            if target.isupper() and isinstance(value, ast.Constant | ast.BinOp | ast.UnaryOp):
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    continue
-                found.add(target)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            if values and all(is_number(value) for value in values):
+                found |= {n.id for n in names if isinstance(n, ast.Name) and n.id.isupper()}
     return found
+
+
+def is_number(value: ast.expr) -> bool:
+    """Whether an expression is made of numbers only, `math.sqrt(2)` among them."""
+    known = [n for n in ast.walk(value) if isinstance(n, ast.Constant)]
+    names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+    plain = all(type(n.value) in (int, float) for n in known)
+    return bool(known) and plain and names <= {"math"} and not isinstance(value, ast.Dict)
 
 
 def test_every_folder_says_what_it_is_for() -> None:

@@ -37,7 +37,7 @@ class Argmax:
     Examples
     --------
     >>> from discretize import Grid, Samples
-    >>> from discretize.origins.predictors import Argmax
+    >>> from discretize.origins import Argmax
     >>> origin, confidence = Argmax()(Samples([[0.0, 1.0, 0.0, -4.0]], Grid(4, 0.5)), 1.0)
     >>> origin.tolist(), confidence.tolist()
     ([0.5], [1.0])
@@ -101,7 +101,7 @@ class RefinedArgmax:
 
     Examples
     --------
-    >>> from discretize.origins.predictors import RefinedArgmax
+    >>> from discretize.origins import RefinedArgmax
     >>> from fields import Gaussians
     >>> origin, _ = RefinedArgmax()(Gaussians([[3.3]], [[2.0]], [0.5]).periodize(8.0))
     >>> round(float(origin), 6)

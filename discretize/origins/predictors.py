@@ -84,7 +84,7 @@ class Phase:
     Examples
     --------
     >>> from discretize import Grid, sample
-    >>> from discretize.origins.predictors import Phase
+    >>> from discretize.origins import Phase
     >>> from fields import random_bandlimited
     >>> F = random_bandlimited(1, 1, bandlimit=0.4, period=16.0, seed=0)
     >>> before, confidence = Phase()(sample(F, Grid(16, 1.0)), 2.0)
@@ -173,7 +173,7 @@ class Centroid:
 
     Examples
     --------
-    >>> from discretize.origins.predictors import Centroid
+    >>> from discretize.origins import Centroid
     >>> from fields import Gaussians
     >>> origin, confidence = Centroid()(Gaussians([[3.3]], [[2.0]], [0.5]), 4.0)
     >>> round(float(origin), 6), float(confidence)
@@ -220,7 +220,7 @@ class Strongest:
     Examples
     --------
     >>> from discretize import Grid, sample
-    >>> from discretize.origins.predictors import Argmax, Phase, Strongest
+    >>> from discretize.origins import Argmax, Phase, Strongest
     >>> from fields import PlaneWaves
     >>> low = sample(2 + PlaneWaves([[1 / 8]], [[1.0]]), Grid(8, 1.0))  # below the coarse Nyquist frequency
     >>> Phase()(low, 2.0)[1].item() < 1e-15, Strongest([Phase(), Argmax()])(low, 2.0)[0].tolist()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fields import arguments, checks, dtypes
-from fields.accuracy import CHEAP, MAX_RATIO, SNAP
+from fields.accuracy import CHEAP, MAX_RATIO, SHORTEST, SNAP
 from fields.kept import Kept
 from fields.kernels.kernel import MatrixKernel
 from fields.lattice import PerAxis, common_spacing
@@ -49,7 +49,7 @@ class Atoms(MatrixKernel):
 
     def __init__(self, offsets: Any, weights: Any, groups: int = 1) -> None:
         given = checks.as_tensor(offsets, "offsets").detach().cpu().double().clone()
-        self.offsets = torch.where(given.abs() < checks.SHORTEST, 0.0, given)
+        self.offsets = torch.where(given.abs() < SHORTEST, 0.0, given)
         self.weights, self.weak = checks.as_tensor(weights, "weights"), dtypes.is_weak(weights)
         (self.groups,) = checks.integers(groups, 1, "groups")
         if self.offsets.ndim != 2 or 0 in self.offsets.shape:

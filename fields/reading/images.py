@@ -162,8 +162,8 @@ def _by_any(path: Path) -> Any:
     """What scikit-image makes of a file that Pillow doesn't know."""
     try:
         return _by_skimage(path)
-    except Exception:  # whose words name its own parts
-        raise ValueError("it is damaged, or of a format that no reader knows") from None
+    except Exception as error:  # whose words name its own parts
+        raise ValueError("it is damaged, or of a format that no reader knows") from error
 
 
 def _by_skimage(source: Path | BinaryIO, tiff: bool = False) -> Any:
