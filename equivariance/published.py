@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey
+from equivariance.measuring.layouts import Frame, Tokens
+from equivariance.measuring.surveying import require_output, survey
 from equivariance.measuring.translations import derivative, moved
 from equivariance.measuring.watched import outputs, prepare, run, watching
 
@@ -83,9 +84,9 @@ def lie_derivative(
     x, slopes = subject.at(zero), subject.source.derivatives()
     own: dict[str, Tensor] = {}
     with torch.no_grad():
-        frames = {f.name: f for f in survey(subject.module, x[:1], layers, tokens, own)}
-    if not frames.keys() & own.keys():
-        raise ValueError(NO_OUTPUT)
+        found_frames = survey(subject.module, x[:1], layers, tokens, own)
+    require_output(found_frames, own)
+    frames = {f.name: f for f in found_frames if not f.why}
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for axis in range(subject.dim):
         tangent = slopes[axis].to(x)

@@ -28,7 +28,6 @@ from equivariance.experiments.stages import (
 )
 from equivariance.experiments.study import Finding, Study, Table, large, small, told
 from equivariance.measuring.layer_errors import measure as measure_model
-from equivariance.measuring.layouts import survey
 from equivariance.measuring.measured import (
     BORDER,
     TITLES,
@@ -42,6 +41,7 @@ from equivariance.measuring.measured import (
 from equivariance.measuring.measured import Finding as Row
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
 from equivariance.measuring.remedy import Remedy, judged_remedies, remeasured, remedies_table
+from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import prepare
 from equivariance.text import number
 from equivariance.verdicts import COLUMNS, classes, tolerance

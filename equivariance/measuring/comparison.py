@@ -12,14 +12,32 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from equivariance.measuring.candidates import NOT_FOUND
 from equivariance.measuring.layouts import Frame
 from equivariance.measuring.measured import judged
-from equivariance.measuring.translations import crop, interpolated, rolled, whole
-from equivariance.measuring.watched import Told
+from equivariance.measuring.surveying import NO_VALUES
+from equivariance.measuring.translations import crop, interpolated, overlap, rolled, whole
+from equivariance.measuring.watched import Told, owner_is_model
 from equivariance.records import provenance
 from fields import checks
 from fields.kept import Copy
 from fields.magnitude import fits, unit
+
+#: Attributes of what a measurement holds.
+ABOUT = {
+    "error": {"long_name": "relative equivariance error, L2 norm", "units": "1"},
+    "interior": {
+        "long_name": "relative equivariance error, as is, over points whose receptive fields are free of padding",
+        "units": "1",
+    },
+    "stride": {"long_name": "input pixels per step of the output", "units": "pixel"},
+    "bitwise": {
+        "long_name": "whether integer-valued inputs, rolled by multiples of the stride, gave the same bits"
+    },
+    "varies": {"long_name": "how much the outputs for two inputs differ, relative to their size"},
+    "is_sure": {"long_name": "whether it is certain which axes are those of space"},
+    "t": {"long_name": "translation", "units": "pixel"},
+}
 
 
 @dataclass
@@ -62,8 +80,9 @@ class Comparison:
         # Powers of two, (B, 1, …), that outputs are divided by before they are compared. Only those whose squares over-
         # or underflow have one: dividing every output anew, pass by pass, would cost a copy of each.
         self._units: dict[str, Tensor] = {}
+        self.left_out = {n: f.why for n, f in self.frames.items() if f.why}
+        self.varies = {n: f.varies for n, f in self.frames.items()}
         self._where: slice = slice(0, 0)
-        self._batch: int | None = None  # of all passes
         self._last: tuple[Tensor, Copy, str] | None = None  # tensor, what it held, whose it was
 
     def expect(self, where: slice) -> None:
@@ -78,19 +97,19 @@ class Comparison:
         """A layer's output ((1 +) K·B, …)."""
         frame = self.frames.get(name)
         if frame is None:
-            if len(value) == self._batch and (name.endswith("]") or "#" in name):
-                raise Told(f"{name} wasn't there at first: the model's course depends on its input")
-            return  # an output without a batch axis
-        self._batch = len(value)
+            raise Told(f"{name} wasn't there at first: the model's course depends on its input")
+        if name in self.left_out:
+            return
         out = self._unfolded(name, frame, value)
         if name not in self._reference:
-            self._set_reference(name, out[0])
+            if not self._set_reference(name, out[0]):
+                return
             out = out[1:]
         if name in self._units:
             out = out / self._units[name]
         last = self._last
         is_last = last is not None and last[0] is value and last[1].holds(value)
-        if last is not None and is_last and self.frames[last[2]].sizes == frame.sizes:
+        if last is not None and is_last and self.frames[last[2]].layout == frame.layout:
             self._repeat(name, last[2])
             return
         self._compare(name, frame, out[: self._where.stop - self._where.start])
@@ -98,24 +117,35 @@ class Comparison:
 
     def _unfolded(self, name: str, frame: Frame, value: Tensor) -> Tensor:
         """(K, B, c, Y1, …, Yd), or (K, B, …)."""
-        if len(value) % self.inputs or tuple(value.shape[1:]) != frame.shape:
+        out = frame.batched(value.detach()) if value.ndim > frame.batch else value
+        if len(out) % self.inputs or tuple(out.shape[1:]) != frame.shape:
             raise Told(
-                f"{name} put out {('batch', *frame.shape)} for one input, and {tuple(value.shape)} for a batch of them"
+                f"{name} put out {('batch', *frame.shape)} for one input, and {tuple(out.shape)} for a batch of them"
             )
-        out = frame.as_map(value.detach())
+        out = out if frame.layout is None else frame.layout.as_map(out)
         if out.dtype in (torch.float16, torch.bfloat16):
             out = out.float()
         return out.reshape(-1, self.inputs, *out.shape[1:])
 
-    def _set_reference(self, name: str, reference: Tensor) -> None:
+    def _set_reference(self, name: str, reference: Tensor) -> bool:
+        """Keep what the others are compared with; False for what can't be."""
+        if not reference.is_floating_point():
+            self._reference[name], self._sizes[name] = reference.clone(), _agreeing(reference)
+            return True
         if not checks.all_finite(reference):
-            raise Told(f"{name} puts out NaN or infinite values")
+            if owner_is_model(name):
+                raise Told(f"{name} puts out NaN or infinite values")
+            self.left_out[name] = NO_VALUES
+            return False
         size = unit(reference, range(1, reference.ndim))
         if not bool(fits(size.square()).all()):
             self._units[name] = size
             reference = reference / size
         self._reference[name] = reference.clone()
         self._sizes[name] = self._over_channels(reference)
+        if self.inputs > 1:
+            self.varies[name] = float(np.fmax(self.varies[name], _spread(reference)))
+        return True
 
     def _repeat(self, name: str, other: str) -> None:
         """A module that hands on what its last layer put out."""
@@ -126,8 +156,10 @@ class Comparison:
         reference, error = self._reference[name], self.error[name][self._where]
         if reference.device != out.device:
             raise Told(f"{name} put out a tensor on {reference.device}, then one on {out.device}")
+        labels = not out.is_floating_point()
         if frame.sizes is None:
-            error[:] = self._relative(out - reference, self._sizes[name], 2)
+            difference = (out != reference).double() if labels else out - reference
+            error[:] = self._relative(difference, self._sizes[name], 2)
             return
         steps = self.steps[self._where] / torch.tensor(frame.stride, dtype=torch.float64)
         at_multiple = whole(steps)
@@ -135,7 +167,7 @@ class Comparison:
             step = [int(s) for s in steps[k].round()]
             self._compare_whole(name, frame, self._where.start + k, step, out[k])
         rest = (~at_multiple).nonzero().flatten()
-        if len(rest) and self.periodic and frame.wraps and not frame.is_small:
+        if len(rest) and self.periodic and frame.wraps and not (frame.is_small or labels):
             expected = interpolated(reference, steps[rest])
             kept = out if len(rest) == len(out) else out[rest.to(out.device)]
             size = self._norm(expected, 2)
@@ -154,14 +186,15 @@ class Comparison:
         def both(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
             if around:
                 return here, rolled(there, step)
-            first, second = _common(step, frame.sizes or ())
+            first, second = overlap(step, frame.sizes or ())
             return crop(here, first), crop(there, second)
 
         out, moved = both(out, self._reference[name])
         if moved.numel() == 0:
             return
         sizes = both(sizes, sizes)[1]
-        difference = self._over_channels(out - moved)
+        labels = not out.is_floating_point()
+        difference = self._over_channels((out != moved).double() if labels else out - moved)
         self.error[name][at] = self._relative(difference, sizes, 1)
         if border is None:
             return
@@ -192,13 +225,17 @@ class Comparison:
         return torch.where(scale > 0, size / scale, math.nan)
 
 
-def _common(
-    step: Sequence[int], sizes: Sequence[int]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where a map and the same one moved by a step lie over each other, in the moved one and in the other."""
-    here = [slice(max(s, 0), max(0, n + min(s, 0))) for s, n in zip(step, sizes, strict=True)]
-    there = [slice(max(-s, 0), max(0, n - max(s, 0))) for s, n in zip(step, sizes, strict=True)]
-    return tuple(here), tuple(there)
+def _agreeing(labels: Tensor) -> Tensor:
+    """What disagreeing labels are relative to: the square root of how many there are, summed over channels."""
+    ones = labels.new_ones(labels.shape, dtype=torch.float64)
+    return torch.linalg.vector_norm(ones, 2, 1) if labels.ndim > 1 else ones
+
+
+def _spread(reference: Tensor) -> float:
+    """How much the outputs for several inputs differ from the first, relative to their size."""
+    size = float(reference.double().flatten(1).norm(dim=1).max())
+    apart = float((reference - reference[:1]).double().flatten(1).norm(dim=1).max())
+    return apart / size if size else 0.0
 
 
 def dataset(
@@ -210,18 +247,19 @@ def dataset(
     dtype: str,
 ) -> xr.Dataset:
     """All that was measured, and the verdicts on it."""
+    why = {name: reason for c in seen.values() for name, reason in c.left_out.items()}
+    left_out = {n: reason for n, reason in why.items() if reason not in NOT_FOUND}
+    frames = {n: f for n, f in frames.items() if n not in left_out}
     names, paddings = list(frames), list(seen)
     error = np.stack([[c.error[n].numpy() for n in names] for c in seen.values()])
+    bits = [[probed.get(p, {}).get(n, False) for n in names] for p in paddings]
+    varies = [np.fmax.reduce([c.varies[n] for c in seen.values()]) for n in names]
     data = xr.Dataset(
         {
             "error": (("padding", "layer", "translation", "input"), error),
             "stride": (("layer", "axis"), np.array([f.stride for f in frames.values()])),
-            "bitwise": (
-                ("padding", "layer"),
-                np.array(
-                    [[probed.get(p, {}).get(n, False) for n in names] for p in paddings]
-                ).astype("i1"),
-            ),
+            "bitwise": (("padding", "layer"), np.array(bits).astype("i1")),
+            "varies": ("layer", np.array(varies)),
         },
         coords={
             "padding": paddings,
@@ -231,27 +269,24 @@ def dataset(
             "kind": ("layer", [f.kind for f in frames.values()]),
             "space": ("layer", [_space(f) for f in frames.values()]),
             "shape": ("layer", [" × ".join(map(str, f.shape)) for f in frames.values()]),
+            "is_sure": ("layer", np.array([f.is_sure for f in frames.values()]).astype("i1")),
         },
         attrs=provenance(about) | {"dtype": dtype, "inputs": str(about["inputs"])},
     )
+    data.attrs["left_out"] = "\n".join(f"{n}: {reason}" for n, reason in left_out.items())
     if "as is" in seen:
         interior = np.stack([seen["as is"].interior[n].numpy() for n in names])
         data["interior"] = (("layer", "translation", "input"), interior)
-        data["interior"].attrs = {
-            "long_name": "relative equivariance error, as is, over points whose receptive fields are free of padding",
-            "units": "1",
-        }
-    data["error"].attrs = {"long_name": "relative equivariance error, L2 norm", "units": "1"}
-    data["stride"].attrs = {"long_name": "input pixels per step of the output", "units": "pixel"}
-    data["bitwise"].attrs = {
-        "long_name": "whether integer-valued inputs, rolled by multiples of the stride, gave the same bits"
-    }
-    data["t"].attrs = {"long_name": "translation", "units": "pixel"}
+    for name, about_it in ABOUT.items():
+        if name in data:
+            data[name].attrs = about_it
     return judged(data)
 
 
 def _space(frame: Frame) -> str:
     """What a layer's output is to be compared as."""
+    if frame.why:
+        return "not found"
     if not frame.is_map:
         return "invariant"
     return "periodic" if frame.wraps else "window"

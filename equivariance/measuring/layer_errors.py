@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from equivariance.measuring.comparison import Comparison, dataset
-from equivariance.measuring.layouts import NO_OUTPUT, Frame, Tokens, survey, total_stride
+from equivariance.measuring.layouts import Frame, Tokens, total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
+from equivariance.measuring.surveying import require_output, survey
 from equivariance.measuring.translations import default_translations, given_translations, moved
 from equivariance.measuring.watched import (
     ModelFailed,
@@ -217,8 +218,7 @@ def _frames(
     alone: dict[str, Tensor] = {}
     x = subject.at(zero)[:1]
     everything = survey(subject.module, x, "all", tokens, alone)
-    if not {f.name for f in everything} & set(alone):
-        raise Told(NO_OUTPUT)
+    require_output(everything, alone)
     if subject.source.boundary == "window":
         everything = [replace(f, wraps=False) for f in everything]
     names = chosen(subject.module, subject.layers)
@@ -232,7 +232,9 @@ def _check_alone(comparison: Comparison, alone: dict[str, Tensor]) -> None:
         frame = comparison.frames.get(name)
         if frame is None:
             continue
-        together, expected = comparison.reference(name)[:1], frame.as_map(value)
+        if frame.why or name in comparison.left_out:
+            continue
+        together, expected = comparison.reference(name)[:1].double(), frame.as_map(value).double()
         difference = float((together - expected).norm())
         if difference > ALIKE * float(expected.norm()):
             raise Told(

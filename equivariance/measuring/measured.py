@@ -17,6 +17,7 @@ from equivariance.verdicts import (
     CLASSES,
     COLUMNS,
     CONSTANT,
+    NO_LAYOUT,
     Group,
     classes,
     largest,
@@ -28,6 +29,10 @@ from equivariance.verdicts import (
 
 UNKNOWN = "unknown"
 NOT_COMPARED = refused("no tested translation could be compared")
+#: An error of this part of what varies isn't rounding, if it is above so many eps.
+HIDDEN, ROUNDED = 1e-2, 16
+#: Outputs for other inputs that differ by so many eps at most don't depend on them.
+CONSTANT_UP_TO = 4
 
 
 TITLES = {
@@ -232,7 +237,7 @@ def table(data: xr.Dataset, padding: str = "as is") -> str:
     header = ["layer", "output", "stride", *CLASSES, "interior", "verdict", *COLUMNS]
     rows = []
     for f in findings(data, padding):
-        seen = {"periodic": "", "window": " (window)", "invariant": " (invariant)"}[f.space]
+        seen = {"periodic": ""}.get(f.space, f" ({f.space})")
         rows.append(
             [
                 f.layer,
@@ -249,9 +254,24 @@ def table(data: xr.Dataset, padding: str = "as is") -> str:
 
 def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest errors over the inputs (padding, layer, T), translations (T, d), strides (layer, d)."""
-    error = data["error"].transpose("padding", "layer", "translation", "input").to_numpy()
+    error = told(data)["error"].transpose("padding", "layer", "translation", "input").to_numpy()
     t = data["t"].transpose("translation", "axis").to_numpy()
     return np.fmax.reduce(error, -1), t, data["stride"].transpose("layer", "axis").to_numpy()
+
+
+def told(data: xr.Dataset) -> xr.Dataset:
+    """The dataset with errors that large constants don't hide.
+
+    What differs by more than `HIDDEN` of all that varies isn't rounding, small as it may be beside a bias: such errors
+    are relative to what varies, unless they are within `ROUNDED` eps.
+    """
+    if "varies" not in data:  # a file from before it was known
+        return data
+    error = data["error"]
+    rounded = ROUNDED * float(np.finfo(str(data.attrs["dtype"])).eps)
+    varying = error / data["varies"].where(data["varies"] > 0)
+    is_hidden = (varying > HIDDEN) & (error > rounded) & (data["varies"] < HIDDEN)
+    return data.assign(error=error.where(~is_hidden, varying).transpose(*error.dims))
 
 
 def _verdict(
@@ -260,6 +280,10 @@ def _verdict(
     """Kind, group, group in words, error there and elsewhere, of what was compared of one layer."""
     space = str(cell["space"].item())
     dtype, invariant = str(cell.attrs["dtype"]), space == "invariant"
+    if space == "not found":
+        return UNKNOWN, UNKNOWN, NO_LAYOUT, math.nan, math.nan
+    if float(cell.get("varies", math.nan)) <= CONSTANT_UP_TO * float(np.finfo(dtype).eps):
+        return UNKNOWN, UNKNOWN, CONSTANT, math.nan, math.nan
     found = of_compared(t, errors, dtype, stride, invariant)
     if found is None:
         vanishes = invariant or (space == "periodic" and classes(t, stride)[0].any())

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from equivariance.comoving import Comoving
 from equivariance.measuring.layer_errors import measure
-from equivariance.measuring.layouts import survey, total_stride
+from equivariance.measuring.layouts import total_stride
 from equivariance.measuring.rewriting import Fill, Rewriting
+from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
 from equivariance.text import aligned, number
 from equivariance.verdicts import CLASSES, worst_by_class

@@ -15,7 +15,6 @@ from torch import nn
 from equivariance.bad_input import BadInput
 from equivariance.measuring.images import read
 from equivariance.measuring.layer_errors import measure
-from equivariance.measuring.layouts import survey
 from equivariance.measuring.measured import (
     BORDER,
     TITLES,
@@ -39,6 +38,7 @@ from equivariance.measuring.remedy import (
     remeasured,
     remedies_table,
 )
+from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import (
     ModelFailed,
     device_and_dtype,

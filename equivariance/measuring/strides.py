@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-#: Shapes (c, Y1, …, Yd) of all outputs, by name, for inputs that are so many pixels larger on every axis.
+#: Shapes of all outputs (the axis of the batch left out), by name, for inputs so many pixels larger on every axis.
 Shapes = Callable[[int], Mapping[str, tuple[int, ...]]]
 #: The size of one map along one axis for such an input; None where the model doesn't take it, or makes another output.
 Size = Callable[[int], int | None]
@@ -21,12 +21,12 @@ ENLARGEMENTS = (64, 60, 56, 72)
 LARGEST = 128
 
 
-def size_along(shapes: Shapes, name: str, axis: int, dim: int) -> Size:
-    """How many samples an output has along an axis."""
+def size_along(shapes: Shapes, name: str, axis: int, axes: int) -> Size:
+    """How many samples an output of so many axes has along one of them."""
 
     def size(more: int) -> int | None:
         shape = shapes(more).get(name, ())
-        return shape[1 + axis] if len(shape) == dim + 1 else None
+        return shape[axis] if len(shape) == axes else None
 
     return size
 

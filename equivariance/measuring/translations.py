@@ -44,6 +44,15 @@ def crop(values: Tensor, inside: Sequence[slice]) -> Tensor:
     return cut
 
 
+def overlap(
+    step: Sequence[int], sizes: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a map and the same one moved by a step lie over each other, in the moved one and in the other."""
+    here = [slice(max(s, 0), max(0, n + min(s, 0))) for s, n in zip(step, sizes, strict=True)]
+    there = [slice(max(-s, 0), max(0, n - max(s, 0))) for s, n in zip(step, sizes, strict=True)]
+    return tuple(here), tuple(there)
+
+
 def moved(values: Tensor, steps: Tensor) -> Tensor:
     """Periodic samples moved by real steps: the trigonometric interpolant, translated, at the same points.
 

@@ -6,6 +6,7 @@ The copy is in evaluation mode, with compiled wrappers taken off (hooks on those
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ def watchable(module: Any) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise TypeError(f"expected an nn.Module, got {type(module).__name__}")
     module = _unwrapped(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        module = Scripted(module)
     try:
         copied = copy.deepcopy(module)
     except Exception as error:  # weights made by hand, locks, open files
@@ -110,23 +113,39 @@ def watching(
     calls: dict[str, int] = {}
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        is_own = owner_is_model(name)  # labels count, too
+
         def told(layer: nn.Module, _: Any, value: Any) -> None:
             calls[name] = calls.get(name, 0) + 1
             label = name if calls[name] == 1 else f"{name}#{calls[name]}"
             for key, tensor in tensors(value):
-                if tensor.is_floating_point() and tensor.ndim > 0:
-                    watcher(label + key, layer, tensor)
+                if tensor.ndim > 0 and (
+                    is_own or tensor.is_floating_point() or tensor.is_complex()
+                ):
+                    _tell(watcher, label + key, layer, tensor)
 
         return told
 
     handles = [
-        layer.register_forward_hook(hook(name)) for name, layer in chosen(module, layers).items()
+        layer.register_forward_hook(hook(name))
+        for name, layer in chosen(module, layers).items()
+        if not isinstance(layer, torch.jit.ScriptModule)  # torch runs those by itself
     ]
     try:
         yield calls.clear
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _tell(watcher: Watcher, name: str, layer: nn.Module, value: Tensor) -> None:
+    """Call the watcher; what it raises isn't the model's fault."""
+    try:
+        watcher(name, layer, value)
+    except (Told, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise Told(f"{name} ({type(layer).__name__}) can't be compared: {said(error)}") from error
 
 
 def chosen(module: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Module]:
@@ -167,11 +186,21 @@ def owner(label: str) -> str:
     return label.partition("#")[0].partition("[")[0]
 
 
+def owner_is_model(label: str) -> bool:
+    """Whether a watched output is the model's own."""
+    return owner(label) == OUTPUT
+
+
 def tensors(value: Any, key: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested tuples, lists and dicts, each with its place as text."""
+    """All tensors in nested tuples, lists, dicts and dataclasses, each with its place as text."""
     if isinstance(value, Tensor):
         yield key, value
-    elif isinstance(value, Mapping):
+        return
+    if dataclasses.is_dataclass(value) and not isinstance(value, Mapping | type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        value = dict(zip(value._fields, value, strict=True))
+    if isinstance(value, Mapping):
         for name, item in value.items():
             yield from tensors(item, f"{key}[{name}]")
     elif isinstance(value, list | tuple):
@@ -183,6 +212,18 @@ def said(error: BaseException) -> str:
     """An exception in a line: its type, and what it says first."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+class Scripted(nn.Module):
+    """A scripted or traced model as a module that can be watched; what is inside can't be."""
+
+    def __init__(self, scripted: nn.Module) -> None:
+        super().__init__()
+        self.scripted = scripted
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the scripted model puts out."""
+        return self.scripted(*args, **kwargs)
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:

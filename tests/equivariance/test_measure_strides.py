@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from equivariance import Comoving, measure
-from equivariance.measuring.layouts import survey
+from equivariance.measuring.surveying import survey
 
 
 def last(model, size, dim=1):
