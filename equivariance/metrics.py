@@ -15,6 +15,7 @@ polynomials otherwise: there is no interpolation floor under any of these figure
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equivariance.measuring.asserting import not_judged
 from equivariance.measuring.layer_errors import measure
+from equivariance.measuring.measured import own_outputs
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.translations import crop as cut
@@ -83,6 +86,8 @@ def relative_l2(
 ) -> Tensor:
     """Relative L2 error of the output for each translation and input, (T, B): `measure` without the layers.
 
+    Of several outputs the worst, unless `output=` names one. What doesn't depend on the input is warned of.
+
     Parameters
     ----------
     module, inputs, translations, size, **options
@@ -98,7 +103,10 @@ def relative_l2(
     """
     given = {"layers": "output", "padding": "as is", "probe": False, **options}
     data = measure(module, inputs, translations, size=size, **given)
-    return torch.from_numpy(data["error"].squeeze("padding").isel(layer=-1).to_numpy())
+    if unjudged := not_judged(data):
+        warnings.warn(f"the error says nothing: {unjudged}", stacklevel=2)
+    error = own_outputs(data)["error"].squeeze("padding").max("layer")
+    return torch.from_numpy(error.transpose("translation", "input").to_numpy())
 
 
 def worst_case(

@@ -85,7 +85,8 @@ def lie_derivative(
     own: dict[str, Tensor] = {}
     with torch.no_grad():
         found_frames = survey(subject.module, x[:1], layers, tokens, own)
-    require_output(found_frames, own)
+    floats = {n: v for n, v in own.items() if v.is_floating_point() or v.is_complex()}
+    require_output(found_frames, floats)
     frames = {f.name: f for f in found_frames if not f.why}
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for axis in range(subject.dim):

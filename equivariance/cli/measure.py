@@ -59,8 +59,14 @@ class MeasureSettings:
     dtype: Literal["own", "float32", "float64"] = "own"
     """Precision of the computation: the model's own unless given."""
 
+    output: str | None = None
+    """Which of the model's own outputs counts, by its key; all of them unless given."""
+
+    tokens: tuple[str, ...] = ()
+    """How outputs are laid out where it isn't found: NAME=16x16 for maps of that size, NAME=none for what is no map."""
+
     tolerance: float | None = None
-    """Exit with 1 where the output's error at some translation, as far as it was compared, is larger."""
+    """Exit with 1 where an output's error at some translation, as far as it was compared, is larger."""
 
     only_multiples: bool = False
     """Hold --tolerance against multiples of the stride only."""
@@ -92,8 +98,21 @@ class MeasureSettings:
             raise BadInput(f"--tolerance must be a number, at least 0, got {self.tolerance}")
         if len(self.size) > 3 or any(n < 1 for n in self.size):
             raise BadInput(f"--size takes 1, 2 or 3 positive numbers, got {self.size}")
+        self.layouts  # noqa: B018  it raises where they can't be read
         if self.boundary == "window" and self.inputs is None:
             raise BadInput("--boundary window needs --inputs that are larger than the window")
+
+    @property
+    def layouts(self) -> dict[str, tuple[int, ...] | None]:
+        """What `tokens` says, by pattern of names."""
+        found: dict[str, tuple[int, ...] | None] = {}
+        for text in self.tokens:
+            name, equals, sizes = text.rpartition("=")
+            sides = sizes.lower().replace("×", "x").split("x")
+            if not (name and equals and (sizes == "none" or all(n.isdecimal() for n in sides))):
+                raise BadInput(f"--tokens takes NAME=16x16 or NAME=none, got {text!r}")
+            found[name] = None if sizes == "none" else tuple(map(int, sides))
+        return found
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -137,11 +156,14 @@ def run(settings: MeasureSettings) -> tuple[str, tuple[Path, ...], int]:
         files = folder.write(found.contents)
     if settings.tolerance is None:
         return found.text, files, 0
-    from equivariance.measuring.asserting import exceeding, under_which
+    from equivariance.measuring.asserting import exceeding, not_judged, under_which
+    from equivariance.measuring.measured import own_outputs
 
-    output = found.data.isel(layer=[-1])
+    output = own_outputs(found.data)
     if settings.padding == "both":
         output = output.sel(padding=["as is"])
+    if unjudged := not_judged(output):
+        raise BadInput(f"--tolerance: {unjudged}")
     try:
         broken = exceeding(output, settings.tolerance, own=settings.only_multiples)
     except ValueError as error:

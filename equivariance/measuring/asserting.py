@@ -9,8 +9,9 @@ import xarray as xr
 from torch import nn
 
 from equivariance.measuring.layer_errors import measure
+from equivariance.measuring.measured import own_outputs, told
 from equivariance.text import number, vector
-from equivariance.verdicts import classes
+from equivariance.verdicts import CONSTANT, NO_LAYOUT, classes
 from equivariance.verdicts import tolerance as round_off
 from fields import checks
 
@@ -68,6 +69,8 @@ def assert_equivariant(
             raise ValueError(f"tolerance must be a finite number, at least 0, got {tolerance}")
     data = measure(module, inputs, translations, layers=layers, padding=padding, **options)
     limit = round_off(data.attrs["dtype"]) if tolerance is None else tolerance
+    if unjudged := not_judged(data):
+        raise ValueError(f"nothing is asserted: {unjudged}")
     found = exceeding(data, limit, own=translations is None)
     if found is not None:
         raise AssertionError(found)
@@ -82,10 +85,24 @@ def assert_equivariant(
 
 
 def under_which(data: xr.Dataset) -> np.ndarray:
-    """The translations under which the output was compared, (T,)."""
-    error = data["error"].isel(layer=-1).transpose("translation", ...).to_numpy()
-    known: np.ndarray = ~np.isnan(error.reshape(len(error), -1)).all(1)
+    """The translations under which all of the model's own outputs were compared, (T,)."""
+    error = own_outputs(data)["error"].transpose("translation", "layer", ...).to_numpy()
+    known: np.ndarray = ~np.isnan(error.reshape(*error.shape[:2], -1)).all(2).any(1)
     return known
+
+
+def not_judged(data: xr.Dataset) -> str:
+    """What keeps one of the model's own outputs from being judged: no layout, or nothing that varies; or ""."""
+    own = own_outputs(data)
+    choose = "" if own.sizes["layer"] == 1 else ", or choose another by output="
+    for layer in own["layer"].to_numpy():
+        for padding in own["padding"].to_numpy():
+            said = str(own["commutes_with"].sel(layer=layer, padding=padding).item())
+            if said == NO_LAYOUT:
+                return f"of {layer} the {said}: give tokens={{{layer!r}: sizes or None}}{choose}"
+            if said == CONSTANT:
+                return f"{layer} is {said} (it doesn't depend on the input){choose}"
+    return ""
 
 
 def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
@@ -98,21 +115,22 @@ def exceeding(data: xr.Dataset, limit: float, own: bool = True) -> str | None:
         Look at multiples of each layer's stride only.
     """
     t = data["t"].transpose("translation", "axis").to_numpy()
-    compared = False
+    unseen = [str(n) for n in own_outputs(data)["layer"].to_numpy()]
     for j in range(data.sizes["layer"]):
         stride = data["stride"].isel(layer=j).to_numpy()
         looked = classes(t, stride)[0] if own else np.ones(len(t), bool)
         for padding in data["padding"].to_numpy():
-            cell = data.sel(padding=padding).isel(layer=j)
+            cell = told(data.sel(padding=padding).isel(layer=j))
             errors = cell["error"].transpose("translation", "input").to_numpy()[looked]
-            compared |= bool((~np.isnan(errors)).any())
+            if (~np.isnan(errors)).any() and cell["layer"].item() in unseen:
+                unseen.remove(cell["layer"].item())
             worst = np.nan_to_num(errors, nan=-1.0)
             if worst.size and worst.max() > limit:
                 k, i = np.unravel_index(worst.argmax(), worst.shape)
                 return _said(cell, t[looked][k], int(i), float(worst[k, i]), limit)
-    if not compared:
+    if unseen:
         raise ValueError(
-            f"no output could be compared under these translations, so nothing is asserted; {COMPARED}"
+            f"{', '.join(unseen)} couldn't be compared under these translations, so nothing is asserted; {COMPARED}"
         )
     return None
 

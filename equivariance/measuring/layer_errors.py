@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import torch
@@ -25,6 +26,7 @@ from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_si
 from equivariance.measuring.surveying import require_output, survey
 from equivariance.measuring.translations import default_translations, given_translations, moved
 from equivariance.measuring.watched import (
+    OUTPUT,
     ModelFailed,
     Subject,
     Told,
@@ -42,6 +44,7 @@ Padding = Literal["both", "as is", "circular"]
 ALIKE = 1e-3
 #: Values of the integer-valued probe: 0 … PROBE − 1.
 PROBE = 16
+NOT_CHOSEN = "another output was chosen"
 
 
 def measure(
@@ -54,6 +57,7 @@ def measure(
     boundary: str = "periodic",
     padding: Padding = "both",
     tokens: Tokens | None = None,
+    output: str | None = None,
     channels: int | None = None,
     count: int = 33,
     limit: int = LIMIT,
@@ -86,9 +90,10 @@ def measure(
     padding : {"both", "as is", "circular"}
         Measure the model as it is, with all padding made circular (a diagnostic: it is another function), or both.
     tokens : dict, optional
-        Which outputs are maps though they aren't (batch, channels, Y1, …, Yd): name patterns → sizes (Y1, …, Yd), for
-        (batch, tokens, channels), leading tokens left out, and (batch, Y1, …, Yd, channels). None says that an output
-        that looks like a map is none, as attention weights (batch, heads, n, n).
+        How outputs are laid out where it isn't found: name patterns → sizes (Y1, …, Yd), for axes of these sizes
+        wherever they are, or (batch, tokens, channels), leading tokens left out. None says that an output is no map.
+    output : str, optional
+        Which of the model's own outputs counts, by its key ("logits") or a pattern; all of them unless given.
     channels : int, optional
         Of random inputs and pictures; guessed from the weights unless given.
     count, limit : int
@@ -147,7 +152,7 @@ def measure(
     if boundary == "window":
         padding = "as is"
     with torch.no_grad():
-        frames, alone, strided = _frames(subject, tokens)
+        frames, alone, strided = _frames(subject, tokens, output)
         t = _translations(translations, source, strided, count)
         kinds = ["as is", "circular"] if padding == "both" else [padding]
         bar = _bar(progress, len(kinds), len(t))
@@ -208,7 +213,7 @@ def _mode(subject: Subject, padding: str) -> Rewriting | None:
 
 
 def _frames(
-    subject: Subject, tokens: Tokens | None
+    subject: Subject, tokens: Tokens | None, output: str | None = None
 ) -> tuple[dict[str, Frame], dict[str, Tensor], list[Frame]]:
     """The watched outputs, the model's own for the first input alone, and all outputs, watched or not.
 
@@ -218,12 +223,26 @@ def _frames(
     alone: dict[str, Tensor] = {}
     x = subject.at(zero)[:1]
     everything = survey(subject.module, x, "all", tokens, alone)
-    require_output(everything, alone)
+    kept = _chosen_outputs(alone, output)
+    require_output(everything, kept)
     if subject.source.boundary == "window":
         everything = [replace(f, wraps=False) for f in everything]
     names = chosen(subject.module, subject.layers)
     watched = {f.name: f for f in everything if f.name in names or owner(f.name) in names}
-    return watched, alone, everything
+    for name in alone.keys() - kept.keys():
+        watched[name] = replace(watched[name], why=NOT_CHOSEN)
+    return watched, kept, everything
+
+
+def _chosen_outputs(alone: dict[str, Tensor], output: str | None) -> dict[str, Tensor]:
+    """Those of the model's own outputs whose key, or name, an option fits."""
+    if output is None:
+        return alone
+    found = {n: v for n, v in alone.items() if output in (n, n.removeprefix(OUTPUT).strip("[]"))}
+    found = found or {n: v for n, v in alone.items() if fnmatchcase(n, output)}
+    if not found:
+        raise Told(f"the model puts out no {output!r}: there are {', '.join(alone)}")
+    return found
 
 
 def _check_alone(comparison: Comparison, alone: dict[str, Tensor]) -> None:

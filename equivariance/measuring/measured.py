@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from equivariance.measuring.watched import owner_is_model
 from equivariance.text import aligned, number
 from equivariance.verdicts import (
     CLASSES,
@@ -120,6 +121,12 @@ def judged(data: xr.Dataset) -> xr.Dataset:
             key = f"first_broken_{which}_{padding.replace(' ', '_')}"
             data.attrs[key] = _first_broken(rows, which, limit)
     return data
+
+
+def own_outputs(data: xr.Dataset) -> xr.Dataset:
+    """The part of a measurement that is on the model's own outputs."""
+    is_own = [owner_is_model(str(name)) for name in data["layer"].to_numpy()]
+    return data.isel(layer=np.flatnonzero(is_own))
 
 
 def first_broken(data: xr.Dataset, which: str = "multiples", padding: str = "as is") -> str:

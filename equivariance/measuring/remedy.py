@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from equivariance.comoving import Comoving
 from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import total_stride
+from equivariance.measuring.measured import own_outputs, told
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
@@ -104,8 +105,14 @@ def remeasured(
             if name == "as is":
                 raise
             continue
-        parts.append(data["error"].isel(layer=-1, padding=0, drop=True).expand_dims(remedy=[name]))
+        parts.append(worst_output(data).expand_dims(remedy=[name]))
     return xr.concat(parts, "remedy", coords="minimal", compat="override").to_dataset(name="error")
+
+
+def worst_output(data: xr.Dataset) -> xr.DataArray:
+    """The errors (translation, input) of the worst of the model's own outputs, with the first padding."""
+    error: xr.DataArray = told(own_outputs(data))["error"].isel(padding=0, drop=True).max("layer")
+    return error
 
 
 def proposed_sizes(module: nn.Module, size: Sequence[int], channels: int) -> list[tuple[int, ...]]:

@@ -37,6 +37,7 @@ from equivariance.measuring.remedy import (
     proposed_sizes,
     remeasured,
     remedies_table,
+    worst_output,
 )
 from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import (
@@ -86,6 +87,7 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
         "seed": settings.seed,
     }
     options |= {"dtype": DTYPES.get(settings.dtype), "boundary": settings.boundary}
+    options |= {"tokens": settings.layouts, "output": settings.output}
     options["channels"] = settings.channels or input_channels(watchable(module)) or 1
     layers = settings.layers[0] if len(settings.layers) == 1 else list(settings.layers)
     size = model_size(settings, module, options["channels"])
@@ -176,7 +178,7 @@ def draw(
         with torch.no_grad():
             x = subject.at(torch.zeros(1, subject.dim, dtype=torch.float64))[:1]
             frames = {f.name: f for f in survey(subject.module, x, layers)}
-        worst = int(np.nanargmax(data["error"].isel(layer=-1, padding=0).max("input").fillna(-1)))
+        worst = int(np.nanargmax(worst_output(data).max("input").fillna(-1)))
         t = data["t"].transpose("translation", "axis").to_numpy()[worst].tolist()
         maps = feature_maps(subject, frames, t, [str(p) for p in data["padding"].to_numpy()])
         if maps is not None:

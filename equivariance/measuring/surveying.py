@@ -33,7 +33,7 @@ from equivariance.measuring.watched import ModelFailed, Told, owner_is_model, ru
 
 #: Waves per period of the random inputs, at most: they survive strides.
 WAVES = 2
-NO_TENSOR = "it puts out no tensor with an axis for the batch"
+NO_TENSOR = "it puts out no floating point tensor with an axis for the batch"
 NO_BATCH = "has no axis of the batch"
 WINDOWS = "the axis of the batch holds parts of the inputs"
 NO_VALUES = "puts out NaN or infinite values"
@@ -220,6 +220,9 @@ def _move(module: nn.Module, noise: Tensor, layers: Layers, outputs: Mapping[str
         if output is None or not output.scores or output.difference is None:
             return
         value, batch = real(value).detach(), output.batch or 0
+        if value.device != output.difference.device:
+            then = f"on {output.difference.device}, then one on {value.device}"
+            raise Told(f"{name} put out a tensor {then}")
         if value.ndim != len(output.full):
             return
         after = _difference(*value.chunk(2, batch)).movedim(batch, 0)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from discretize import Grid, Samples, sample
 from equivariance import judge, measure, sweep
 from equivariance.measuring.measured import findings, first_broken, shares, table
+from equivariance.verdicts import CONSTANT
 from fields import Constant, Gaussians, PlaneWaves, random_bandlimited
 from layers import TorchModel
 from tests.equivariance.models import MODELS, SmallTransformer, plain, seeded
@@ -232,17 +233,18 @@ def test_a_model_with_several_outputs():
             return {"map": x, "rest": (x.mean((2, 3)), x.argmax(1))}
 
     data = measure(Two(), size=(8, 8), count=4, channels=2)
-    assert data["layer"].to_numpy().tolist() == ["output[map]", "output[rest][0]"]
-    assert data["space"].to_numpy().tolist() == ["periodic", "invariant"]
+    names = ["output[map]", "output[rest][0]", "output[rest][1]"]
+    assert data["layer"].to_numpy().tolist() == names
+    assert data["space"].to_numpy().tolist() == ["periodic", "invariant", "periodic"]
 
 
-def test_tokens_are_no_map_unless_declared():
+@pytest.mark.parametrize("tokens", [None, {"blocks*": (4, 4)}])
+def test_tokens_are_found_to_be_a_map_as_they_are_declared(tokens):
     model = seeded(lambda: SmallTransformer(positions=False))
-    undeclared = measure(model, size=(16, 16), limit=1, count=9)
-    assert row(undeclared, "blocks").space == "invariant"
-    assert row(undeclared, "blocks").worst[0] > 1e-3
-    declared = measure(model, size=(16, 16), limit=1, count=9, tokens={"blocks*": (4, 4)})
-    found = row(declared, "blocks")
+    none = measure(model, size=(16, 16), limit=1, count=9, tokens={"blocks*": None})
+    assert row(none, "blocks").space == "invariant"
+    assert row(none, "blocks").worst[0] > 1e-3
+    found = row(measure(model, size=(16, 16), limit=1, count=9, tokens=tokens), "blocks")
     assert (found.space, found.stride) == ("periodic", (4.0, 4.0))
     assert found.worst[0] < 1e-13
     assert found.subgroup == "4Z × 4Z"
@@ -269,7 +271,7 @@ def test_strides_of_layers_that_shrink_their_maps():
     model.append(nn.Linear(50, 3))
     data = measure(model, size=(32, 32), limit=1, count=12, **F64)
     assert data["stride"].isel(axis=0).values.tolist() == [1, 2, 2, 4, 4, 4, 4]
-    assert data["space"].to_numpy().tolist() == ["window"] * 4 + ["invariant"] * 3
+    assert data["space"].to_numpy().tolist() == ["window"] * 4 + ["not found"] + ["invariant"] * 2
     for layer, group in zip("0123", ("Z × Z", "2Z × 2Z", "2Z × 2Z", "4Z × 4Z"), strict=True):
         assert row(data, layer).subgroup == group
         assert np.isnan(row(data, layer).worst[2])
@@ -484,11 +486,6 @@ class NotANumber(nn.Module):
         return x / 0 * 0
 
 
-class Indices(nn.Module):
-    def forward(self, x):
-        return x.argmax(1)
-
-
 class Fickle(nn.Module):
     def __init__(self):
         super().__init__()
@@ -504,7 +501,6 @@ class Fickle(nn.Module):
         (Raises(), {}, r"raised on an input of shape \(1, 1, 8, 8\).*RuntimeError: no$"),
         (Dropping(), {}, "random in evaluation mode"),
         (Shapeless(), {}, "no floating point tensor with an axis for the batch"),
-        (Indices(), {}, "no floating point tensor with an axis for the batch"),
         (NotANumber(), {}, "NaN or infinite"),
         (Fickle(), {}, "depends on its input"),
         (nn.Linear(3, 3), {}, r"raised on an input of shape \(1, 1, 8, 8\)"),
@@ -563,5 +559,6 @@ def test_a_model_that_cannot_be_copied_is_not_measured_in_place():
 def test_a_dead_layer_has_no_error():
     model = nn.Sequential(nn.Threshold(1e9, 0.0), nn.Flatten(), nn.Linear(64, 2))
     data = measure(model, size=(8, 8), count=3)
-    assert row(data, "0").verdict == "unknown"
-    assert row(data, "output").verdict == "exact"
+    for name in ("0", "1", "2", "output"):
+        assert row(data, name).verdict == "unknown"
+        assert row(data, name).commutes_with == CONSTANT

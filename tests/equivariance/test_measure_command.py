@@ -36,7 +36,7 @@ class Elsewhere(nn.Module):
 
 class Nowhere(nn.Module):
     def forward(self, x):
-        return x.argmax(1)
+        return x.sum()
 """
 
 
@@ -160,7 +160,11 @@ class TestExitCodes:
             ("{file}:Fails", [], "takes none of the sizes .*give --size.*out of luck"),
             ("{file}:Fails", ["--size", "8"], r"raised on an input of shape \(1, 1, 8, 8\)"),
             ("{file}:Elsewhere", ["--size", "8"], "can't be measured: the model raised.*meta"),
-            ("{file}:Nowhere", ["--size", "8"], "no floating point tensor"),
+            (
+                "{file}:Nowhere",
+                ["--size", "8"],
+                "no floating point tensor with an axis for the batch",
+            ),
             ("{file}:Missing", [], "has no 'Missing': there are Elsewhere, Fails, Nowhere"),
             ("torch.nn.Linear(3, 3)", ["--size", "8"], "can't be measured: the model raised"),
             (POOL, ["--size", "0"], "positive numbers"),
