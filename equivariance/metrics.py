@@ -27,18 +27,19 @@ from torch import Tensor, nn
 from equivariance.measuring.asserting import not_judged
 from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.measured import own_outputs
+from equivariance.measuring.prepared import Subject, outputs, prepare
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.translations import crop as cut
 from equivariance.measuring.translations import given_translations, rolled
-from equivariance.measuring.watched import Subject, outputs, prepare, run, watchable
+from equivariance.measuring.watched import run, watchable
 from equivariance.published import LieDerivative as LieDerivative
 from equivariance.published import eq_t as eq_t
 from equivariance.published import eq_t_frac as eq_t_frac
 from equivariance.published import lie_derivative as lie_derivative
 
 #: Options of `measure` that say what the model is given.
-OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed")
+OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed", "fixed")
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equivariance.measuring.layouts import Frame, Tokens
+from equivariance.measuring.prepared import outputs, prepare
 from equivariance.measuring.surveying import require_output, survey
 from equivariance.measuring.translations import derivative, moved
-from equivariance.measuring.watched import outputs, prepare, run, watching
+from equivariance.measuring.watched import run, watching
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import logging
 import shlex
@@ -30,13 +31,17 @@ class MeasureSettings:
     """file.py:name, package.module:name, "torch.nn.NAME(…)", torchvision:NAME or timm:NAME."""
 
     inputs: Path | None = None
-    """A folder of images, or a tensor in a file (.npy, or saved by torch); random band-limited fields unless given."""
+    """A folder of images, or a file with a tensor (.npy, or saved by torch; or with a tuple or dict of them, the
+    model's arguments); random band-limited fields unless given."""
 
     size: tuple[int, ...] = ()
     """Pixels per axis that the model sees; one number is repeated; tried out unless given."""
 
     channels: int | None = None
-    """Channels of the inputs; those that the first layer takes unless given."""
+    """Channels of the inputs, 0 for maps without such an axis; those that the first layer takes unless given."""
+
+    fixed: tuple[str, ...] = ()
+    """Further arguments of the model, which don't move: NAME=10, a number for each input, or NAME=a constant."""
 
     boundary: Literal["periodic", "window"] = "periodic"
     """Move inputs around their period, or let the model see a window of larger ones."""
@@ -88,17 +93,17 @@ class MeasureSettings:
 
     def check(self) -> None:
         """Raise BadInput where these settings can't be run."""
-        for name in ("translations", "limit", "batch", "channels"):
+        for name, least in {"translations": 1, "limit": 1, "batch": 1, "channels": 0}.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"--{name} must be at least 1, got {value}")
+            if value is not None and value < least:
+                raise BadInput(f"--{name} must be at least {least}, got {value}")
         check_range("seed", self.seed)
         check_range("threads", self.threads)
         if self.tolerance is not None and not 0 <= self.tolerance < float("inf"):
             raise BadInput(f"--tolerance must be a number, at least 0, got {self.tolerance}")
         if len(self.size) > 3 or any(n < 1 for n in self.size):
             raise BadInput(f"--size takes 1, 2 or 3 positive numbers, got {self.size}")
-        self.layouts  # noqa: B018  it raises where they can't be read
+        self.layouts, self.arguments  # noqa: B018  they raise where they can't be read
         if self.boundary == "window" and self.inputs is None:
             raise BadInput("--boundary window needs --inputs that are larger than the window")
 
@@ -112,6 +117,20 @@ class MeasureSettings:
             if not (name and equals and (sizes == "none" or all(n.isdecimal() for n in sides))):
                 raise BadInput(f"--tokens takes NAME=16x16 or NAME=none, got {text!r}")
             found[name] = None if sizes == "none" else tuple(map(int, sides))
+        return found
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `fixed` says, by name."""
+        found: dict[str, Any] = {}
+        for text in self.fixed:
+            name, equals, value = text.partition("=")
+            if not (name.isidentifier() and equals):
+                raise BadInput(f"--fixed takes NAME=VALUE, got {text!r}")
+            try:
+                found[name] = ast.literal_eval(value)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                found[name] = value  # a text
         return found
 
     @property

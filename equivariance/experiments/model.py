@@ -40,9 +40,9 @@ from equivariance.measuring.measured import (
 )
 from equivariance.measuring.measured import Finding as Row
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
+from equivariance.measuring.prepared import prepare
 from equivariance.measuring.remedy import Remedy, judged_remedies, remeasured, remedies_table
 from equivariance.measuring.surveying import survey
-from equivariance.measuring.watched import prepare
 from equivariance.text import number
 from equivariance.verdicts import COLUMNS, classes, tolerance
 

@@ -32,16 +32,7 @@ def read(
         raise ValueError(f"there is no file or folder {path}")
     if path.suffix.lower() in IMAGES:
         return _pictures([path], size, channels, margin), f"the image {path.name}"
-    try:
-        if path.suffix == ".npy":
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # as much as the file has
-            values: Any = torch.from_numpy(np.array(mapped[:limit] if mapped.ndim else mapped))
-        else:
-            values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickles of anything else, or no pickle at all
-        raise ValueError(
-            f"{path} can't be read as a tensor (.npy, or torch.save of one): {type(error).__name__}"
-        ) from error
+    values = load(path, limit)
     if not isinstance(values, Tensor):
         raise ValueError(f"{path} holds a {type(values).__name__}, expected one tensor")
     if values.ndim < 3:
@@ -49,6 +40,19 @@ def read(
             f"{path} holds a tensor of shape {tuple(values.shape)}, expected (B, c, X1, …, Xd)"
         )
     return values[:limit], f"the tensor in {path.name}"
+
+
+def load(path: Path, limit: int | None = None) -> Any:
+    """What a file holds: the first entries of an array, or what torch.load reads with weights_only=True."""
+    try:
+        if path.suffix == ".npy":
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # as much as the file has
+            return torch.from_numpy(np.array(mapped[:limit] if mapped.ndim else mapped))
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickles of anything else, or no pickle at all
+        raise ValueError(
+            f"{path} can't be read as a tensor (.npy, or torch.save of one): {type(error).__name__}"
+        ) from error
 
 
 def _folder(

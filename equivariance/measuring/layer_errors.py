@@ -8,8 +8,7 @@ stride, is aliasing; what the first has more is the border's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -21,29 +20,17 @@ from tqdm import tqdm
 
 from equivariance.measuring.comparison import Comparison, dataset
 from equivariance.measuring.layouts import Frame, Tokens, total_stride
-from equivariance.measuring.rewriting import Fill, Rewriting
+from equivariance.measuring.passes import compared, probe_bits
+from equivariance.measuring.prepared import Subject, check_precision, prepare
 from equivariance.measuring.sources import BOUNDARIES, LIMIT, Source, checked_size
 from equivariance.measuring.surveying import require_output, survey
-from equivariance.measuring.translations import default_translations, given_translations, moved
-from equivariance.measuring.watched import (
-    OUTPUT,
-    ModelFailed,
-    Subject,
-    Told,
-    check_precision,
-    chosen,
-    owner,
-    prepare,
-    run,
-    watching,
-)
+from equivariance.measuring.translations import default_translations, given_translations
+from equivariance.measuring.watched import OUTPUT, Told, chosen, owner
 from fields import arguments, checks
 
 Padding = Literal["both", "as is", "circular"]
 #: Relative difference up to which outputs for one input are alike, whatever batch it is in.
 ALIKE = 1e-3
-#: Values of the integer-valued probe: 0 … PROBE − 1.
-PROBE = 16
 NOT_CHOSEN = "another output was chosen"
 
 
@@ -58,6 +45,7 @@ def measure(
     padding: Padding = "both",
     tokens: Tokens | None = None,
     output: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
     channels: int | None = None,
     count: int = 33,
     limit: int = LIMIT,
@@ -72,9 +60,10 @@ def measure(
     Parameters
     ----------
     module : nn.Module
-        On tensors (batch, c, X1, …, Xd), d = 1, 2 or 3.
+        On tensors (batch, c, X1, …, Xd), d = 1, 2 or 3; on (batch, T); on several.
     inputs : optional
-        Fields, which are translated and then sampled on `size` pixels; a tensor (B, c, X1, …, Xd); a folder of images
+        Fields, which are translated and then sampled on `size` pixels; a tensor (B, c, X1, …, Xd) or (B, T); a tuple or
+        a dict of tensors, the model's arguments: those of the size of the first are maps, and move; a folder of images
         or a file with a tensor; a DataLoader. Random band-limited fields unless given. See
         `equivariance.measuring.sources`.
     translations : array-like, shape (T, d), optional
@@ -94,8 +83,10 @@ def measure(
         wherever they are, or (batch, tokens, channels), leading tokens left out. None says that an output is no map.
     output : str, optional
         Which of the model's own outputs counts, by its key ("logits") or a pattern; all of them unless given.
+    fixed : dict, optional
+        Further arguments by name, which don't move: a timestep, say. Tensors may have one entry for each input.
     channels : int, optional
-        Of random inputs and pictures; guessed from the weights unless given.
+        Of random inputs and pictures; guessed from the weights unless given. 0 for maps without such an axis.
     count, limit : int
         How many translations and inputs are chosen.
     batch : int
@@ -141,11 +132,9 @@ def measure(
     size = None if size is None else checked_size(size)
     dim = None if size is None else len(size)
     t = None if translations is None or dim is None else given_translations(translations, dim)
-    reach = None if t is None else t.abs().amax(0).tolist()
-    if boundary == "window" and t is None and size is not None:
-        reach = [n // 2 for n in size]
+    reach = _reach(t, size, boundary)
     subject = prepare(
-        module, inputs, size, layers, boundary, channels, limit, batch, dtype, reach, seed
+        module, inputs, size, layers, boundary, channels, limit, batch, dtype, reach, seed, fixed
     )
     check_precision(subject)
     source = subject.source
@@ -160,11 +149,19 @@ def measure(
         bar.close()
         if "as is" in seen:
             _check_alone(seen["as is"], alone)
-        probed = {k: _probe(subject, frames, k) for k in kinds} if probe else {}
+        probed = {k: probe_bits(subject, frames, k) for k in kinds} if probe else {}
     about: dict[str, Any] = {"model": type(module).__name__, "inputs": source.about}
     about |= {"boundary": boundary, "size": source.size, "dtype": subject.dtype}
     about |= {"seed": seed, "count": len(t)}
     return dataset(frames, t, seen, probed, about, str(subject.dtype).removeprefix("torch."))
+
+
+def _reach(t: Tensor | None, size: Any, boundary: str) -> list[float] | None:
+    """How far inputs are moved on each axis, as far as that is known beforehand."""
+    if t is None:
+        return [n // 2 for n in size] if boundary == "window" and size is not None else None
+    reach: list[float] = t.abs().amax(0).tolist()
+    return reach
 
 
 def _translations(given: Any, source: Source, frames: Sequence[Frame], count: int) -> Tensor:
@@ -175,41 +172,6 @@ def _translations(given: Any, source: Source, frames: Sequence[Frame], count: in
     periodic = source.boundary == "periodic"
     below = source.size if periodic else [n // 2 + 1 for n in source.size]
     return default_translations(below, strides, count)
-
-
-def compared(
-    subject: Subject,
-    frames: dict[str, Frame],
-    t: Tensor,
-    padding: str,
-    done: Callable[[int], Any] = lambda n: None,
-    order: float = 2.0,
-) -> Comparison:
-    """Run the model on all translates, in passes of one size, and compare as they come."""
-    mode, borders = _mode(subject, padding), {}
-    if padding == "as is" and order == 2.0 and any(f.is_map for f in frames.values()):
-        borders = _borders(subject, frames)
-    comparison = Comparison(
-        frames, t, subject.source.count, subject.source.boundary == "periodic", order, borders
-    )
-    # The reference is the first of all, so that every pass has the same size, and sums run in the same order.
-    everything = torch.cat([torch.zeros(1, subject.dim, dtype=torch.float64), t])
-    at_once = max(2, subject.batch // subject.source.count)
-    at_once = -(-len(everything) // -(-len(everything) // at_once))
-    with watching(subject.module, comparison.see, subject.layers) as restart:
-        for first in range(0, len(everything), at_once):
-            part = everything[first : first + at_once]
-            filled = torch.cat([part, part[-1:].expand(at_once - len(part), -1)])
-            comparison.expect(slice(max(0, first - 1), first - 1 + len(part)))
-            restart()
-            with mode or nullcontext():
-                run(subject.module, subject.at(filled))
-            done(len(part) - (first == 0))
-    return comparison
-
-
-def _mode(subject: Subject, padding: str) -> Rewriting | None:
-    return Rewriting(subject.dim, "circular") if padding == "circular" else None
 
 
 def _frames(
@@ -260,54 +222,6 @@ def _check_alone(comparison: Comparison, alone: dict[str, Tensor]) -> None:
                 f"the first input alone and in a batch gives outputs that differ by {difference:.1e}: the model is "
                 "random in evaluation mode, or depends on what else is in the batch"
             )
-
-
-def _borders(subject: Subject, frames: dict[str, Frame]) -> dict[str, Tensor]:
-    """Where each map depends on what is padded: there it isn't a number when the padding isn't."""
-    borders: dict[str, Tensor] = {}
-
-    def look(name: str, layer: nn.Module, value: Tensor) -> None:
-        frame = frames.get(name)
-        if frame is not None and frame.is_map:
-            borders[name] = frame.as_map(value)[0].isnan().any(0)
-
-    x = subject.at(torch.zeros(1, subject.dim, dtype=torch.float64))[:1]
-    fill: Fill = "nan" if subject.source.boundary == "periodic" else "nan everywhere"
-    with watching(subject.module, look, subject.layers), Rewriting(subject.dim, fill):
-        try:
-            run(subject.module, x)
-        except ModelFailed:  # one that checks for NaN has no interior that is known
-            return {}
-    return borders
-
-
-def _probe(subject: Subject, frames: dict[str, Frame], padding: str) -> dict[str, bool]:
-    """Whether outputs for integer-valued inputs, rolled by multiples of the stride, are bitwise equal."""
-    source, dim = subject.source, subject.dim
-    draw = torch.Generator().manual_seed(0)
-    shape = (1, source.channels, *source.size)
-    values = torch.randint(0, PROBE, shape, generator=draw).double()
-    strides = sorted({tuple(round(max(1, s)) for s in f.stride) for f in frames.values()})
-    steps = [tuple(q * e for q, e in zip(s, v, strict=True)) for s in strides for v in _axes(dim)]
-    steps = [
-        t for t in dict.fromkeys(steps) if any(x % n for x, n in zip(t, source.size, strict=True))
-    ]
-    if not steps or source.boundary == "window":
-        return {}
-    t = torch.tensor(steps, dtype=torch.float64)
-    rolled = replace(source, count=1, moved=lambda by: moved(values, by))
-    seen = compared(replace(subject, source=rolled), frames, t, padding, order=float("inf"))
-    found = {}
-    for name, frame in frames.items():
-        multiple = ((t / torch.tensor(frame.stride)) % 1 == 0).all(1)
-        errors = seen.error[name][multiple]
-        found[name] = bool(len(errors)) and bool((errors == 0).all())
-    return found
-
-
-def _axes(dim: int) -> list[tuple[int, ...]]:
-    """The first axis, and all at once."""
-    return list(dict.fromkeys([(1,) + (0,) * (dim - 1), (1,) * dim]))
 
 
 def _bar(progress: bool, kinds: int, count: int) -> Any:

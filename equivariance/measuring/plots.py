@@ -14,9 +14,10 @@ from torch import nn
 
 from equivariance.measuring.layouts import Frame
 from equivariance.measuring.measured import findings
+from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.translations import moved
-from equivariance.measuring.watched import Subject, run, watching
+from equivariance.measuring.watched import run, watching
 from equivariance.plots import LEAST, STYLES, lifted
 from equivariance.text import vector
 from equivariance.verdicts import CLASSES, tolerance

@@ -20,6 +20,7 @@ from equivariance.comoving import Comoving
 from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.layouts import total_stride
 from equivariance.measuring.measured import own_outputs, told
+from equivariance.measuring.prepared import input_channels, taking
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.surveying import survey
 from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
@@ -50,10 +51,10 @@ class Rewritten(nn.Module):
         super().__init__()
         self.module, self.dim, self.fill, self.blur = module, dim, fill, blur
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The rewritten model's output."""
         with Rewriting(self.dim, self.fill, self.blur):
-            return self.module(x)
+            return self.module(*args, **kwargs)
 
 
 class InComovingFrame(nn.Module):
@@ -96,6 +97,9 @@ def remeasured(
     ModelFailed, Told
         Of the model as it is.
     """
+    fixed, channels = options.pop("fixed", None), options.pop("channels", None)
+    module, inputs, channels = taking(module, inputs, fixed, channels, size)
+    options["channels"] = channels or input_channels(module)
     parts = []
     for name, changed in remedies(module, len(size)).items():
         given = {**options, "layers": "output", "padding": "as is", "probe": False}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
-from equivariance.measuring.images import read
+from equivariance.measuring.images import IMAGES, load, read
 from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.measured import (
     BORDER,
@@ -31,6 +32,7 @@ from equivariance.measuring.plots import (
     layers_picture,
     maps_picture,
 )
+from equivariance.measuring.prepared import input_channels, prepare, taking
 from equivariance.measuring.remedy import (
     Remedy,
     judged_remedies,
@@ -40,13 +42,7 @@ from equivariance.measuring.remedy import (
     worst_output,
 )
 from equivariance.measuring.surveying import survey
-from equivariance.measuring.watched import (
-    ModelFailed,
-    device_and_dtype,
-    input_channels,
-    prepare,
-    watchable,
-)
+from equivariance.measuring.watched import ModelFailed, device_and_dtype, watchable
 from equivariance.plots import png
 from equivariance.records import provenance, recorded
 from equivariance.results import as_bytes
@@ -88,10 +84,11 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
     }
     options |= {"dtype": DTYPES.get(settings.dtype), "boundary": settings.boundary}
     options |= {"tokens": settings.layouts, "output": settings.output}
-    options["channels"] = settings.channels or input_channels(watchable(module)) or 1
+    fixed = {name: _each(value) for name, value in settings.arguments.items()}
+    module, inputs, channels = taking(module, given(settings.inputs), fixed, settings.channels)
+    options["channels"] = channels or input_channels(watchable(module)) or 1
     layers = settings.layers[0] if len(settings.layers) == 1 else list(settings.layers)
-    size = model_size(settings, module, options["channels"])
-    inputs = settings.inputs
+    size = model_size(settings, module, options["channels"], inputs)
     log.info("Measuring %s on inputs of %s pixels …", settings.target, " × ".join(map(str, size)))
     data = measure(
         module,
@@ -119,20 +116,34 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
     return Report(text(data, mended, sizes), contents, data)
 
 
-def model_size(settings: MeasureSettings, module: nn.Module, channels: int) -> tuple[int, ...]:
+def given(path: Path | None) -> Any:
+    """The inputs that a path means: itself, or the arguments that a file holds in a tuple or a dict."""
+    if path is None or path.suffix.lower() in (*IMAGES, ".npy") or not path.is_file():
+        return path
+    held = load(path)
+    return held if isinstance(held, tuple | dict) else path
+
+
+def _each(value: Any) -> Any:
+    """A number as one for each input."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return torch.tensor([value]) if is_number else value
+
+
+def model_size(
+    settings: MeasureSettings, module: nn.Module, channels: int, inputs: Any
+) -> tuple[int, ...]:
     """Pixels per axis of the inputs: as given, as in the file, or the first usual one that the model takes."""
+    if isinstance(inputs, torch.Tensor):
+        return tuple(inputs.shape[2:])
     copied = watchable(module)
     dim = axes_of(copied)
     if len(settings.size) > 1:
         return settings.size
     if settings.size:
         return settings.size * dim
-    if (
-        settings.inputs is not None
-        and settings.inputs.is_file()
-        and settings.boundary == "periodic"
-    ):
-        values, _ = read(settings.inputs, None, channels, 1, [0] * dim)
+    if inputs is not None and inputs.is_file() and settings.boundary == "periodic":
+        values, _ = read(inputs, None, channels, 1, [0] * dim)
         return tuple(values.shape[2:])
     device, dtype = device_and_dtype(copied)
     said: ModelFailed | None = None

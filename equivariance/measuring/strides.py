@@ -8,7 +8,10 @@ padding; so the strides that they suggest are held against larger inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from equivariance.measuring.layouts import Frame, total_stride
 
 #: Shapes of all outputs (the axis of the batch left out), by name, for inputs so many pixels larger on every axis.
 Shapes = Callable[[int], Mapping[str, tuple[int, ...]]]
@@ -19,6 +22,62 @@ Size = Callable[[int], int | None]
 ENLARGEMENTS = (64, 60, 56, 72)
 #: Largest stride whose jumps are looked for.
 LARGEST = 128
+
+
+def settled(frames: Sequence[Frame], ask: Shapes, size: tuple[int, ...]) -> list[Frame]:
+    """The frames, with strides that larger inputs confirm.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        Their strides are ratios of sizes.
+    ask : callable
+        Runs the model on an input that is so much larger.
+    size : tuple of int
+        Of the input.
+    """
+    seen = {0: {f.name: f.shape for f in frames}}
+
+    def shapes(more: int) -> Mapping[str, tuple[int, ...]]:
+        if more not in seen:
+            seen[more] = dict(ask(more))
+        return seen[more]
+
+    maps = [f for f in frames if len(_axes(f)) == len(size) and not (f.layout and f.layout.lead)]
+    if all(_divides(f, size) for f in maps) and _confirmed(maps, shapes):
+        return list(frames)
+    return [_with_stride(f, shapes, size) if f in maps else f for f in frames]
+
+
+def _divides(frame: Frame, size: Sequence[int]) -> bool:
+    sizes = frame.sizes or ()
+    return all(max(n, m) % min(n, m) == 0 for n, m in zip(size, sizes, strict=True))
+
+
+def _confirmed(maps: Sequence[Frame], shapes: Shapes) -> bool:
+    """Whether all maps grow as their strides say for an input that is larger by a multiple of all of them."""
+    if not maps:
+        return True
+    more = math.lcm(*total_stride(maps, len(maps[0].stride)))
+    return more <= LARGEST and all(
+        confirmed(size_along(shapes, f.name, axis, len(f.shape)), stride, more)
+        for f in maps
+        for axis, stride in zip(_axes(f), f.stride, strict=True)
+    )
+
+
+def _with_stride(frame: Frame, shapes: Shapes, size: tuple[int, ...]) -> Frame:
+    sizes = frame.sizes or ()
+    stride = tuple(
+        stride_of(size_along(shapes, frame.name, axis, len(frame.shape)), n)
+        for axis, n in zip(_axes(frame), size, strict=True)
+    )
+    wraps = all(math.isclose(m * s, n) for n, m, s in zip(size, sizes, stride, strict=True))
+    return replace(frame, stride=stride, wraps=wraps)
+
+
+def _axes(frame: Frame) -> tuple[int, ...]:
+    return () if frame.layout is None else frame.layout.axes
 
 
 def size_along(shapes: Shapes, name: str, axis: int, axes: int) -> Size:

@@ -26,8 +26,8 @@ from equivariance.measuring.candidates import (
     moving,
     usual,
 )
-from equivariance.measuring.layouts import Frame, Layout, Tokens, declared, real, total_stride
-from equivariance.measuring.strides import LARGEST, Shapes, confirmed, size_along, stride_of
+from equivariance.measuring.layouts import Frame, Layout, Tokens, declared, real
+from equivariance.measuring.strides import settled
 from equivariance.measuring.translations import rolled
 from equivariance.measuring.watched import ModelFailed, Told, owner_is_model, run, watching
 
@@ -327,7 +327,14 @@ def _adopted(frames: Sequence[Frame]) -> list[Frame]:
 def _finished(module: nn.Module, x: Tensor, layers: Layers, frames: Sequence[Frame]) -> list[Frame]:
     """The frames with their strides: of an invariant that of the coarsest map before it."""
     size = tuple(x.shape[2:])
-    frames = _settled(module, x, layers, [_with_ratio(f, size) for f in frames])
+    batch = {f.name: f.batch for f in frames}
+
+    def shapes(more: int) -> Mapping[str, tuple[int, ...]]:
+        larger = functional.pad(x, [0, more] * len(size))
+        found = _shapes(module, larger, layers, whole=False)
+        return {n: _without(s, batch.get(n, 0)) for n, (_, s, _) in found.items()}
+
+    frames = settled([_with_ratio(f, size) for f in frames], shapes, size)
     coarsest, finished = (1.0,) * len(size), []
     for frame in frames:
         if not frame.is_map:
@@ -344,53 +351,3 @@ def _with_ratio(frame: Frame, size: tuple[int, ...]) -> Frame:
     return replace(
         frame, stride=tuple(n / m for n, m in zip(size, frame.sizes, strict=True)), wraps=True
     )
-
-
-def _settled(module: nn.Module, x: Tensor, layers: Layers, frames: Sequence[Frame]) -> list[Frame]:
-    """The frames, with strides that larger inputs confirm."""
-    size, seen = tuple(x.shape[2:]), {0: {f.name: f.shape for f in frames}}
-    batch = {f.name: f.batch for f in frames}
-
-    def shapes(more: int) -> Mapping[str, tuple[int, ...]]:
-        if more not in seen:
-            larger = functional.pad(x, [0, more] * len(size))
-            found = _shapes(module, larger, layers, whole=False)
-            seen[more] = {n: _without(s, batch.get(n, 0)) for n, (_, s, _) in found.items()}
-        return seen[more]
-
-    maps = [f for f in frames if f.layout is not None and len(f.layout.axes) == len(size)]
-    maps = [f for f in maps if f.layout is not None and not f.layout.lead]
-    if all(_divides(f, size) for f in maps) and _confirmed(maps, shapes):
-        return list(frames)
-    return [_with_stride(f, shapes, size) if f in maps else f for f in frames]
-
-
-def _divides(frame: Frame, size: Sequence[int]) -> bool:
-    sizes = frame.sizes or ()
-    return all(max(n, m) % min(n, m) == 0 for n, m in zip(size, sizes, strict=True))
-
-
-def _confirmed(maps: Sequence[Frame], shapes: Shapes) -> bool:
-    """Whether all maps grow as their strides say for an input that is larger by a multiple of all of them."""
-    if not maps:
-        return True
-    more = math.lcm(*total_stride(maps, len(maps[0].stride)))
-    return more <= LARGEST and all(
-        confirmed(size_along(shapes, f.name, axis, len(f.shape)), stride, more)
-        for f in maps
-        for axis, stride in zip(_axes(f), f.stride, strict=True)
-    )
-
-
-def _with_stride(frame: Frame, shapes: Shapes, size: tuple[int, ...]) -> Frame:
-    sizes = frame.sizes or ()
-    stride = tuple(
-        stride_of(size_along(shapes, frame.name, axis, len(frame.shape)), n)
-        for axis, n in zip(_axes(frame), size, strict=True)
-    )
-    wraps = all(math.isclose(m * s, n) for n, m, s in zip(size, sizes, stride, strict=True))
-    return replace(frame, stride=stride, wraps=wraps)
-
-
-def _axes(frame: Frame) -> tuple[int, ...]:
-    return () if frame.layout is None else frame.layout.axes

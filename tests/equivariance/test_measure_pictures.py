@@ -9,10 +9,10 @@ from equivariance import measure
 from equivariance.cli import main
 from equivariance.measuring import report_page as report
 from equivariance.measuring.plots import curves_picture, feature_maps, layers_picture
+from equivariance.measuring.prepared import prepare
 from equivariance.measuring.remedy import proposed_sizes
 from equivariance.measuring.report_page import FILES, draw, text
 from equivariance.measuring.surveying import survey
-from equivariance.measuring.watched import prepare
 from fields import random_bandlimited
 from tests.equivariance.models import plain, seeded
 

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from equivariance import measure
+from equivariance.cli import main
 from equivariance.verdicts import CONSTANT, NO_LAYOUT
 from tests.equivariance.models import seeded
 from tests.equivariance.zoo import (
     Autoencoder,
     ConvNeXtBlock,
+    Denoiser,
     Depth,
+    Flow,
     PositionBias,
     Pyramid,
     Segmenter,
@@ -21,6 +24,7 @@ from tests.equivariance.zoo import (
     SwinBlock,
     UNet,
     VisionTransformer,
+    Waves,
 )
 
 #: Of maps that are compared by plain torch: layers' outputs as (n, c, …), by name.
@@ -212,3 +216,121 @@ def test_a_large_bias_hides_nothing(bias) -> None:
     else:
         assert found["verdict"].item() == "broken"
         assert found["error_elsewhere"].item() > 0.01
+
+
+def test_signals_without_channels() -> None:
+    model, t = seeded(Waves).double(), torch.tensor([[2.0], [4.0], [1.0], [0.5]]).double()
+    x = torch.randn(2, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    data = measure(model, x, t, padding="as is", probe=False)
+    cell = data.sel(layer="output").isel(padding=0)
+    assert (cell["space"].item(), cell["stride"].to_numpy().tolist()) == ("periodic", [2])
+    assert float(cell["error"][:2].max()) < 1e-12
+    with torch.no_grad():
+        moved = model(x.roll(2, 1))
+        assert float((moved - model(x).roll(1, 1)).abs().max()) < 1e-12
+    drawn = measure(model, None, t, size=(32,), channels=0, padding="as is")
+    assert drawn["commutes_with"].sel(layer="output").item() == "2Z"
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_two_images_move_together(as_dict) -> None:
+    model, draw = seeded(Flow).double(), torch.Generator().manual_seed(0)
+    one, other = (torch.randn(2, 3, 8, 12, generator=draw, dtype=torch.float64) for _ in range(2))
+    inputs = {"second": other, "first": one} if as_dict else (one, other)
+    data = measure(model, inputs, [[1.0, 2.0], [0.3, 0.0]], padding="as is")
+    assert data["commutes_with"].sel(layer="output").item() == "every real translation tested"
+    assert data["layer"].to_numpy().tolist() == ["conv", "output"]
+    still = measure(model, (one, other), [[1.0, 2.0]], padding="as is", fixed=None)
+    with torch.no_grad():
+        expected = model(one.roll((1, 2), (2, 3)), other.roll((1, 2), (2, 3)))
+        assert float((expected - model(one, other).roll((1, 2), (2, 3))).abs().max()) < 1e-12
+    assert float(still["error"].max()) < 1e-12
+
+
+@pytest.mark.parametrize("timestep", [torch.tensor([10]), torch.tensor([10, 700])])
+def test_a_timestep_does_not_move(timestep) -> None:
+    model = seeded(Denoiser).double()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    t = [[1.0, 0.0], [2.0, 3.0]]
+    data = measure(model, x, t, fixed={"timestep": timestep}, padding="as is")
+    assert data["layer"].to_numpy().tolist()[-1] == "output[sample]"
+    assert data.attrs["left_out"] in ("", "time: has no axis of the batch")
+    assert float(data["error"].sel(layer="output[sample]").max()) < 1e-12
+    same = measure(model, (x, timestep), t, padding="as is")
+    assert torch.equal(
+        torch.from_numpy(data["error"].to_numpy()), torch.from_numpy(same["error"].to_numpy())
+    )
+
+
+def test_inputs_without_a_map_and_lists_of_images_are_refused_with_the_cure() -> None:
+    with pytest.raises(ValueError, match="needs a map among them, a floating point tensor"):
+        measure(seeded(Flow), (torch.tensor([1]), torch.tensor([2])))
+    images = [torch.rand(3, 20, 24), torch.rand(3, 20, 20)]
+    with pytest.raises(TypeError, match=r"(?s)as detectors take it.*self.model\(list\(x\)\)"):
+        measure(seeded(Flow), images)
+    with pytest.raises(ValueError, match="maps share their batch, got 2 and 3 inputs"):
+        measure(seeded(Flow), (torch.rand(2, 3, 8, 8), torch.rand(3, 3, 8, 8)))
+
+
+TWO = """
+import torch
+from torch import nn
+
+def conv(mode):
+    torch.manual_seed(0)
+    return nn.Conv2d(1, 2, 3, padding=1, padding_mode=mode)
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = conv("zeros"), conv("circular")
+    def forward(self, x):
+        return {"logits": self.one(x), "aux": self.other(x)}
+
+class Swapped(Two):
+    def forward(self, x):
+        return {"aux": self.other(x), "logits": self.one(x)}
+
+class Timed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = conv("circular")
+    def forward(self, x, timestep):
+        return self.conv(x) * timestep.to(x)[:, None, None, None]
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(1, 4, 4, 4)
+        self.signs = nn.Parameter(torch.tensor([1.0, -1.0]).repeat(8)[None, :, None])
+    def forward(self, x):
+        return self.embed(x).flatten(2).mT * self.signs
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "code"),
+    [
+        ("Two", [], 1),
+        ("Swapped", [], 1),
+        ("Two", ["--output", "aux"], 0),
+        ("Swapped", ["--output", "logits"], 1),
+        ("Two", ["--output", "depth"], 2),
+        ("Timed", ["--fixed", "timestep=10"], 0),
+        ("Timed", [], 2),
+        ("Tokens", ["--tokens", "output=4x4"], 1),
+        ("Tokens", ["--tokens", "output=none"], 1),
+        ("Tokens", ["--tokens", "output=5x5"], 2),
+        ("Tokens", ["--tokens", "output=4by4"], 2),
+        ("Timed", ["--fixed", "10"], 2),
+    ],
+)
+def test_a_tolerance_holds_every_output_or_the_chosen_one(
+    name, flags, code, tmp_path, capsys
+) -> None:
+    (tmp_path / "two.py").write_text(TWO)
+    words = ["measure", f"{tmp_path}/two.py:{name}", "--size", "16", "--limit", "1", "--plain"]
+    words += ["--translations", "6", "--tolerance", "1e-4", "--only-multiples", *flags]
+    assert main([*words, "--out", str(tmp_path / "out")]) == code
+    if code == 2:
+        assert capsys.readouterr().err.count("\n") == 1

@@ -10,7 +10,7 @@ from equivariance.experiments import ModelSettings
 from equivariance.experiments.model import MOVES, SHOWN, STEP, multiples
 from equivariance.experiments.residual_network import resnet
 from equivariance.experiments.stages import divided
-from equivariance.measuring.watched import prepare
+from equivariance.measuring.prepared import prepare
 from tests.equivariance.lab import owes, quick, telling
 
 told = telling("model")
