@@ -169,7 +169,7 @@ class TestExitCodes:
             ("torch.nn.Linear(3, 3)", ["--size", "8"], "can't be measured: the model raised"),
             (POOL, ["--size", "0"], "positive numbers"),
             (POOL, ["--translations", "0"], "--translations must be at least 1"),
-            (POOL, ["--channels", "-1"], "--channels must be at least 1"),
+            (POOL, ["--channels", "-1"], "--channels must be at least 0"),
             (POOL, ["--seed", str(10**24)], "--seed must lie between 0 and"),
             (POOL, ["--threads", "0"], "--threads must lie between 1 and"),
             (POOL, ["--tolerance", "-1"], "--tolerance must be a number"),
