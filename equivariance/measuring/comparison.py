@@ -36,6 +36,7 @@ ABOUT = {
     },
     "varies": {"long_name": "how much the outputs for two inputs differ, relative to their size"},
     "is_sure": {"long_name": "whether it is certain which axes are those of space"},
+    "border_by": {"long_name": "how the errors without border were made, under “circular”"},
     "t": {"long_name": "translation", "units": "pixel"},
 }
 
@@ -243,6 +244,7 @@ def dataset(
     t: Tensor,
     seen: Mapping[str, Comparison],
     probed: Mapping[str, Mapping[str, bool]],
+    ways: Mapping[str, str],
     about: Mapping[str, Any],
     dtype: str,
 ) -> xr.Dataset:
@@ -277,6 +279,8 @@ def dataset(
     if "as is" in seen:
         interior = np.stack([seen["as is"].interior[n].numpy() for n in names])
         data["interior"] = (("layer", "translation", "input"), interior)
+    if ways:
+        data = data.assign_coords(border_by=("layer", [ways[n] for n in names]))
     for name, about_it in ABOUT.items():
         if name in data:
             data[name].attrs = about_it

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from equivariance.measuring.comparison import Comparison, dataset
+from equivariance.measuring.continuation import settled_border
 from equivariance.measuring.layouts import Frame, Tokens, total_stride
 from equivariance.measuring.passes import compared, probe_bits
 from equivariance.measuring.prepared import Subject, check_precision, prepare
@@ -146,6 +147,7 @@ def measure(
         kinds = ["as is", "circular"] if padding == "both" else [padding]
         bar = _bar(progress, len(kinds), len(t))
         seen = {k: compared(subject, frames, t, k, bar.update) for k in kinds}
+        ways = settled_border(subject, frames, t, seen["circular"]) if "circular" in seen else {}
         bar.close()
         if "as is" in seen:
             _check_alone(seen["as is"], alone)
@@ -153,7 +155,7 @@ def measure(
     about: dict[str, Any] = {"model": type(module).__name__, "inputs": source.about}
     about |= {"boundary": boundary, "size": source.size, "dtype": subject.dtype}
     about |= {"seed": seed, "count": len(t)}
-    return dataset(frames, t, seen, probed, about, str(subject.dtype).removeprefix("torch."))
+    return dataset(frames, t, seen, probed, ways, about, str(subject.dtype).removeprefix("torch."))
 
 
 def _reach(t: Tensor | None, size: Any, boundary: str) -> list[float] | None:

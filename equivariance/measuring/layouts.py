@@ -41,10 +41,15 @@ class Layout:
     lead: int = 0
     channels: int = 1
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether all of space is in one axis."""
+        return len(self.axes) == 1 and (len(self.sizes) > 1 or self.lead > 0 or self.channels > 1)
+
     def as_map(self, out: Tensor) -> Tensor:
         """The output (n, …) as (n, c, Y1, …, Yd), all other axes flattened into channels."""
         first, dim = min(self.axes) + 1, len(self.sizes)
-        if len(self.axes) == 1 and (dim > 1 or self.lead or self.channels > 1):
+        if self.is_flat:
             out = out.narrow(first, self.lead, out.shape[first] - self.lead)
             out = out.unflatten(first, (self.channels, *self.sizes))
             axes = [first + 1 + i for i in range(dim)]

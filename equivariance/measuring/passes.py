@@ -18,7 +18,7 @@ from equivariance.measuring.layouts import Frame
 from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.translations import moved
-from equivariance.measuring.watched import ModelFailed, run, watching
+from equivariance.measuring.watched import ModelFailed, Watcher, run, watching
 
 #: Values of the integer-valued probe: 0 … PROBE − 1.
 PROBE = 16
@@ -39,20 +39,36 @@ def compared(
     comparison = Comparison(
         frames, t, subject.source.count, subject.source.boundary == "periodic", order, borders
     )
-    # The reference is the first of all, so that every pass has the same size, and sums run in the same order.
+    passes(subject, t, comparison, comparison.see, done, mode=mode)
+    return comparison
+
+
+def passes(
+    subject: Subject,
+    t: Tensor,
+    comparison: Comparison,
+    see: Watcher,
+    done: Callable[[int], Any],
+    given: Callable[[Tensor], Tensor] = lambda x: x,
+    mode: Rewriting | None = None,
+) -> None:
+    """Run the model on what is made of all translates, and tell what sees the outputs.
+
+    The reference is the first of all, so that every pass has the same size, and sums run in the same order.
+    """
     everything = torch.cat([torch.zeros(1, subject.dim, dtype=torch.float64), t])
     at_once = max(2, subject.batch // subject.source.count)
     at_once = -(-len(everything) // -(-len(everything) // at_once))
-    with watching(subject.module, comparison.see, subject.layers) as restart:
+    with watching(subject.module, see, subject.layers) as restart:
         for first in range(0, len(everything), at_once):
             part = everything[first : first + at_once]
             filled = torch.cat([part, part[-1:].expand(at_once - len(part), -1)])
             comparison.expect(slice(max(0, first - 1), first - 1 + len(part)))
             restart()
+            x = given(subject.at(filled))
             with mode or nullcontext():
-                run(subject.module, subject.at(filled))
+                run(subject.module, x)
             done(len(part) - (first == 0))
-    return comparison
 
 
 def _mode(subject: Subject, padding: str) -> Rewriting | None:

@@ -82,6 +82,14 @@ class Rewriting(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = getattr(func, "__name__", "")
+        if isinstance(func, torch._ops.OpOverload):  # of exported graphs
+            name = name.partition(".")[0]
+            same = getattr(functional, name, None) if name in ("pad", *self._rewritten) else None
+            if same is not None:
+                func, kwargs = (
+                    same,
+                    {"input" if k == "self" else k: v for k, v in (kwargs or {}).items()},
+                )
         if name == "pad" and self.fill is not None:
             return self._pad(func, args, dict(kwargs or {}))
         names = self._rewritten.get(name)

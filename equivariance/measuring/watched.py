@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -44,7 +45,9 @@ def watchable(module: Any) -> nn.Module:
     if isinstance(module, torch.jit.ScriptModule):
         module = Scripted(module)
     try:
-        copied = copy.deepcopy(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of its own graphs and scripts
+            copied = copy.deepcopy(module)
     except Exception as error:  # weights made by hand, locks, open files
         raise ValueError(
             f"the model can't be copied, and it isn't measured in place: {said(error)}"
@@ -56,7 +59,10 @@ def watchable(module: Any) -> nn.Module:
         parent._compiled_call_impl = None  # what `module.compile()` leaves
     if any(p.is_meta for p in copied.parameters()):
         raise ValueError('the model is on the device "meta": its weights have no values')
-    evaluated: nn.Module = copied.eval().requires_grad_(False)
+    for parameter in copied.parameters():
+        if parameter.is_leaf:  # copies of scripted modules have others
+            parameter.requires_grad_(False)
+    evaluated: nn.Module = copied.eval()
     return evaluated
 
 
