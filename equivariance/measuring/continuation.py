@@ -4,7 +4,7 @@
 
 The middle is what a border-free model puts out, once the margin exceeds the receptive field; that is seen by putting
 noise into the rim of the margin. Functions that pad are rewritten where they are known, which is cheaper
-(`equivariance.measuring.rewriting`); this is for what such a model still does wrong at multiples of all strides.
+(`equivariance.measuring.rewriting`); this is for layers that commute with no whole translation even so.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from equivariance.measuring.comparison import Comparison
-from equivariance.measuring.layouts import Frame, Layout, total_stride
-from equivariance.measuring.passes import compared, passes
+from equivariance.measuring.layouts import Frame, Layout
+from equivariance.measuring.passes import passes
 from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import extended
-from equivariance.measuring.translations import crop
+from equivariance.measuring.translations import crop, whole
 from equivariance.measuring.watched import ModelFailed, run, watching
-from equivariance.verdicts import classes, tolerance
+from equivariance.verdicts import tolerance
 
 REWRITTEN, CONTINUED = "rewritten", "continued"
 #: Part of the margin, from the outside, that holds noise to see whether it is wide enough.
@@ -87,8 +87,8 @@ def settled_border(
 ) -> dict[str, str]:
     """How each layer's errors without border were made: rewritten, continued, or not told, and why.
 
-    Errors of layers that still break at multiples of all strides, with rewritten paddings, are replaced by those of the
-    continued input, of the first input alone, where its margin is wide enough.
+    Errors of layers that rewritten paddings leave without any whole translation are replaced by those of the continued
+    input, of the first input alone, where its margin is wide enough.
     """
     ways = dict.fromkeys(frames, REWRITTEN)
     left = _left(subject, frames, t, circular)
@@ -115,20 +115,18 @@ def settled_border(
 def _left(
     subject: Subject, frames: Mapping[str, Frame], t: Tensor, circular: Comparison
 ) -> list[str]:
-    """The layers that break at multiples of all strides, with rewritten paddings."""
-    stride = total_stride(list(frames.values()), subject.dim)
-    at = torch.from_numpy(classes(t.numpy(), stride)[0])
-    if not bool(at.any()):
-        t = torch.diag(torch.tensor(stride, dtype=torch.float64))
-        circular, at = compared(subject, dict(frames), t, "circular"), torch.ones(len(t)).bool()
+    """The layers that, with rewritten paddings, commute with none of the whole translations along some axis.
+
+    A border spares none; a stride, or another thing that repeats, spares its multiples.
+    """
     limit = tolerance(str(subject.dtype).removeprefix("torch."))
-    return [
-        name
-        for name, frame in frames.items()
-        if not frame.why
-        and (frame.wraps or not frame.is_map)
-        and bool((circular.error[name][at] > limit).any())
-    ]
+    step = torch.where(whole(t)[:, None], t.round() % torch.tensor(subject.source.size), 0) != 0
+    left = []
+    for name, frame in frames.items():
+        spared = step[(circular.error[name] <= limit).all(1)].any(0)
+        if not frame.why and (frame.wraps or not frame.is_map) and not bool(spared.all()):
+            left.append(name)
+    return left
 
 
 def _values(subject: Subject, middles: Mapping[str, _Middle], noisy: bool) -> dict[str, Tensor]:
