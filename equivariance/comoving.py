@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,8 +37,9 @@ class Comoving(nn.Module):
         circular shifts by s, which then roll their output where Φ passes s; s divides the input's sizes.
     moved_back : bool
         Resample outputs with as many axes as the input, (batch, c', Y1, …, Yd), to the input's frame, as the
-        trigonometric polynomial through them, with Y_i dividing X_i. Their wave at Nyquist, of which no array holds all
-        translates, is left out. Other outputs, invariants, stay as they are.
+        trigonometric polynomial through them, with Y_i dividing X_i or X_i dividing Y_i; in tuples, lists, dicts and
+        dataclasses each of them. Their wave at Nyquist, of which no array holds all translates, is left out. Other
+        outputs, invariants and labels, stay as they are.
     predictor : Predictor, optional
         Of Φ: `origins.Phase("strongest")` unless given.
     bound : float, optional
@@ -124,9 +127,26 @@ class Comoving(nn.Module):
         unkept = "equivariance is not promised for them"
         warn_of_confidence(confidence, x.dtype, self.bound, unkept, stacklevel=4)
         output = self.module(values)
-        if self.moved_back and isinstance(output, Tensor) and output.ndim == x.ndim:
-            output = moved_back(output, origin, f.grid.shape)
+        if self.moved_back:
+            output = _each_map(output, x.ndim, lambda y: moved_back(y, origin, f.grid.shape))
         return output, origin, confidence
+
+
+def _each_map(output: Any, ndim: int, move: Callable[[Tensor], Tensor]) -> Any:
+    """The output, its maps (batch, c', Y1, …, Yd) moved, in nested tuples, lists, dicts and dataclasses."""
+
+    def again(value: Any) -> Any:
+        return _each_map(value, ndim, move)
+
+    if isinstance(output, Tensor):
+        return move(output) if output.ndim == ndim and output.is_floating_point() else output
+    if is_dataclass(output) and not isinstance(output, type):
+        return replace(output, **{f.name: again(getattr(output, f.name)) for f in fields(output)})
+    if isinstance(output, Mapping):
+        return {name: again(value) for name, value in output.items()}
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*map(again, output))
+    return type(output)(map(again, output)) if type(output) in (list, tuple) else output
 
 
 def _as_samples(x: Any) -> Samples:
@@ -141,9 +161,10 @@ def _as_samples(x: Any) -> Samples:
 def moved_back(output: Tensor, origin: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The output (batch, c', Y1, …, Yd) of a frame that begins at `origin`, in the frame that begins at 0."""
     sizes = tuple(output.shape[2:])
-    if any(n % m for n, m in zip(shape, sizes, strict=True)):
+    if any(max(n, m) % min(n, m) for n, m in zip(shape, sizes, strict=True)):
         raise ValueError(
-            f"an output of sizes {sizes} doesn't lie on the input's grid of shape {shape}: sizes must divide it"
+            f"an output of sizes {sizes} doesn't lie on the input's grid of shape {shape}, or one that refines it: one "
+            "must divide the other"
         )
     steps = origin * origin.new_tensor([m / n for n, m in zip(shape, sizes, strict=True)])
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from equivariance.measuring.asserting import not_judged
 from equivariance.measuring.layer_errors import measure
 from equivariance.measuring.measured import own_outputs
-from equivariance.measuring.prepared import Subject, outputs, prepare
+from equivariance.measuring.prepared import OF_INPUTS, Subject, outputs, prepare
 from equivariance.measuring.rewriting import Rewriting
 from equivariance.measuring.sources import LIMIT
 from equivariance.measuring.translations import crop as cut
@@ -37,9 +37,6 @@ from equivariance.published import LieDerivative as LieDerivative
 from equivariance.published import eq_t as eq_t
 from equivariance.published import eq_t_frac as eq_t_frac
 from equivariance.published import lie_derivative as lie_derivative
-
-#: Options of `measure` that say what the model is given.
-OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed", "fixed")
 
 
 @dataclass(frozen=True)

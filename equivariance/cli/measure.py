@@ -55,7 +55,7 @@ class MeasureSettings:
     translations: int = 33
     """How many translations."""
 
-    limit: int = 4
+    limit: int = 2
     """How many inputs."""
 
     batch: int = 16

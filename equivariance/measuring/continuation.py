@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from equivariance.measuring.comparison import Comparison
 from equivariance.measuring.layouts import Frame, Layout
+from equivariance.measuring.measured import NOT_TOLD
 from equivariance.measuring.passes import passes
 from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import extended
@@ -98,11 +99,11 @@ def settled_border(
     try:
         far, near = (_values(subject, middles, noisy) for noisy in (False, True))
     except ModelFailed:
-        return ways | dict.fromkeys(left, "not told: the model takes no larger inputs")
+        return ways | dict.fromkeys(left, f"{NOT_TOLD}: the model takes no larger inputs")
     limit = tolerance(str(subject.dtype).removeprefix("torch."))
     found = [n for n in left if n in far and n in near and _alike(far[n], near[n], limit)]
     unseen = [name for name in left if name not in found]
-    ways |= dict.fromkeys(unseen, f"not told: {unseen[0]} sees everything" if unseen else "")
+    ways |= dict.fromkeys(unseen, f"{NOT_TOLD}: {unseen[0]} sees everything" if unseen else "")
     if found:
         ways |= dict.fromkeys(found, CONTINUED)
         again = _continued(subject, {n: middles[n] for n in found}, t, done)

@@ -142,7 +142,7 @@ def measure(
     if boundary == "window":
         padding = "as is"
     with torch.no_grad():
-        frames, alone, strided = _frames(subject, tokens, output)
+        frames, alone, strided = measured_frames(subject, tokens, output)
         t = _translations(translations, source, strided, count)
         kinds = ["as is", "circular"] if padding == "both" else [padding]
         bar = _bar(progress, len(kinds), len(t))
@@ -176,10 +176,10 @@ def _translations(given: Any, source: Source, frames: Sequence[Frame], count: in
     return default_translations(below, strides, count)
 
 
-def _frames(
+def measured_frames(
     subject: Subject, tokens: Tokens | None, output: str | None = None
 ) -> tuple[dict[str, Frame], dict[str, Tensor], list[Frame]]:
-    """The watched outputs, the model's own for the first input alone, and all outputs, watched or not.
+    """The watched outputs, the model's own that count for the first input alone, and all outputs, watched or not.
 
     What isn't watched has strides, too: an invariant's is that of the maps before it.
     """

@@ -5,9 +5,11 @@ Everything is computed from the dataset that `measure` gives, and from nothing e
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -29,6 +31,10 @@ from equivariance.verdicts import (
 )
 
 UNKNOWN = "unknown"
+#: How it begins where the errors without border aren't told.
+NOT_TOLD = "not told"
+#: Layers that a terminal shows one by one.
+ALL_SHOWN = 24
 NOT_COMPARED = refused("no tested translation could be compared")
 #: An error of this part of what varies isn't rounding, if it is above so many eps.
 HIDDEN, ROUNDED = 1e-2, 16
@@ -61,6 +67,8 @@ class Finding(Group):
         Name, class, output shape for one input, and what it was compared as: "periodic", "window" or "invariant".
     stride : tuple of float
         In pixels; for an invariant that of the coarsest map before it.
+    is_sure : bool
+        Whether it is certain which of its axes are space.
     worst : tuple of float
         Largest error over inputs and over translations by multiples of the stride, by other whole pixels, between
         pixels; NaN where there are none.
@@ -79,10 +87,16 @@ class Finding(Group):
     shape: str
     space: str
     stride: tuple[float, ...]
+    is_sure: bool
     worst: tuple[float, float, float]
     interior: float
     verdict: str
     subgroup: str
+
+    @property
+    def label(self) -> str:
+        """The layer with its class, "3 (Conv2d)"."""
+        return f"{self.layer} ({self.kind})"
 
     @property
     def stride_text(self) -> str:
@@ -141,6 +155,8 @@ def first_broken(data: xr.Dataset, which: str = "multiples", padding: str = "as 
 
 
 def _first_broken(rows: Sequence[Finding], which: str, limit: float) -> str:
+    """The first whose layout is sure, else the first."""
+    broken = []
     for row in rows:
         multiples, others, between = row.worst
         worst = {
@@ -149,8 +165,8 @@ def _first_broken(rows: Sequence[Finding], which: str, limit: float) -> str:
             "between": between,
         }[which]
         if worst > limit:
-            return row.layer
-    return ""
+            broken.append(row)
+    return next((row.layer for row in broken if row.is_sure), broken[0].layer if broken else "")
 
 
 def compared(row: Finding, which: str) -> bool:
@@ -181,6 +197,7 @@ def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
                 layer=str(layer),
                 **{name: str(own[name].item()) for name in texts},
                 stride=tuple(map(float, stride[j])),
+                is_sure=bool(own.get("is_sure", 1)),
                 worst=worst_by_class(t, error[j], stride[j]),
                 interior=worst_by_class(t, inner[j], stride[j])[0],
                 error_there=float(own["error_there"]),
@@ -206,12 +223,15 @@ class Share:
         The share of the border in the squared error, summed over all translations: 1 − Σe²(circular) / Σe²(as is), at
         least 0; NaN where one of them wasn't compared. Circular padding makes another function: a diagnostic, no
         decomposition of one error.
+    told_by : str
+        How the errors without border were made: "rewritten" paddings, the input "continued", or why they aren't told.
     """
 
     layer: str
     border: float
     aliasing: float
     border_share: float
+    told_by: str
 
     @property
     def share_text(self) -> str:
@@ -236,28 +256,35 @@ def shares(data: xr.Dataset) -> list[Share]:
         if math.isnan(whole + rest):  # multiples alone, where nothing aliases, would be all border
             share = math.nan
         excess = math.sqrt(np.maximum(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))  # keeps NaN
-        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share))
+        way = str(data["border_by"][j].item()) if "border_by" in data.coords else ""
+        if way.startswith(NOT_TOLD):
+            excess = share = math.nan
+        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share, way))
     return rows
 
 
 def table(data: xr.Dataset, padding: str = "as is") -> str:
-    """The layers as a table for a terminal."""
+    """The layers as a table for a terminal; of many those that follow each other and say the same in a line."""
     header = ["layer", "output", "stride", *CLASSES, "interior", "verdict", *COLUMNS]
-    rows = []
-    for f in findings(data, padding):
-        seen = {"periodic": ""}.get(f.space, f" ({f.space})")
-        rows.append(
-            [
-                f.layer,
-                f.shape + seen,
-                f.stride_text,
-                *map(number, f.worst),
-                number(f.interior),
-                f.verdict,
-                *f.words,
-            ]
-        )
-    return aligned(header, rows)
+    found = findings(data, padding)
+    together = _same if len(found) > ALL_SHOWN else lambda row: row.layer
+    return aligned(header, [_line(list(rows)) for _, rows in itertools.groupby(found, together)])
+
+
+def _same(row: Finding) -> tuple[Any, ...]:
+    return row.stride, row.space, row.verdict, row.commutes_with, owner_is_model(row.layer)
+
+
+def _line(rows: Sequence[Finding]) -> list[str]:
+    """A row of the table: of several layers the first and the last, and the worst errors."""
+    first, last = rows[0], rows[-1]
+    name = first.label if len(rows) == 1 else f"{first.layer} … {last.layer} ({len(rows)})"
+    shape = first.shape if len({row.shape for row in rows}) == 1 else "…"
+    errors = np.array([[*r.worst, r.interior, r.error_there, r.error_elsewhere] for r in rows])
+    worst = [number(largest(column)) for column in errors.T]
+    seen = "" if first.space == "periodic" else f" ({first.space})"
+    words = [first.commutes_with, *worst[4:]]
+    return [name, shape + seen, first.stride_text, *worst[:4], first.verdict, *words]
 
 
 def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -305,19 +332,24 @@ def _verdict(
 
 def shares_table(rows: Sequence[Share]) -> str:
     """Border and aliasing, a line for each layer."""
-    cells = [[r.layer, number(r.border), number(r.aliasing), r.share_text] for r in rows]
-    return aligned(["layer", "border", "aliasing", "border's share"], cells)
+    cells = [[r.layer, number(r.border), number(r.aliasing), r.share_text, r.told_by] for r in rows]
+    return aligned(["layer", "border", "aliasing", "border's share", "told by"], cells)
 
 
 def firsts(data: xr.Dataset, padding: str) -> list[str]:
     """What breaks first, in words."""
     key, rows = padding.replace(" ", "_"), findings(data, padding)
-    lines = []
+    by_name, lines = {row.layer: row for row in rows}, []
     for which in CLASSES:
         layer = data.attrs[f"first_broken_{which}_{key}"]
         looked = sum(compared(row, which) for row in rows)
         said = "nothing breaks" if looked else "nothing was compared"
         if 0 < looked < len(rows):
             said += f" in the {looked} of {len(rows)} outputs that were compared"
-        lines.append(f"{PLACES[which]}: " + (f"first broken by {layer}" if layer else said))
+        if layer:
+            row = by_name[layer]
+            said = f"first broken by {row.label}"
+            if not row.is_sure:
+                said = f"broken in {row.label}, of which it isn't sure which axes are space"
+        lines.append(f"{PLACES[which]}: {said}")
     return lines

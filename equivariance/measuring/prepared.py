@@ -19,6 +19,8 @@ from equivariance.measuring.sources import LIMIT, Source, as_source
 from equivariance.measuring.watched import device_and_dtype, run, watchable
 from fields import Field, checks
 
+#: Options of `measure` that say what the model is given.
+OF_INPUTS = ("boundary", "channels", "limit", "batch", "dtype", "seed", "fixed")
 DETECTOR = """a list of images, as detectors take it, is no batch: give a tensor (B, c, H, W) and a model that makes it
 class Batched(nn.Module):
     def __init__(self, model): super().__init__(); self.model = model

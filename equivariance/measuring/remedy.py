@@ -7,7 +7,7 @@ it does to equivariance, not to accuracy.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +16,30 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from equivariance.comoving import Comoving
-from equivariance.measuring.layer_errors import measure
-from equivariance.measuring.layouts import total_stride
+from equivariance.comoving import Comoving, moved_back
+from equivariance.measuring.layer_errors import measure, measured_frames
+from equivariance.measuring.layouts import Frame, total_stride
 from equivariance.measuring.measured import own_outputs, told
-from equivariance.measuring.prepared import input_channels, taking
+from equivariance.measuring.prepared import OF_INPUTS, input_channels, prepare, taking
 from equivariance.measuring.rewriting import Fill, Rewriting
 from equivariance.measuring.surveying import survey
-from equivariance.measuring.watched import ModelFailed, Told, device_and_dtype, watchable
+from equivariance.measuring.watched import (
+    OUTPUT,
+    ModelFailed,
+    Told,
+    device_and_dtype,
+    tensors,
+    watchable,
+)
 from equivariance.text import aligned, number
-from equivariance.verdicts import CLASSES, worst_by_class
+from equivariance.verdicts import CLASSES, classes, tolerance, worst_by_class
 
 #: Taps of the filter that is put in front of strides.
 TAPS = 4
+AS_IS, CIRCULAR, BLURRED = "as is", "circular padding", f"BlurPool, {TAPS} taps"
+COMOVING = "comoving frame"
+#: Translations of each class at which remedies are measured.
+FEW = 3
 #: Sizes that are proposed, at most.
 PROPOSED = 4
 
@@ -58,39 +69,83 @@ class Rewritten(nn.Module):
 
 
 class InComovingFrame(nn.Module):
-    """`Comoving`, of which only the output is returned, maps moved back to the input's frame."""
+    """`Comoving`, of which only the outputs are returned, maps moved back to the input's frame.
 
-    def __init__(self, module: nn.Module) -> None:
+    Parameters
+    ----------
+    module : nn.Module
+    frames : sequence of Frame
+        Of the module's own outputs, in order: how they lie. Labels can't be moved, and are left out.
+    """
+
+    def __init__(self, module: nn.Module, frames: Sequence[Frame]) -> None:
         super().__init__()
         # without warnings: the measured errors say it
-        self.comoving = Comoving(module, moved_back=True, bound=0, nyquist="keep")
+        self.comoving = Comoving(module, bound=0, nyquist="keep")
+        self.frames = {f.name.removeprefix(OUTPUT): f for f in frames}
 
     def forward(self, x: Tensor) -> Any:
-        """The output alone."""
-        return self.comoving(x)[0]
+        """The outputs alone, maps as (batch, c, Y1, …, Yd)."""
+        output, origin, _ = self.comoving(x)
+        found = []
+        for key, value in tensors(output):
+            frame = self.frames.get(key)
+            if frame is None or frame.why or not (value.is_floating_point() or value.is_complex()):
+                continue
+            value = frame.as_map(value)
+            found.append(moved_back(value, origin, x.shape[2:]) if frame.is_map else value)
+        return tuple(found)
 
 
-def remedies(module: nn.Module, dim: int) -> dict[str, nn.Module]:
+def remedies(module: nn.Module, dim: int, frames: Sequence[Frame]) -> dict[str, nn.Module]:
     """The model as it is and with each remedy, by name."""
     copied = watchable(module)
     return {
-        "as is": copied,
-        "circular padding": Rewritten(copied, dim, "circular"),
-        f"BlurPool, {TAPS} taps": Rewritten(copied, dim, blur=TAPS),
-        f"BlurPool, {TAPS} taps, circular padding": Rewritten(copied, dim, "circular", TAPS),
-        "comoving frame": InComovingFrame(copied),
+        AS_IS: copied,
+        CIRCULAR: Rewritten(copied, dim, "circular"),
+        BLURRED: Rewritten(copied, dim, blur=TAPS),
+        f"{BLURRED}, {CIRCULAR}": Rewritten(copied, dim, "circular", TAPS),
+        COMOVING: InComovingFrame(copied, frames),
     }
 
 
+def concerning(data: xr.Dataset) -> list[str]:
+    """The remedies for what a measurement found in the model's own outputs; none where nothing is beyond rounding."""
+    own, limit = told(own_outputs(data)), tolerance(data.attrs["dtype"])
+    error = own["error"].max(("layer", "input")).transpose("padding", "translation").to_numpy()
+    if not (error > limit).any():
+        return []
+    if data.sizes["padding"] < 2:
+        return [AS_IS, CIRCULAR, BLURRED, f"{BLURRED}, {CIRCULAR}", COMOVING]
+    paddings = data["padding"].to_numpy().tolist()
+    plain, ring = error[paddings.index("as is")], error[paddings.index("circular")]
+    border = bool((plain > limit)[(ring <= limit) | (plain > 2 * ring)].any())
+    aliasing = bool((ring > limit).any()) and float(data["stride"].max()) > 1
+    names = [AS_IS] + [CIRCULAR] * border + [BLURRED] * aliasing
+    return [*names, *[f"{BLURRED}, {CIRCULAR}"] * (border and aliasing), COMOVING]
+
+
 def remeasured(
-    module: nn.Module, inputs: Any, translations: Any, size: Sequence[int], **options: Any
+    module: nn.Module,
+    inputs: Any,
+    translations: Any,
+    size: Sequence[int],
+    names: Sequence[str] | None = None,
+    **options: Any,
 ) -> xr.Dataset:
-    """Errors (remedy, translation, input) of the model's output with every remedy that it can take.
+    """Errors (remedy, translation, input) of the worst output with every remedy that the model can take.
 
     Parameters
     ----------
     module, inputs, translations, size, **options
         As for `measure`. Inputs are periodic.
+    names : sequence of str, optional
+        Of the remedies; all unless given.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its attribute `left_out` says which remedies couldn't be measured, and why, a line for each.
 
     Raises
     ------
@@ -100,17 +155,56 @@ def remeasured(
     fixed, channels = options.pop("fixed", None), options.pop("channels", None)
     module, inputs, channels = taking(module, inputs, fixed, channels, size)
     options["channels"] = channels or input_channels(module)
-    parts = []
-    for name, changed in remedies(module, len(size)).items():
+    inputs, parts, left_out = _kept(inputs), [], []
+    own = _own_frames(module, inputs, size, options)
+    for name, changed in remedies(module, len(size), own).items():
+        if names is not None and name not in names:
+            continue
         given = {**options, "layers": "output", "padding": "as is", "probe": False}
+        if (
+            name == COMOVING
+        ):  # its outputs are laid out as usual, and those that don't count are gone
+            given |= {"tokens": None, "output": None}
         try:
             data = measure(changed, inputs, translations, size=size, **given)
-        except (ModelFailed, Told):
-            if name == "as is":
+        except (ModelFailed, Told) as error:
+            if name == AS_IS:
                 raise
+            left_out.append(f"{name}: {str(error).splitlines()[0]}")
             continue
         parts.append(worst_output(data).expand_dims(remedy=[name]))
-    return xr.concat(parts, "remedy", coords="minimal", compat="override").to_dataset(name="error")
+    found = xr.concat(parts, "remedy", coords="minimal", compat="override").to_dataset(name="error")
+    return found.assign_attrs(left_out="\n".join(left_out))
+
+
+def _kept(inputs: Any) -> Any:
+    """Inputs that can be gone through again."""
+    return list(inputs) if isinstance(inputs, Iterator) else inputs
+
+
+def _own_frames(
+    module: nn.Module, inputs: Any, size: Sequence[int], options: Mapping[str, Any]
+) -> list[Frame]:
+    """How the model's own outputs lie, of those that count."""
+    given = {key: options[key] for key in OF_INPUTS if key in options}
+    subject = prepare(module, inputs, size, **given)
+    with torch.no_grad():
+        frames = measured_frames(subject, options.get("tokens"), options.get("output"))[0]
+    return list(frames.values())
+
+
+def remeasured_few(module: nn.Module, inputs: Any, data: xr.Dataset, **options: Any) -> xr.Dataset:
+    """`remeasured` for what a measurement found, at some of its translations, for its first input; NaN elsewhere."""
+    t = data["t"].transpose("translation", "axis").to_numpy()
+    stride = np.lcm.reduce(np.maximum(1, data["stride"].to_numpy().round().astype(int)))
+    looked = np.concatenate([np.flatnonzero(mask)[:FEW] for mask in classes(t, stride)])
+    inputs = inputs[:1] if isinstance(inputs, Tensor) else inputs
+    again = remeasured(module, inputs, t[looked], names=concerning(data), **options | {"limit": 1})
+    shape = (again.sizes["remedy"], len(t), data.sizes["input"])
+    error = np.full(shape, np.nan)
+    error[:, looked, 0] = again["error"].transpose("remedy", "translation", "input")[:, :, 0]
+    filled = xr.DataArray(error, dims=("remedy", "translation", "input"))
+    return xr.Dataset({"error": filled.assign_coords(remedy=again["remedy"])}, attrs=again.attrs)
 
 
 def worst_output(data: xr.Dataset) -> xr.DataArray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,15 +36,17 @@ from equivariance.measuring.plots import (
 )
 from equivariance.measuring.prepared import input_channels, prepare, taking
 from equivariance.measuring.remedy import (
+    FEW,
     Remedy,
+    concerning,
     judged_remedies,
     proposed_sizes,
-    remeasured,
+    remeasured_few,
     remedies_table,
     worst_output,
 )
 from equivariance.measuring.surveying import survey
-from equivariance.measuring.watched import ModelFailed, device_and_dtype, watchable
+from equivariance.measuring.watched import ModelFailed, device_and_dtype, run, watchable
 from equivariance.plots import png
 from equivariance.records import provenance, recorded
 from equivariance.results import as_bytes
@@ -63,6 +67,8 @@ FILES = (
     "measure-maps.png",
     "measure.html",
 )
+#: Forward passes that find layouts, strides and borders, about.
+SURVEYED = 30
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -90,6 +96,7 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
     layers = settings.layers[0] if len(settings.layers) == 1 else list(settings.layers)
     size = model_size(settings, module, options["channels"], inputs)
     log.info("Measuring %s on inputs of %s pixels …", settings.target, " × ".join(map(str, size)))
+    log.info("%s", beforehand(settings, module, options["channels"], size))
     data = measure(
         module,
         inputs,
@@ -103,17 +110,39 @@ def report(settings: MeasureSettings, module: nn.Module) -> Report:
     data = data.assign_attrs(provenance(settings.configuration, settings.command))
     mended: list[Remedy] = []
     sizes: list[tuple[int, ...]] = []
-    if not settings.plain and settings.boundary == "periodic":
+    if not settings.plain and settings.boundary == "periodic" and concerning(data):
         log.info("Measuring what would mend it …")
-        again = remeasured(module, inputs, data["t"].to_numpy(), size, **options)
+        again = remeasured_few(module, inputs, data, size=size, **options)
         mended = judged_remedies(again["error"], data)
         data = data.assign(remedy_error=again["error"])
+        data.attrs["remedies_left_out"] = again.attrs["left_out"]
         sizes = proposed_sizes(module, size, options["channels"])
     log.info("Drawing …")
     pictures = draw(module, inputs, size, data, layers, options)
     contents = {FILES[0]: as_bytes(data)} | pictures
     contents[FILES[-1]] = page(settings, data, mended, sizes, pictures)
     return Report(text(data, mended, sizes), contents, data)
+
+
+def beforehand(
+    settings: MeasureSettings, module: nn.Module, channels: int, size: Sequence[int]
+) -> str:
+    """How many forward passes there will be, about how long they take, and how to ask for less."""
+    copied = watchable(module)
+    device, dtype = device_and_dtype(copied)
+    x = torch.zeros(1, channels, *size, device=device, dtype=DTYPES.get(settings.dtype) or dtype)
+    copied = copied.to(x.dtype)
+    started = time.perf_counter()
+    with torch.no_grad():
+        run(copied, x)
+    paddings = 2 if settings.padding == "both" and settings.boundary == "periodic" else 1
+    mending = 0 if settings.plain or settings.boundary == "window" else 5 * (3 * FEW + 1)
+    count = paddings * settings.limit * (settings.translations + 1) + mending + SURVEYED
+    seconds = count * (time.perf_counter() - started)
+    return (
+        f"About {count} forward passes of one input, {seconds:.0f} s or less; --translations, --limit, --plain, "
+        "--layers output ask for less."
+    )
 
 
 def given(path: Path | None) -> Any:
@@ -199,13 +228,15 @@ def draw(
 
 def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, ...]]) -> str:
     """What the terminal shows."""
-    parts = [
+    paddings = [str(p) for p in data["padding"].to_numpy()]
+    parts = ["\n".join([TITLES[p], *(f"  {line}" for line in firsts(data, p))]) for p in paddings]
+    parts.append(
         "Relative equivariance error of every layer: the worst over translations by multiples of\n"
         "the layer's own stride, by other whole pixels, and between pixels."
-    ]
-    for padding in data["padding"].to_numpy():
-        parts.append(f"{TITLES[str(padding)]}\n{table(data, str(padding))}")
-        parts.append("\n".join(firsts(data, str(padding))))
+    )
+    parts += [f"{TITLES[p]}\n{table(data, p)}" for p in paddings]
+    if data.attrs["left_out"]:
+        parts.append("Left out:\n" + indent(data.attrs["left_out"], "  "))
     if data.sizes["padding"] == 2:
         parts.append(f"{BORDER}\n{shares_table(shares(data))}")
     if mended:
@@ -213,6 +244,8 @@ def text(data: xr.Dataset, mended: Sequence[Remedy], sizes: Sequence[tuple[int, 
             "What would mend it: the output's error with the same weights, not trained for the change\n"
             + remedies_table(mended)
         )
+    if data.attrs.get("remedies_left_out"):
+        parts.append("Couldn't be measured:\n" + indent(data.attrs["remedies_left_out"], "  "))
     if sizes:
         near = ", ".join(" × ".join(map(str, s)) for s in sizes)
         parts.append(f"Not every map covers a period. At these sizes all strides divide: {near}")
@@ -249,5 +282,7 @@ def page(
         layers_png=pictures[FILES[1]],
         curves_png=pictures[FILES[2]],
         maps_png=pictures.get(FILES[3]),
+        left_out=data.attrs["left_out"].splitlines(),
+        unmended=data.attrs.get("remedies_left_out", "").splitlines(),
         provenance=recorded(data.attrs),
     )
