@@ -13,6 +13,8 @@ MOVES = 0.3
 UNRELATED = 0.7
 #: The best of several layouts has to be better than the next by so much.
 BETTER = 0.1
+#: Samples a side from which on a vector may be a flattened map: fewer move along by chance.
+LEAST = 4
 #: Tokens that may stand in front of those of points, at most.
 LEADING = 16
 
@@ -105,7 +107,7 @@ def by_shape(shape: tuple[int, ...], size: Sequence[int]) -> list[Layout]:
                     found.append(Layout(sizes, (axis,), lead))
     if len(shape) == 1:
         for sizes in _sizes(size):
-            if shape[0] % math.prod(sizes) == 0 and shape[0] > 1:
+            if shape[0] % math.prod(sizes) == 0 and min(sizes) >= LEAST:
                 found.append(Layout(sizes, (0,), channels=shape[0] // math.prod(sizes)))
     return list(dict.fromkeys(found))
 
@@ -117,10 +119,10 @@ def usual(shape: tuple[int, ...], dim: int) -> Layout | None:
     return Layout(shape[1:], tuple(range(1, dim + 1)))
 
 
-def moving(scores: Scores) -> Layout | None:
-    """The one layout that moves with the input; None where none or several do."""
+def moving(scores: Scores, stays: float) -> Layout | None:
+    """The one layout that moves with the input; None where none or several do, or none better than one that stays."""
     known = sorted((s, i) for i, s in enumerate(scores.values()) if not math.isnan(s))
-    if not known or known[0][0] > MOVES:
+    if not known or known[0][0] > min(MOVES, stays - BETTER):
         return None
     if len(known) > 1 and known[1][0] - known[0][0] < BETTER:
         return None

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from equivariance.measuring.comparison import Comparison
 from equivariance.measuring.layouts import Frame, Layout
 from equivariance.measuring.measured import NOT_TOLD
-from equivariance.measuring.passes import passes
+from equivariance.measuring.passes import run_passes
 from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import extended
 from equivariance.measuring.translations import crop, whole
@@ -124,8 +124,10 @@ def _left(
     step = torch.where(whole(t)[:, None], t.round() % torch.tensor(subject.source.size), 0) != 0
     left = []
     for name, frame in frames.items():
-        spared = step[(circular.error[name] <= limit).all(1)].any(0)
-        if not frame.why and (frame.wraps or not frame.is_map) and not bool(spared.all()):
+        error = circular.error[name]
+        spared = step[(error <= limit).all(1)].any(0)
+        breaks = bool((step.any(1) & (error > limit).any(1)).any()) and not bool(spared.all())
+        if breaks and not frame.why and (frame.wraps or not frame.is_map):
             left.append(name)
     return left
 
@@ -185,5 +187,5 @@ def _continued(
         if middle is not None:
             comparison.see(name, layer, middle)
 
-    passes(narrow, t, comparison, see, done, continued)
+    run_passes(narrow, t, comparison, see, done, continued)
     return comparison

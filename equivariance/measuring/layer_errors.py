@@ -152,10 +152,15 @@ def measure(
         if "as is" in seen:
             _check_alone(seen["as is"], alone)
         probed = {k: probe_bits(subject, frames, k) for k in kinds} if probe else {}
-    about: dict[str, Any] = {"model": type(module).__name__, "inputs": source.about}
-    about |= {"boundary": boundary, "size": source.size, "dtype": subject.dtype}
-    about |= {"seed": seed, "count": len(t)}
+    about = _about(module, subject) | {"seed": seed, "count": len(t)}
     return dataset(frames, t, seen, probed, ways, about, str(subject.dtype).removeprefix("torch."))
+
+
+def _about(module: nn.Module, subject: Subject) -> dict[str, Any]:
+    """Where a measurement comes from."""
+    source = subject.source
+    about: dict[str, Any] = {"model": type(module).__name__, "inputs": source.about}
+    return about | {"boundary": source.boundary, "size": source.size, "dtype": subject.dtype}
 
 
 def _reach(t: Tensor | None, size: Any, boundary: str) -> list[float] | None:

@@ -259,6 +259,8 @@ def shares(data: xr.Dataset) -> list[Share]:
         way = str(data["border_by"][j].item()) if "border_by" in data.coords else ""
         if way.startswith(NOT_TOLD):
             excess = share = math.nan
+        elif math.isnan(whole + rest) and math.isnan(excess):  # nothing was compared
+            way = ""
         rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share, way))
     return rows
 

@@ -39,11 +39,11 @@ def compared(
     comparison = Comparison(
         frames, t, subject.source.count, subject.source.boundary == "periodic", order, borders
     )
-    passes(subject, t, comparison, comparison.see, done, mode=mode)
+    run_passes(subject, t, comparison, comparison.see, done, mode=mode)
     return comparison
 
 
-def passes(
+def run_passes(
     subject: Subject,
     t: Tensor,
     comparison: Comparison,

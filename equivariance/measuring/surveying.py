@@ -277,7 +277,7 @@ def _decided(output: _Output, size: tuple[int, ...]) -> tuple[Layout | None, boo
     options = output.options
     if options is not None and len(options) == 1:
         return _grown(output, options[0], size)
-    found = moving(output.scores)
+    found = moving(output.scores, output.stays)
     if found is not None:
         return found, True, ""
     default = usual(output.shape, len(size))

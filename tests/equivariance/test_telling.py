@@ -38,7 +38,7 @@ def test_translations_that_were_not_tried_say_nothing():
         "nothing was compared",
     ]
     data = measure(nn.ReLU(), size=(8, 8), translations=[[0.5, 0.0]], padding="as is", **F64)
-    assert firsts(data, "as is")[2].endswith("first broken by output")
+    assert firsts(data, "as is")[2].endswith("first broken by output (ReLU)")
     (row,) = findings(data)
     assert [compared(row, which) for which in ("multiples", "others", "between")] == [
         False,
