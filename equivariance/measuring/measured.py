@@ -225,6 +225,7 @@ class Share:
         decomposition of one error.
     told_by : str
         How the errors without border were made: "rewritten" paddings, the input "continued", or why they aren't told.
+    stride : tuple of float
     """
 
     layer: str
@@ -232,6 +233,7 @@ class Share:
     aliasing: float
     border_share: float
     told_by: str
+    stride: tuple[float, ...] = ()
 
     @property
     def share_text(self) -> str:
@@ -261,7 +263,7 @@ def shares(data: xr.Dataset) -> list[Share]:
             excess = share = math.nan
         elif math.isnan(whole + rest) and math.isnan(excess):  # nothing was compared
             way = ""
-        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share, way))
+        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share, way, a.stride))
     return rows
 
 
@@ -333,8 +335,21 @@ def _verdict(
 
 
 def shares_table(rows: Sequence[Share]) -> str:
-    """Border and aliasing, a line for each layer."""
-    cells = [[r.layer, number(r.border), number(r.aliasing), r.share_text, r.told_by] for r in rows]
+    """Border and aliasing, a line for each layer; of many the worst of those at one stride."""
+
+    def together(row: Share) -> Any:
+        few = len(rows) <= ALL_SHOWN
+        return row.layer if few else (row.stride, row.told_by, owner_is_model(row.layer))
+
+    cells = []
+    for _, some in itertools.groupby(rows, together):
+        found = list(some)
+        name = found[0].layer + (f" … {found[-1].layer} ({len(found)})" if len(found) > 1 else "")
+        worst = (
+            largest(np.array([getattr(r, key) for r in found])) for key in ("border", "aliasing")
+        )
+        said = dict.fromkeys(r.share_text for r in (found[0], found[-1]))
+        cells.append([name, *map(number, worst), " … ".join(said), found[0].told_by])
     return aligned(["layer", "border", "aliasing", "border's share", "told by"], cells)
 
 

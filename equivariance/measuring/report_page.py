@@ -140,8 +140,8 @@ def beforehand(
     count = paddings * settings.limit * (settings.translations + 1) + mending + SURVEYED
     seconds = count * (time.perf_counter() - started)
     return (
-        f"About {count} forward passes of one input, {seconds:.0f} s or less; --translations, --limit, --plain, "
-        "--layers output ask for less."
+        f"About {count} forward passes of one input, some {seconds:.0f} s for these alone; --translations, --limit, "
+        "--plain, --layers output ask for less."
     )
 
 
