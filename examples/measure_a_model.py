@@ -13,7 +13,8 @@ import time
 
 from equivariance import assert_equivariant, measure
 from equivariance.experiments.residual_network import resnet
-from equivariance.measuring.measured import findings, shares
+from equivariance.measuring.border import shares
+from equivariance.measuring.measured import findings
 
 # %% [markdown]
 # The network, as it is written for torch: it knows nothing of this library.

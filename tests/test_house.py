@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("fields", "discretize", "layers", "equivariance")
 #: Source files of the four packages; in one folder; in one circle of imports; lines of one function; of one file.
-MOST_FILES, MOST_IN_A_FOLDER, MOST_IN_A_CIRCLE, MOST_LINES, LONGEST = 207, 25, 4, 50, 370
+MOST_FILES, MOST_IN_A_FOLDER, MOST_IN_A_CIRCLE, MOST_LINES, LONGEST = 208, 25, 4, 50, 370
 
 #: Numbers that mathematics or a format says, or that only their file could explain.
 CONSTANTS = {

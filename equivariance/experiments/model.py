@@ -27,17 +27,9 @@ from equivariance.experiments.stages import (
     worst,
 )
 from equivariance.experiments.study import Finding, Study, Table, large, small, told
+from equivariance.measuring.border import BORDER, Share, shares, shares_table
 from equivariance.measuring.layer_errors import measure as measure_model
-from equivariance.measuring.measured import (
-    BORDER,
-    TITLES,
-    Share,
-    findings,
-    firsts,
-    judged,
-    shares,
-    shares_table,
-)
+from equivariance.measuring.measured import TITLES, findings, firsts, judged
 from equivariance.measuring.measured import Finding as Row
 from equivariance.measuring.plots import Maps, feature_maps, layers_picture
 from equivariance.measuring.prepared import prepare

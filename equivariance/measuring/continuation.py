@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equivariance.measuring.border import NOT_TOLD
 from equivariance.measuring.comparison import Comparison
 from equivariance.measuring.layouts import Frame, Layout
-from equivariance.measuring.measured import NOT_TOLD
 from equivariance.measuring.passes import run_passes
 from equivariance.measuring.prepared import Subject
 from equivariance.measuring.rewriting import extended

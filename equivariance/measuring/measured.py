@@ -31,8 +31,6 @@ from equivariance.verdicts import (
 )
 
 UNKNOWN = "unknown"
-#: How it begins where the errors without border aren't told.
-NOT_TOLD = "not told"
 #: Layers that a terminal shows one by one.
 ALL_SHOWN = 24
 NOT_COMPARED = refused("no tested translation could be compared")
@@ -51,10 +49,6 @@ PLACES = {
     "others": "at whole pixels",
     "between": "between pixels",
 }
-BORDER = (
-    "Border and aliasing: the largest errors at multiples of the stride, as is in excess of circular padding, and at\n"
-    "other translations with circular padding; the border's share of all squared errors."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +108,7 @@ def judged(data: xr.Dataset) -> xr.Dataset:
     dims = ("padding", "layer")
     found = np.empty([data.sizes[d] for d in dims], dtype=object)
     limit = tolerance(data.attrs["dtype"])
-    error, t, stride = _arrays(data)
+    error, t, stride = largest_errors(data)
     for i, j in np.ndindex(*found.shape):
         found[i, j] = _verdict(data.isel(padding=i, layer=j), error[i, j], t, stride[j])
     names = ("verdict", "subgroup", "commutes_with", "error_there", "error_elsewhere")
@@ -181,7 +175,7 @@ def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
     if "commutes_with" not in data:  # a file from before there were these words
         data = judged(data)
     cell = data.sel(padding=padding)
-    errors, t, stride = _arrays(data)
+    errors, t, stride = largest_errors(data)
     error = errors[data["padding"].to_numpy().tolist().index(padding)]
     inner = np.full_like(error, math.nan)
     if padding == "as is" and "interior" in data:
@@ -204,66 +198,6 @@ def findings(data: xr.Dataset, padding: str = "as is") -> list[Finding]:
                 error_elsewhere=float(own["error_elsewhere"]),
             )
         )
-    return rows
-
-
-@dataclass(frozen=True)
-class Share:
-    """Border and aliasing of one layer.
-
-    Attributes
-    ----------
-    layer : str
-    border : float
-        Largest error at multiples of the stride, as is, in excess of that with circular padding, in quadrature; NaN
-        where one of them wasn't compared.
-    aliasing : float
-        Largest error between the multiples, with circular padding.
-    border_share : float
-        The share of the border in the squared error, summed over all translations: 1 − Σe²(circular) / Σe²(as is), at
-        least 0; NaN where one of them wasn't compared. Circular padding makes another function: a diagnostic, no
-        decomposition of one error.
-    told_by : str
-        How the errors without border were made: "rewritten" paddings, the input "continued", or why they aren't told.
-    stride : tuple of float
-    """
-
-    layer: str
-    border: float
-    aliasing: float
-    border_share: float
-    told_by: str
-    stride: tuple[float, ...] = ()
-
-    @property
-    def share_text(self) -> str:
-        """The border's share in per cent."""
-        return "–" if math.isnan(self.border_share) else f"{100 * self.border_share:.0f} %"
-
-
-def shares(data: xr.Dataset) -> list[Share]:
-    """Border and aliasing side by side, where the model was measured with both paddings."""
-    if set(data["padding"].to_numpy()) != {"as is", "circular"}:
-        raise ValueError("border and aliasing are told apart by measuring with padding='both'")
-    paddings = data["padding"].to_numpy().tolist()
-    known = data["error"].sel(padding="circular").notnull()  # of continued inputs the first alone
-    errors = _arrays(data.assign(error=data["error"].where(known)))[0]
-    own, ring = (errors[paddings.index(p)] for p in ("as is", "circular"))
-    rows = []
-    for j, (a, c) in enumerate(
-        zip(findings(data, "as is"), findings(data, "circular"), strict=True)
-    ):
-        whole, rest = (float(np.square(e[j]).sum()) for e in (own, ring))
-        share = max(0.0, 1 - rest / whole) if whole else 0.0
-        if math.isnan(whole + rest):  # multiples alone, where nothing aliases, would be all border
-            share = math.nan
-        excess = math.sqrt(np.maximum(0.0, a.worst[0] ** 2 - c.worst[0] ** 2))  # keeps NaN
-        way = str(data["border_by"][j].item()) if "border_by" in data.coords else ""
-        if way.startswith(NOT_TOLD):
-            excess = share = math.nan
-        elif math.isnan(whole + rest) and math.isnan(excess):  # nothing was compared
-            way = ""
-        rows.append(Share(a.layer, excess, largest(np.array(c.worst[1:])), share, way, a.stride))
     return rows
 
 
@@ -291,7 +225,7 @@ def _line(rows: Sequence[Finding]) -> list[str]:
     return [name, shape + seen, first.stride_text, *worst[:4], first.verdict, *words]
 
 
-def _arrays(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def largest_errors(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest errors over the inputs (padding, layer, T), translations (T, d), strides (layer, d)."""
     error = told(data)["error"].transpose("padding", "layer", "translation", "input").to_numpy()
     t = data["t"].transpose("translation", "axis").to_numpy()
@@ -332,25 +266,6 @@ def _verdict(
         kind = "exact"
     there, elsewhere = found.error_there, found.error_elsewhere
     return kind, found.subgroup.name, found.commutes_with, there, elsewhere
-
-
-def shares_table(rows: Sequence[Share]) -> str:
-    """Border and aliasing, a line for each layer; of many the worst of those at one stride."""
-
-    def together(row: Share) -> Any:
-        few = len(rows) <= ALL_SHOWN
-        return row.layer if few else (row.stride, row.told_by, owner_is_model(row.layer))
-
-    cells = []
-    for _, some in itertools.groupby(rows, together):
-        found = list(some)
-        name = found[0].layer + (f" … {found[-1].layer} ({len(found)})" if len(found) > 1 else "")
-        worst = (
-            largest(np.array([getattr(r, key) for r in found])) for key in ("border", "aliasing")
-        )
-        said = dict.fromkeys(r.share_text for r in (found[0], found[-1]))
-        cells.append([name, *map(number, worst), " … ".join(said), found[0].told_by])
-    return aligned(["layer", "border", "aliasing", "border's share", "told by"], cells)
 
 
 def firsts(data: xr.Dataset, padding: str) -> list[str]:

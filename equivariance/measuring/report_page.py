@@ -16,18 +16,10 @@ import xarray as xr
 from torch import nn
 
 from equivariance.bad_input import BadInput
+from equivariance.measuring.border import BORDER, shares, shares_table
 from equivariance.measuring.images import IMAGES, load, read
 from equivariance.measuring.layer_errors import measure
-from equivariance.measuring.measured import (
-    BORDER,
-    TITLES,
-    Finding,
-    findings,
-    firsts,
-    shares,
-    shares_table,
-    table,
-)
+from equivariance.measuring.measured import TITLES, Finding, findings, firsts, table
 from equivariance.measuring.plots import (
     curves_picture,
     feature_maps,

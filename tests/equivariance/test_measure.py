@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from discretize import Grid, Samples, sample
 from equivariance import judge, measure, sweep
-from equivariance.measuring.measured import findings, first_broken, shares, table
+from equivariance.measuring.border import shares
+from equivariance.measuring.measured import findings, first_broken, table
 from equivariance.verdicts import CONSTANT
 from fields import Constant, Gaussians, PlaneWaves, random_bandlimited
 from layers import TorchModel

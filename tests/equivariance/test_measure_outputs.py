@@ -9,7 +9,8 @@ from torch import nn
 
 from discretize import Grid, Samples, sample
 from equivariance import lie_derivative, measure
-from equivariance.measuring.measured import findings, shares
+from equivariance.measuring.border import shares
+from equivariance.measuring.measured import findings
 from equivariance.metrics import fractional_consistency
 from fields import random_bandlimited
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from equivariance import measure
-from equivariance.measuring.measured import compared, findings, firsts, shares, shares_table
+from equivariance.measuring.border import shares, shares_table
+from equivariance.measuring.measured import compared, findings, firsts
 from equivariance.measuring.remedy import judged_remedies, remeasured
 
 F64 = {"dtype": torch.float64}
