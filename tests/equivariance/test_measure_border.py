@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from equivariance import measure
+from equivariance.measuring.border import shares
 from equivariance.measuring.continuation import CONTINUED, REWRITTEN
-from equivariance.measuring.measured import shares
 from tests.equivariance.models import seeded
 from tests.equivariance.zoo import UNet
 
