@@ -186,9 +186,9 @@ def model_size(
 def axes_of(module: nn.Module) -> int:
     """Axes of space that the first layer with "1d", "2d" or "3d" in its name has; 2 without one."""
     for layer in module.modules():
-        digits = type(layer).__name__[-2:-1]
-        if type(layer).__name__.endswith("d") and digits in ("1", "2", "3"):
-            return int(digits)
+        name = str(getattr(layer, "original_name", type(layer).__name__))  # that of a scripted one
+        if name.endswith("d") and name[-2:-1] in ("1", "2", "3"):
+            return int(name[-2:-1])
     return 2
 
 
