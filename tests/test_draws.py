@@ -8,7 +8,7 @@ import pytest
 TESTS = Path(__file__).parent
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"}
 #: Weights, which their module's tests draw after a seed, as torch draws its own.
-WEIGHTS = {"equivariance/models.py"}
+WEIGHTS = {"equivariance/models.py", "equivariance/zoo.py"}
 
 
 def shared_draws(source: str) -> list[str]:

@@ -97,7 +97,7 @@ def test_where_no_margin_is_enough_it_is_said() -> None:
     class Positions(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.values = nn.Parameter(torch.randn(1, 1, *SIZE))
+            self.values = nn.Parameter(torch.arange(256.0).reshape(1, 1, *SIZE).sin())
 
         def forward(self, x: Tensor) -> Tensor:
             return x + self.values
@@ -133,7 +133,7 @@ def small() -> nn.Module:
 @pytest.mark.parametrize("way", ["export", "script", "trace"])
 def test_exported_and_scripted_twins_are_measured_alike(way) -> None:
     model = seeded(small).eval()
-    example = torch.randn(3, 1, *SIZE, dtype=torch.float64)
+    example = torch.zeros(3, 1, *SIZE, dtype=torch.float64)
     if way == "export":
         batch = torch.export.Dim("batch", min=1, max=64)
         program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))

@@ -265,11 +265,11 @@ def test_a_timestep_does_not_move(timestep) -> None:
 def test_inputs_without_a_map_and_lists_of_images_are_refused_with_the_cure() -> None:
     with pytest.raises(ValueError, match="needs a map among them, a floating point tensor"):
         measure(seeded(Flow), (torch.tensor([1]), torch.tensor([2])))
-    images = [torch.rand(3, 20, 24), torch.rand(3, 20, 20)]
+    images = [torch.zeros(3, 20, 24), torch.zeros(3, 20, 20)]
     with pytest.raises(TypeError, match=r"(?s)as detectors take it.*self.model\(list\(x\)\)"):
         measure(seeded(Flow), images)
     with pytest.raises(ValueError, match="maps share their batch, got 2 and 3 inputs"):
-        measure(seeded(Flow), (torch.rand(2, 3, 8, 8), torch.rand(3, 3, 8, 8)))
+        measure(seeded(Flow), (torch.zeros(2, 3, 8, 8), torch.zeros(3, 3, 8, 8)))
 
 
 TWO = """
